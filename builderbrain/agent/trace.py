@@ -1,0 +1,51 @@
+"""What happened to each step of a plan; append-only, in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["done", "failed", "skipped", "blocked"]
+"""`done` ran; `failed` ran and failed; `skipped` its own `if` was false; `blocked` what it needs failed or gave nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceEntry:
+    """One step.
+
+    Args:
+        args: arguments as the tool got them, references resolved, defaults filled in; as planned where the step did not run.
+        output: results by name, None when there are none.
+        seconds: wall time of the tool, 0.0 when it did not run.
+        error: why it failed, was skipped or blocked; None when done.
+        error_code: code of the error class for a failed step, else None.
+    """
+
+    id: str
+    skill: str
+    args: Mapping[str, Any]
+    status: Status
+    output: Mapping[str, Any] | None
+    seconds: float
+    error: str | None = None
+    error_code: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the step ran without a failure."""
+        return self.status == "done"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of the HTTP reply."""
+        return {
+            "id": self.id,
+            "skill": self.skill,
+            "args": dict(self.args),
+            "ok": self.ok,
+            "output": dict(self.output) if self.output is not None else None,
+            "seconds": round(self.seconds, 6),
+            "status": self.status,
+            "error": self.error,
+            "error_code": self.error_code,
+        }

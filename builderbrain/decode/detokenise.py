@@ -1,0 +1,70 @@
+"""From tokens to text as they come: whole characters only, and nothing that may turn out to be a stop string."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builderbrain.grammar.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """What a token adds: `text` may be empty; `stop_at` is the length of the whole text before a stop string."""
+
+    text: str
+    stop_at: int | None
+
+
+class Detokeniser:
+    """The text of one output. Bytes that are no UTF-8 give U+FFFD; a character cut off by the end gives nothing."""
+
+    def __init__(self, vocabulary: Vocabulary, stop: Sequence[str] = ()) -> None:
+        self._vocabulary = vocabulary
+        self._stop = tuple(stop)
+        self._longest = max((len(text) for text in self._stop), default=0)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._emitted = 0
+        self.text = ""
+        """All whole characters so far."""
+
+    def peek(self, token: int) -> Piece:
+        """What `token` would add, without adding it."""
+        state = self._decoder.getstate()
+        text = self._decoder.decode(self._vocabulary.token_bytes[token])
+        self._decoder.setstate(state)
+        return Piece(text=text, stop_at=self._find_stop(text))
+
+    def add(self, token: int) -> Piece:
+        """Add a token; after a stop string the text ends before it, and no token may follow."""
+        text = self._decoder.decode(self._vocabulary.token_bytes[token])
+        stop_at = self._find_stop(text)
+        self.text += text
+        if stop_at is not None:
+            self.text = self.text[:stop_at]
+        return Piece(text=text, stop_at=stop_at)
+
+    def emit(self, *, final: bool) -> str:
+        """Text not emitted yet; until `final`, without an ending that may be the start of a stop string."""
+        end = len(self.text)
+        if not final:
+            end -= self._held()
+        piece = self.text[self._emitted : end]
+        self._emitted = max(self._emitted, end)
+        return piece
+
+    def _find_stop(self, addition: str) -> int | None:
+        """Where the first stop string begins that `addition` completes."""
+        if not addition or not self._stop:
+            return None
+        kept = self.text[-(self._longest - 1) :] if self._longest > 1 else ""
+        places = [place for stop in self._stop if (place := (kept + addition).find(stop)) >= 0]
+        return len(self.text) - len(kept) + min(places) if places else None
+
+    def _held(self) -> int:
+        """Characters at the end of the text that begin a stop string."""
+        for count in range(min(self._longest - 1, len(self.text)), 0, -1):
+            if any(stop.startswith(self.text[-count:]) for stop in self._stop):
+                return count
+        return 0

@@ -1,0 +1,267 @@
+"""Decoding one output: a `Decoding` that a scheduler advances a token at a time, and two loops over it.
+
+Under a constraint every kept token is legal, and three promises meet: the finished text satisfies the validator, it holds no
+stop string, and an output cut by `max_tokens` says `length`. A stop string that would leave an invalid text is therefore
+never completed: the token that would is masked and another one drawn, as is a token that the matcher refuses. The noise of
+a position is fixed, so drawing again is drawing from the smaller set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.decode.detokenise import Detokeniser
+from builderbrain.decode.model import TokenModel, TokenState
+from builderbrain.decode.parameters import check_context, check_parameters
+from builderbrain.decode.sampler import Draw, Sampler
+from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
+from builderbrain.grammar.base import CompiledConstraint, ConstraintReport
+from builderbrain.grammar.vocabulary import vocabulary_for
+
+_REFUSALS_BEFORE_REFINING = 16
+DEFAULT_ATTEMPTS = 4
+
+
+class Decoding:
+    """One output in progress. Mutable, used by one thread at a time; `step` does one model step."""
+
+    def __init__(
+        self,
+        model: TokenModel,
+        prompt_tokens: Sequence[int],
+        parameters: SamplingParameters,
+        constraint: CompiledConstraint | None = None,
+        *,
+        stop_tokens: frozenset[int] = frozenset(),
+    ) -> None:
+        """Check the request. The model first runs in `step`.
+
+        Args:
+            stop_tokens: ids that end an unconstrained output beside the end-of-sequence token; never part of its text.
+
+        Raises:
+            InvalidRequestError, ContextLengthError: a parameter is out of bounds, or prompt and output do not fit.
+        """
+        check_parameters(parameters)
+        check_context(len(prompt_tokens), parameters.max_tokens, model.max_length)
+        self._model = model
+        self._prompt = tuple(prompt_tokens)
+        self._parameters = parameters
+        self._constraint = constraint
+        self._ends = stop_tokens | {model.eos_token_id}
+        self._sampler = Sampler(parameters, prompt_tokens, model.vocab_size)
+        self._detokeniser = Detokeniser(vocabulary_for(model.tokenizer, model.vocab_size), parameters.stop)
+        self._matcher = None if constraint is None else constraint.matcher()
+        self._bitmask: Tensor | None = None
+        self._state: TokenState | None = None
+        self._pending: int | None = None
+        self._tokens: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._finish: FinishReason | None = None
+        self.allowed_log_masses: list[float] = []
+        """Per drawn token, the log of the probability that the unmasked model gave to the legal tokens; 0 when free."""
+
+    def step(self) -> Step | None:
+        """Sample one token; None once the output is finished.
+
+        A step whose token ends the output has no text of its own, but what was held back.
+
+        Raises:
+            MaskEmptyError: the constraint, or it and the stop strings, leave no token.
+            NonFiniteLogitsError: the model is broken.
+        """
+        if self._finish is not None:
+            return None
+        logits = self._next_logits()
+        draw = self._draw(logits)
+        self.allowed_log_masses.append(draw.allowed_log_mass)
+        logprob = self._sampler.logprob(draw, logits, self._bitmask)
+        self._bitmask = None
+        if draw.token in self._ends:
+            self._finish = "stop"
+        else:
+            self._keep(draw.token, logprob)
+        return Step(token=draw.token, text=self._detokeniser.emit(final=self._finish is not None), logprob=logprob)
+
+    def result(self) -> Generation:
+        """The finished output. `constraint.valid` is the validator's verdict, None when the output was cut off.
+
+        Raises:
+            RuntimeError: `step` has not returned None yet.
+        """
+        if self._finish is None:
+            raise RuntimeError("expected a finished output, got one in progress; call step() until it returns None")
+        return Generation(
+            tokens=tuple(self._tokens),
+            text=self._detokeniser.text,
+            finish_reason=self._finish,
+            prompt_tokens=len(self._prompt),
+            weight_version=self._model.weight_version,
+            constraint=self._report(self._finish),
+            logprobs=tuple(self._logprobs),
+        )
+
+    def _next_logits(self) -> Tensor:
+        if self._state is None:
+            self._state = self._model.start(self._prompt)
+        elif self._pending is not None:
+            self._state.append(self._pending)
+        self._pending = None
+        return self._state.logits()
+
+    def _keep(self, token: int, logprob: TokenLogprob | None) -> None:
+        """Add a token to the output and see whether that finishes it."""
+        self._pending = token
+        self._tokens.append(token)
+        self._sampler.count(token)
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        stopped = self._detokeniser.add(token).stop_at is not None
+        if stopped or self._only_the_end_is_legal():
+            self._finish = "stop"
+        elif len(self._tokens) >= self._parameters.max_tokens:
+            self._finish = "length"
+
+    def _draw(self, logits: Tensor) -> Draw:
+        """A token that the constraint accepts; the matcher is advanced by it."""
+        position = len(self._tokens)
+        if self._matcher is None:
+            return self._sampler.draw(logits, None, position)
+        if self._bitmask is None:
+            self._bitmask = self._fill()
+        refusals = 0
+        while True:
+            draw = self._sampler.draw(logits, self._bitmask, position)
+            if not self._stops_too_early(draw.token):
+                try:
+                    self._matcher.accept(draw.token)
+                    return draw
+                except GrammarRefusedError:
+                    refusals += 1
+            _clear_bit(self._bitmask, draw.token)
+            if refusals == _REFUSALS_BEFORE_REFINING:
+                self._matcher.refine(self._bitmask)
+
+    def _fill(self) -> Tensor:
+        bitmask = torch.zeros((self._model.vocab_size + 31) // 32, dtype=torch.int32)
+        if self._matcher is not None:
+            self._matcher.fill_mask(bitmask)
+        return bitmask
+
+    def _stops_too_early(self, token: int) -> bool:
+        """Whether the token completes a stop string before which the text does not satisfy the constraint."""
+        if self._constraint is None or token in self._ends:
+            return False
+        piece = self._detokeniser.peek(token)
+        if piece.stop_at is None:
+            return False
+        return self._constraint.validate((self._detokeniser.text + piece.text)[: piece.stop_at]) is not None
+
+    def _only_the_end_is_legal(self) -> bool:
+        """Prepares the next mask. An end that is forced needs no model step."""
+        if self._matcher is None:
+            return False
+        try:
+            self._bitmask = self._fill()
+        except MaskEmptyError:
+            return False  # the next step raises it again; this one's token stands
+        words, end = self._bitmask.clone(), self._model.eos_token_id
+        _clear_bit(words, end)
+        if bool(words.any()) or not bool(self._bitmask.any()):
+            return False
+        self._matcher.accept(end)
+        return True
+
+    def _report(self, finish: FinishReason) -> ConstraintReport | None:
+        if self._constraint is None:
+            return None
+        valid = None if finish == "length" else self._constraint.validate(self._detokeniser.text) is None
+        return ConstraintReport(
+            kind=self._constraint.constraint.kind,
+            engine=self._constraint.engine,
+            exact=self._constraint.exact,
+            valid=valid,
+            declared=self._constraint.declared,
+        )
+
+
+def _clear_bit(bitmask: Tensor, token: int) -> None:
+    words = bitmask.numpy()
+    words[token // 32] &= ~np.uint32(1 << (token % 32)).view(np.int32)
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The seed of a further attempt: SHA-256 of seed and attempt, 63 bits; attempt 0 keeps the seed."""
+    if attempt == 0:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed}:{attempt}".encode()).digest()[:8], "little") >> 1
+
+
+def stream(
+    model: TokenModel,
+    prompt_tokens: Sequence[int],
+    parameters: SamplingParameters,
+    constraint: CompiledConstraint | None = None,
+) -> Generator[Step, None, Generation]:
+    """Yield the steps of one output and return it.
+
+    Raises:
+        ConstraintViolatedError: after the last step, when the validator refuses the finished text (possible only where
+            `constraint.exact` is False; `generate` would have tried again).
+    """
+    decoding = Decoding(model, prompt_tokens, parameters, constraint)
+    while (step := decoding.step()) is not None:
+        yield step
+    generation = decoding.result()
+    if generation.constraint is not None and generation.constraint.valid is False:
+        raise _violated(generation, 1)
+    return generation
+
+
+def generate(
+    model: TokenModel,
+    prompt_tokens: Sequence[int],
+    parameters: SamplingParameters,
+    constraint: CompiledConstraint | None = None,
+    *,
+    attempts: int = DEFAULT_ATTEMPTS,
+) -> Generation:
+    """Decode an output; under a constraint, again with a derived seed while it is invalid or runs into a dead end.
+
+    `Generation.attempts` counts. At temperature 0 a second attempt would be the same, so there is none.
+
+    Raises:
+        ConstraintViolatedError: every attempt was finished and invalid.
+        MaskEmptyError: the last attempt ran into a dead end.
+    """
+    attempts = 1 if parameters.temperature == 0 else attempts
+    for attempt in range(1, attempts + 1):
+        tried = replace(parameters, seed=attempt_seed(parameters.seed, attempt - 1))
+        decoding = Decoding(model, prompt_tokens, tried, constraint)
+        try:
+            while decoding.step() is not None:
+                pass
+        except MaskEmptyError:
+            if attempt == attempts:
+                raise
+            continue
+        generation = decoding.result()
+        if generation.constraint is None or generation.constraint.valid is not False:
+            return replace(generation, attempts=attempt)
+    raise _violated(generation, attempts)
+
+
+def _violated(generation: Generation, attempts: int) -> ConstraintViolatedError:
+    report = generation.constraint
+    kind, declared = (report.kind, ", ".join(report.declared)) if report is not None else ("", "")
+    return ConstraintViolatedError(
+        f"expected an output that satisfies its {kind}, got {attempts} that the validator refuses; the mask does not "
+        f"enforce {declared or 'all of it'}: simplify that, or lower the temperature"
+    )

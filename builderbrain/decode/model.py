@@ -1,0 +1,42 @@
+"""What decoding needs of a model: next-token logits, one token at a time.
+
+Adapters live with what they adapt: `decode.host_model` for a bare host, the rail's package for host and rail together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from builderbrain.hosts.base import Tokenizer
+
+
+class TokenState(Protocol):
+    """One sequence in progress; owns its caches. Used by one request."""
+
+    def logits(self) -> Tensor:
+        """Logits [V] of the next token, floating, on any device. Valid until the next `append`."""
+        ...
+
+    def append(self, token: int) -> None:
+        """Extend the sequence by one token."""
+        ...
+
+
+class TokenModel(Protocol):
+    """A model that continues token sequences. Shared by requests; its weights do not change while it is in use."""
+
+    tokenizer: Tokenizer
+    eos_token_id: int
+    vocab_size: int
+    """Width V of the logits."""
+    max_length: int
+    """Longest context, prompt and output together, in tokens."""
+    weight_version: str
+    """Names the weights that made an output, for its provenance."""
+
+    def start(self, prompt_tokens: Sequence[int]) -> TokenState:
+        """A state after the prompt, which holds at least one token."""
+        ...

@@ -1,0 +1,256 @@
+"""Every refusal of the project, one class each.
+
+A message says what was expected, what came, and what to do about it. `field` names the input at fault (a dotted config
+key, a JSON pointer, a command line option), so that the HTTP layer can fill OpenAI's `param` and a person can find it.
+"""
+
+from __future__ import annotations
+
+
+class BuilderBrainError(Exception):
+    """Base of all refusals.
+
+    Args:
+        message: what was expected, what came, and what to do.
+        field: the input at fault, or None when no single input is.
+    """
+
+    code = "error"
+    """Stable machine-readable name, the `code` of an OpenAI-shaped error."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+# --- configuration and files ---------------------------------------------------------------------------------------
+
+
+class ConfigError(BuilderBrainError):
+    """A configuration key is unknown or its value has the wrong type or range."""
+
+    code = "invalid_config"
+
+
+class CheckpointError(BuilderBrainError):
+    """A checkpoint is missing, truncated, or does not match its manifest."""
+
+    code = "invalid_checkpoint"
+
+
+# --- hosts and rail ------------------------------------------------------------------------------------------------
+
+
+class ModelNotFoundError(BuilderBrainError):
+    """The model folder or hub name cannot be loaded."""
+
+    code = "model_not_found"
+
+
+class UnsupportedModelError(BuilderBrainError):
+    """The model loads, but is not a decoder whose layers can be tapped."""
+
+    code = "unsupported_model"
+
+
+class TapError(BuilderBrainError):
+    """A tap names a layer that the base does not have, or no tap was given."""
+
+    code = "invalid_tap"
+
+
+class DeadGradientError(BuilderBrainError):
+    """A trainable parameter receives no finite, non-zero gradient."""
+
+    code = "dead_gradient"
+
+
+# --- grammars ------------------------------------------------------------------------------------------------------
+
+
+class GrammarLimitError(BuilderBrainError):
+    """A schema or grammar is over an admission limit (size, depth, branches, ...)."""
+
+    code = "grammar_limit"
+
+
+class GrammarRefusedError(BuilderBrainError):
+    """A schema or grammar is malformed or uses what no engine enforces."""
+
+    code = "grammar_refused"
+
+
+class MaskEmptyError(BuilderBrainError):
+    """No token is legal at this position."""
+
+    code = "mask_empty"
+
+
+# --- decoding ------------------------------------------------------------------------------------------------------
+
+
+class NonFiniteLogitsError(BuilderBrainError):
+    """A model gave NaN or infinite logits."""
+
+    code = "non_finite_logits"
+
+
+# --- plans and tools -----------------------------------------------------------------------------------------------
+
+
+class SchemaError(BuilderBrainError):
+    """A domain schema file breaks the schema language."""
+
+    code = "invalid_domain_schema"
+
+
+class PlanSyntaxError(BuilderBrainError):
+    """Text that is not a plan, in JSON or in the text form."""
+
+    code = "invalid_plan"
+
+
+class PlanRejectedError(BuilderBrainError):
+    """The planchecker refused a plan. `verdict` is its `builderbrain.plan.Verdict`, with every fault."""
+
+    code = "plan_rejected"
+
+    def __init__(self, message: str, *, field: str | None = None, verdict: object = None) -> None:
+        super().__init__(message, field=field)
+        self.verdict = verdict
+
+
+class PathEscapeError(BuilderBrainError):
+    """A path leaves the working root, directly or through a link."""
+
+    code = "path_escape"
+
+
+class ToolError(BuilderBrainError):
+    """A tool failed in a way it declares: missing file, timeout, bad argument."""
+
+    code = "tool_failed"
+
+
+class ToolTimeoutError(ToolError):
+    """A tool ran into its time limit and was stopped."""
+
+    code = "tool_timeout"
+
+
+# --- promotion -----------------------------------------------------------------------------------------------------
+
+
+class VersionNotFoundError(BuilderBrainError):
+    """The registry holds no such version."""
+
+    code = "version_not_found"
+
+
+class TamperedVersionError(BuilderBrainError):
+    """A file of a version does not match its manifest or signature."""
+
+    code = "tampered_version"
+
+
+class RegistryBusyError(BuilderBrainError):
+    """Another promoter holds the registry, or live moved since it was read."""
+
+    code = "registry_busy"
+
+
+class JudgeError(BuilderBrainError):
+    """The risk judge is missing, altered, or was fitted for another base."""
+
+    code = "invalid_judge"
+
+
+class BatteryError(BuilderBrainError):
+    """The battery is missing, too small, or overlaps the training data."""
+
+    code = "invalid_battery"
+
+
+# --- evaluation ----------------------------------------------------------------------------------------------------
+
+
+class BenchError(BuilderBrainError):
+    """A file of goals is missing or one of its items is malformed."""
+
+    code = "invalid_bench"
+
+
+class SubjectError(BuilderBrainError):
+    """What is to be evaluated is unknown, or something it needs was not given."""
+
+    code = "invalid_subject"
+
+
+# --- serving -------------------------------------------------------------------------------------------------------
+
+
+class InvalidRequestError(BuilderBrainError):
+    """A request field is missing, of the wrong type, or out of bounds."""
+
+    code = "invalid_request"
+
+
+class ContextLengthError(InvalidRequestError):
+    """The prompt and max_tokens do not fit the context."""
+
+    code = "context_length_exceeded"
+
+
+class UnknownModelError(InvalidRequestError):
+    """A request names a model that this server does not serve."""
+
+    code = "model_not_found"
+
+
+class AuthenticationError(BuilderBrainError):
+    """The API key is missing or wrong."""
+
+    code = "invalid_api_key"
+
+
+class AdministrationError(BuilderBrainError):
+    """The route changes the server and needs the administrator's key."""
+
+    code = "admin_key_required"
+
+
+class BodyTooLargeError(BuilderBrainError):
+    """The request body is over the limit."""
+
+    code = "body_too_large"
+
+
+class QueueFullError(BuilderBrainError):
+    """As many requests wait as may wait; try again later."""
+
+    code = "queue_full"
+
+
+class NotReadyError(BuilderBrainError):
+    """The server is loading, draining or broken and takes no work."""
+
+    code = "not_ready"
+
+
+class DeadlineError(BuilderBrainError):
+    """A request ran longer than it may."""
+
+    code = "deadline_exceeded"
+
+
+class ConstraintViolatedError(BuilderBrainError):
+    """A finished output failed the independent validator, so it is not returned as a success."""
+
+    code = "constraint_violated"
+
+
+class PortTakenError(BuilderBrainError):
+    """Another process listens on the port."""
+
+    code = "port_taken"

@@ -1,0 +1,116 @@
+"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,syntax,train-lora}`.
+
+Exit status: 0 measured, 1 measured and failed (a suite that promises 0 faults found one, or a score below `--least`),
+2 unusable input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from builderbrain.errors import BuilderBrainError, SubjectError
+from builderbrain.eval.bench import SUITE_NAMES
+from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
+from builderbrain.hosts.load import NANO
+from builderbrain.hosts.quantization import Quantization
+
+DESCRIPTIONS = {
+    "plan-bench": "21 goals: is the decoded plan the reference?",
+    "brain-bench": "64 goals: intent, first action and slots",
+    "held-out": "165 goals: unusual wordings, unseen names, three-step compositions",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    base = argparse.ArgumentParser(add_help=False)
+    base.add_argument("--model", default=NANO, help=f"base: a folder, a hub name or {NANO} (default)")
+    base.add_argument("--quantization", default="none", choices=get_args(Quantization), help="how the base's weights are kept")
+    base.add_argument("--device", help="cpu, cuda or cuda:N (default: the first CUDA device, else the CPU)")
+    base.add_argument("--rail", metavar="FOLDER", help="rail; {seed} in it stands for the seed (default: the bundled one)")
+    report = argparse.ArgumentParser(add_help=False)
+    report.add_argument("--json", metavar="FILE", type=Path, required=True, help="write the report here, its plot beside it")
+    report.add_argument("--lora", metavar="FOLDER", help="LoRA adapter of the subject lora; {seed} in it stands for the seed")
+    report.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[], help="seeds of rails and adapters")
+
+    parser = argparse.ArgumentParser(prog="python -m builderbrain.eval", description="Measure what a rail can do.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in SUITE_NAMES:
+        suite = commands.add_parser(name, parents=[base, report], help=DESCRIPTIONS[name])
+        suite.add_argument(
+            "--subject",
+            action="append",
+            choices=SUBJECT_NAMES,
+            help="what to measure; give it several times to compare (default: rail)",
+        )
+        suite.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
+    syntax = commands.add_parser("syntax", parents=[base, report], help="strict outputs at a hot temperature: 0 may be invalid")
+    syntax.add_argument("--subject", default="rail", choices=("rail", "base", "lora"), help="what to measure (default: rail)")
+    syntax.add_argument("--generations", type=int, default=1000, help="number of outputs (default: 1000)")
+    syntax.add_argument("--temperature", type=float, default=1.5, help="of every draw (default: 1.5)")
+    syntax.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    lora = commands.add_parser("train-lora", parents=[base], help="train a LoRA as large as the rail on its batches")
+    lora.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the adapter goes; must not exist")
+    lora.add_argument("--seed", type=int, default=0, help="of the adapter and of the batches; the rail's (default: 0)")
+    lora.add_argument("--steps", type=int, help="batches to train on (default: the rail's)")
+    lora.add_argument("--batch-size", type=int, help="rows of a batch (default: the rail's)")
+    lora.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW at its peak (default: 2e-3)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    from builderbrain.eval import commands  # reads models, only once the options are sound
+
+    try:
+        _check(options)
+        workbench = Workbench(
+            model=options.model,
+            quantization=options.quantization,
+            device=options.device,
+            rail=options.rail,
+            lora=getattr(options, "lora", None),
+            seeds=tuple(getattr(options, "seeds", ())),
+        )
+        if options.command == "syntax":
+            return commands.measure_syntax(
+                workbench,
+                options.subject,
+                options.json,
+                generations=options.generations,
+                temperature=options.temperature,
+                seed=options.seed,
+            )
+        if options.command == "train-lora":
+            return commands.make_lora(
+                workbench,
+                options.out,
+                seed=options.seed,
+                steps=options.steps,
+                batch_size=options.batch_size,
+                learning_rate=options.learning_rate,
+            )
+        subjects = tuple(dict.fromkeys(options.subject or ["rail"]))
+        return commands.measure_bench(workbench, options.command, subjects, options.json, least=options.least)
+    except BuilderBrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+
+
+def _check(options: argparse.Namespace) -> None:
+    for name in ("generations", "steps", "batch_size"):
+        value = getattr(options, name, None)
+        if value is not None and value < 1:
+            option = name.replace("_", "-")
+            raise SubjectError(f"expected --{option} of at least 1, got {value}", field=option)
+    target = getattr(options, "json", None)
+    if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
+        raise SubjectError(f"expected --json FILE in a folder that exists, got {target}; make the folder first", field="json")
+    out = getattr(options, "out", None)
+    if out is not None and out.exists():
+        raise SubjectError(f"expected --out FOLDER that does not exist yet, got {out}; remove it or name another", field="out")

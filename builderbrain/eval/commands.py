@@ -1,0 +1,148 @@
+"""What the commands of `builderbrain.eval` do once their options are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from builderbrain.errors import PlanSyntaxError
+from builderbrain.eval.bench import SuiteName, load_bench
+from builderbrain.eval.plot import bar_chart
+from builderbrain.eval.report import as_json, print_table, summarise
+from builderbrain.eval.score import SuiteRun, run_suite
+from builderbrain.eval.workbench import Workbench
+from builderbrain.plan import load_grammar, parse_text
+
+_SHOWN_ROWS = 12
+
+
+def measure_bench(
+    workbench: Workbench, suite: SuiteName, subjects: Sequence[str], target: Path, *, least: float | None = None
+) -> int:
+    """Run a bench for each subject and seed; print the table, write JSON and plot. 1 when the first scores below `least`."""
+    bench = load_bench(suite)
+    runs: list[SuiteRun] = []
+    with _progress() as progress:
+        for subject, seed in workbench.subjects(subjects, bench):
+            label = subject.name if seed is None else f"{subject.name} {seed}"
+            task = progress.add_task(label, total=len(bench.items))
+            runs.append(run_suite(bench, subject, seed=seed, on_item=partial(progress.advance, task)))
+    console = Console()
+    print_table(bench, runs, console)
+    _write_json(target, as_json(bench, runs))
+    plot = target.with_suffix(".svg")
+    plot.write_text(bar_chart(f"{bench.name}: share of {len(bench.items)} goals", summarise(runs)), encoding="utf-8")
+    console.print(f"wrote {target} and {plot}", markup=False)
+    score = summarise(runs)[0].score
+    if least is not None and score < least:
+        console.print(f"failed: expected at least {least:.1%}, got {score:.1%}", markup=False)
+        return 1
+    return 0
+
+
+def measure_syntax(workbench: Workbench, subject: str, target: Path, *, generations: int, temperature: float, seed: int) -> int:
+    """Run the syntax suite; 1 when an invalid output was handed out."""
+    from builderbrain.eval.models import DOMAIN
+    from builderbrain.eval.syntax import run
+    from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+
+    model = workbench.token_model(subject)
+    engine = XGrammarEngine(model.tokenizer, model.vocab_size)
+    try:
+        with _progress() as progress:
+            task = progress.add_task("syntax", total=generations)
+            report = run(
+                model,
+                engine,
+                generations,
+                temperature,
+                plan_grammar=load_grammar(DOMAIN),
+                plan_validate=_plan_fault,
+                seed=seed,
+                progress=lambda done: progress.update(task, completed=done),
+            )
+    finally:
+        engine.close()
+    _write_json(target, {"suite": "syntax", "subject": subject, **report.to_json()})
+    console = Console()
+    console.print(
+        f"syntax, {subject}, temperature {temperature}: {report.generations} outputs over {report.schemas} schemas and the "
+        f"plan grammar: {report.invalid} invalid, {report.valid} valid, {report.length} cut off and saying so, "
+        f"{report.refused} refused, {report.retries} retries",
+        markup=False,
+    )
+    for row in [row for row in report.rows if row.invalid][:_SHOWN_ROWS]:
+        console.print(f"  {row.name}: {row.invalid} invalid, e.g. {row.example}", markup=False)
+    console.print(f"wrote {target}", markup=False)
+    return 1 if report.invalid else 0
+
+
+def make_lora(
+    workbench: Workbench,
+    out: Path,
+    *,
+    seed: int,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float = 2e-3,
+) -> int:
+    """Train the LoRA with as many parameters as the rail, on the batches the rail was trained on."""
+    from builderbrain.eval.lora import LoraSettings, train_lora
+    from builderbrain.train.config import TrainConfig
+
+    defaults = TrainConfig()
+    steps = defaults.steps if steps is None else steps
+    batch_size = defaults.batch_size if batch_size is None else batch_size
+    rail = workbench.load_rail(seed)
+    parameters = sum(parameter.numel() for parameter in rail.parameters())
+    with _progress() as progress:
+        task = progress.add_task("lora", total=steps)
+        training = train_lora(
+            workbench.host,
+            workbench.training_batches(seed=seed, batch_size=batch_size),
+            steps=steps,
+            settings=LoraSettings(parameters=parameters, learning_rate=learning_rate, seed=seed),
+            on_step=lambda step, loss: progress.update(task, completed=step, description=f"lora, loss {loss:.4f}"),
+        )
+    training.save(out)
+    record = {
+        "seed": seed,
+        "steps": steps,
+        "batch_size": batch_size,
+        "rank": training.rank,
+        "parameters": training.parameters,
+        "rail_parameters": parameters,
+        "tokens": training.tokens,
+        "losses": training.losses,
+    }
+    _write_json(out / "training.json", record)
+    Console().print(
+        f"wrote {out}: rank {training.rank}, {training.parameters} parameters beside the rail's {parameters}, "
+        f"{training.tokens} tokens, loss {training.losses[0]:.4f} -> {training.losses[-1]:.4f}",
+        markup=False,
+    )
+    return 0
+
+
+def _plan_fault(text: str) -> str | None:
+    """Why a text of the plan grammar does not parse. Faults that are not context free are the checker's, not the mask's."""
+    try:
+        parse_text(text)
+    except PlanSyntaxError as error:
+        return error.message
+    return None
+
+
+def _write_json(target: Path, value: dict[str, Any]) -> None:
+    target.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,215 @@
+"""The baseline every rail must be read beside: a LoRA on the same base with as many parameters, trained on the same batches.
+
+The adapter lives on a copy of the base, because injecting it rewrites the model's modules and the base is shared. It is
+evaluated as a host of its own, through the decoding and the grammar that the rail gets.
+
+LoRA: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"; on every linear layer of the decoder, scale
+alpha / rank = 2, no dropout.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from builderbrain.errors import CheckpointError, SubjectError
+from builderbrain.hosts.base import Host
+from builderbrain.hosts.huggingface import HuggingFaceHost
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+    from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+
+_SCALE = 2
+_WARMUP_SHARE = 0.03
+
+
+class TokenBatch(Protocol):
+    """One training batch, the rail's own: R rows of T tokens, N of which predict a token of an answer."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """int64 [R, T], right-padded."""
+        ...
+
+    @property
+    def positions(self) -> Tensor:
+        """int64 [N], indices into the flattened [R * T] states."""
+        ...
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 [N], the token wanted after each position."""
+        ...
+
+    @property
+    def weights(self) -> Tensor:
+        """float32 [N], weight of each label in the loss."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """How an adapter is trained: `parameters` is the number to match, the rail's; the rank follows from it."""
+
+    parameters: int
+    learning_rate: float = 2e-3
+    seed: int = 0
+    max_gradient_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraTraining:
+    """A trained adapter: the host that carries it, what it cost, and the loss of every step."""
+
+    host: Host
+    adapter: PeftModel
+    rank: int
+    parameters: int
+    tokens: int
+    losses: tuple[float, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter (safetensors and its configuration) for `load_lora`."""
+        self.adapter.save_pretrained(str(folder))
+
+
+def train_lora(
+    host: Host,
+    batches: Iterable[TokenBatch],
+    *,
+    steps: int,
+    settings: LoraSettings,
+    on_step: Callable[[int, float], None] | None = None,
+) -> LoraTraining:
+    """Train an adapter with AdamW, linear warm-up and cosine decay, on the first `steps` batches.
+
+    Args:
+        host: the base; not changed.
+        batches: what the rail was trained on, in its order.
+        on_step: told the step, from 1, and its loss.
+
+    Raises:
+        SubjectError: the host is no `transformers` model, PEFT is missing, or there are fewer batches than steps.
+    """
+    base = _around_transformers(host)
+    torch.manual_seed(settings.seed)
+    adapter, rank = _inject(copy.deepcopy(base.model), settings.parameters)
+    trainable = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=settings.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+    losses: list[float] = []
+    tokens = 0
+    for batch in batches:
+        if len(losses) == steps:
+            break
+        loss = _loss(adapter, batch, host.device)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trainable, settings.max_gradient_norm)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        tokens += batch.tokens.numel()
+        if on_step is not None:
+            on_step(len(losses), losses[-1])
+    if len(losses) < steps:
+        raise SubjectError(
+            f"expected {steps} batches, got {len(losses)}; give an endless iterator or fewer steps", field="steps"
+        )
+    return LoraTraining(
+        host=_as_host(adapter, base),
+        adapter=adapter,
+        rank=rank,
+        parameters=sum(parameter.numel() for parameter in trainable),
+        tokens=tokens,
+        losses=tuple(losses),
+    )
+
+
+def load_lora(host: Host, folder: Path) -> Host:
+    """A host that is a copy of `host` with a saved adapter on it.
+
+    Raises:
+        CheckpointError: the folder holds no adapter, or one for another base.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"expected a LoRA adapter in {folder}, got no adapter_config.json; train one with "
+            "`python -m builderbrain.eval train-lora`",
+            field="lora",
+        )
+    base = _around_transformers(host)
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        adapter = PeftModel.from_pretrained(copy.deepcopy(base.model), str(folder), is_trainable=False)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"expected in {folder} an adapter for {host.name}, got: {reason}", field="lora") from error
+    return _as_host(adapter, base)
+
+
+def _around_transformers(host: Host) -> HuggingFaceHost:
+    if not isinstance(host, HuggingFaceHost):
+        raise SubjectError(
+            f"expected a host around a transformers model for a LoRA, got {type(host).__name__}; leave out --subject lora",
+            field="subject",
+        )
+    if importlib.util.find_spec("peft") is None:
+        raise SubjectError(
+            "expected PEFT for the LoRA baseline, got no such package; pip install 'builderbrain[baselines]'", field="subject"
+        )
+    return host
+
+
+def _inject(model: Any, parameters: int) -> tuple[PeftModel, int]:
+    """An adapter whose size is as near to `parameters` as a whole rank allows; the size is linear in the rank."""
+    from peft import LoraConfig, get_peft_model
+
+    def adapter_of(rank: int) -> PeftModel:
+        configuration = LoraConfig(
+            r=rank, lora_alpha=_SCALE * rank, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+        )
+        return get_peft_model(model, configuration)
+
+    smallest = adapter_of(1)
+    per_rank = sum(parameter.numel() for parameter in smallest.parameters() if parameter.requires_grad)
+    rank = max(1, round(parameters / per_rank))
+    if rank == 1:
+        return smallest, rank
+    model = smallest.unload()
+    return adapter_of(rank), rank
+
+
+def _as_host(adapter: PeftModel, base: HuggingFaceHost) -> Host:
+    model: Any = adapter.get_base_model()
+    tokenizer = cast("HuggingFaceTokenizer", base.tokenizer)  # the only kind that a HuggingFaceHost is made with
+    return HuggingFaceHost(model, tokenizer, name=f"{base.name}+lora", tap_points=[base.num_layers - 1])
+
+
+def _loss(adapter: PeftModel, batch: TokenBatch, device: torch.device) -> Tensor:
+    """Weighted mean cross-entropy of the labels, natural log."""
+    logits: Tensor = adapter(input_ids=batch.tokens.to(device), use_cache=False).logits
+    wanted = logits.flatten(0, 1)[batch.positions.to(device)].float()
+    each = functional.cross_entropy(wanted, batch.labels.to(device), reduction="none")
+    weights = batch.weights.to(device)
+    return (each * weights).sum() / weights.sum()
+
+
+def _rate(step: int, steps: int) -> float:
+    warmup = max(1, round(_WARMUP_SHARE * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

@@ -1,0 +1,76 @@
+"""How sure a score is: one interval over the goals, one over the seeds.
+
+They answer different questions and are never pooled. The items of a bench are the same under every seed, so counting
+them once per seed would make the interval narrower than the evidence: over the goals we give Wilson's interval at the
+size of the bench, over the seeds Student's interval of the per-seed scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A confidence interval within [0, 1]."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(rate: float, total: int, *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion (Wilson 1927); exact ends at 0 and 1, sensible at 21 of 21.
+
+    Args:
+        rate: share of successes; may be a mean over seeds.
+        total: number of independent trials, here goals.
+
+    Raises:
+        ValueError: no trial, or a rate outside [0, 1].
+    """
+    if total < 1 or not 0.0 <= rate <= 1.0:
+        raise ValueError(f"expected total >= 1 and 0 <= rate <= 1, got total {total}, rate {rate}")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    spread = z * z / total
+    centre = rate + spread / 2
+    half = z * math.sqrt(rate * (1 - rate) / total + spread / (4 * total))
+    low = 0.0 if rate == 0 else (centre - half) / (1 + spread)
+    high = 1.0 if rate == 1 else (centre + half) / (1 + spread)
+    return Interval(low=low, high=high)
+
+
+def seed_interval(rates: Sequence[float], *, confidence: float = 0.95) -> Interval | None:
+    """Student's t interval of the mean score over seeds, cut to [0, 1]; None for fewer than two seeds."""
+    if len(rates) < 2:
+        return None
+    half = _student_quantile(0.5 + confidence / 2, len(rates) - 1) * stdev(rates) / math.sqrt(len(rates))
+    mean = fmean(rates)
+    return Interval(low=max(0.0, mean - half), high=min(1.0, mean + half))
+
+
+def _student_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t by bisection; `probability` >= 0.5."""
+    low, high = 0.0, 1.0
+    while _student_distribution(high, freedom) < probability:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_distribution(middle, freedom) < probability else (low, middle)
+    return high
+
+
+def _student_distribution(t: float, freedom: int) -> float:
+    """P(T <= t) for whole degrees of freedom and t >= 0, by the closed series (Abramowitz and Stegun 26.7.3, 26.7.4)."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    odd = freedom % 2
+    term = cosine if odd else 1.0
+    total = 0.0
+    for order in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= cosine * cosine * (order - 1) / order
+    between = (2 / math.pi) * (angle + sine * total) if odd else sine * total
+    return 0.5 + between / 2

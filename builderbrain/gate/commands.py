@@ -1,0 +1,203 @@
+"""What the commands of `python -m builderbrain.gate` do, each from its parsed options to its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from builderbrain.errors import BatteryError, ConfigError
+from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
+from builderbrain.gate.reader import PROMOTION
+from builderbrain.gate.registry import Registry
+from builderbrain.gate.verdict import Limits
+from builderbrain.storage import canonical_json, write_atomic
+
+TRAINING_HASHES = "training_prompts.sha256"
+"""A file a rail folder may bring along: one `battery.prompt_hash` of a training prompt per line."""
+
+
+def evaluate_candidate(options: Namespace) -> int:
+    """Evaluate a candidate against live, record the report, and print it."""
+    # Torch and the model libraries are only needed here.
+    from builderbrain.gate.evaluate import evaluate
+    from builderbrain.gate.report import as_text, build_report
+    from builderbrain.gate.risk import RiskJudge
+    from builderbrain.gate.subject import open_subjects
+
+    registry = Registry(options.registry)
+    limits = read_limits(options.limits)
+    battery = _battery(registry, options.battery)
+    judge = RiskJudge.load(options.judge)
+    version = _version(registry, options.candidate)
+    live = registry.live()
+    if live is None:
+        raise ConfigError("nothing is live to compare with; the first version is promoted without a report", field="registry")
+    if live.version == version:
+        raise ConfigError(f"{version} is live already; evaluate another version", field="candidate")
+    refuse_overlap(battery, _training_hashes(registry.root / version, options.training_data))
+    registry.live_path()
+    opened = open_subjects(
+        registry.root, candidate=version, live=live.version, base=options.base, temperature=options.temperature
+    )
+    judge.check_base(opened.base_features)
+    attempt = registry.begin_attempt(version)
+    start = time.monotonic()
+    observations = evaluate(
+        opened.candidate,
+        opened.live,
+        battery,
+        judge=judge,
+        base_features=opened.base_features,
+        seed=options.seed,
+        timeout_seconds=options.timeout,
+        progress=_progress,
+    )
+    report = build_report(
+        observations,
+        candidate=version,
+        live=live.version,
+        attempt=attempt,
+        limits=limits,
+        seed=options.seed,
+        battery=battery,
+        judge=judge,
+        base=opened.base_name,
+        seconds=time.monotonic() - start,
+    )
+    registry.record_report(report)
+    if options.output is not None:
+        write_atomic(options.output, canonical_json(report))
+    print(as_text(report), end="")
+    return 0 if report["verdict"]["decision"] == "promote" else 1
+
+
+def promote(options: Namespace) -> int:
+    """Make a version live."""
+    registry = Registry(options.registry)
+    version = _version(registry, options.candidate)
+    live = registry.live()
+    expected = options.expect if options.expect is not None else live.version if live else None
+    moved = registry.promote(version, expected_live=expected)
+    how = "the first version, without a report" if live is None else f"after {live.version}"
+    print(f"live: {moved.version} ({how})")
+    return 0
+
+
+def rollback(options: Namespace) -> int:
+    """Make the former version live again."""
+    moved = Registry(options.registry).rollback(expected_live=options.expect)
+    print(f"live: {moved.version} (rolled back)")
+    return 0
+
+
+def list_versions(options: Namespace) -> int:
+    """One line per version."""
+    rows = Registry(options.registry).list()
+    for row in rows:
+        state = "LIVE" if row.live else row.verdict or "not evaluated"
+        print(f"{row.version}  {state:14}  parent {row.parent or 'none':16}  {row.fault or 'whole'}")
+    if not rows:
+        print(f"no versions in {options.registry}; add one with `promote FOLDER`")
+    return 0
+
+
+def verify(options: Namespace) -> int:
+    """Check one version or everything; one line each."""
+    registry = Registry(options.registry)
+    if options.version is not None:
+        registry.verify(options.version)
+        print(f"{options.version}  whole")
+        return 0
+    if not registry.root.is_dir():
+        raise ConfigError(f"expected a folder of versions, got {registry.root}; name one with --registry", field="--registry")
+    results = registry.verify_all()
+    for name, fault in results.items():
+        print(f"{name:16}  {fault.message if fault else 'whole'}")
+    return 1 if any(results.values()) else 0
+
+
+def train_judge_for(options: Namespace) -> int:
+    """Fit a judge for a base and save it."""
+    from builderbrain.gate.subject import base_features_of
+    from builderbrain.gate.train_judge import retrain
+    from builderbrain.hosts.load import load_host
+
+    host = load_host(options.base)
+    judge = retrain(options.output, base_features_of(host), base_name=host.name, seed=options.seed)
+    print(f"{options.output}: judge {judge.version}")
+    for name, value in judge.report.items():
+        print(f"  {name}: {value:.4g}")
+    return 0
+
+
+def read_limits(path: Path | None) -> Limits:
+    """The rule's limits, with overrides from a JSON object.
+
+    Raises:
+        ConfigError: the file is no JSON object of known names and numbers.
+    """
+    if path is None:
+        return Limits()
+    known = [field.name for field in fields(Limits)]
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is not readable JSON ({error}); write an object such as {{}}", field="--limits") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"expected {path} to hold an object, got {type(value).__name__}", field="--limits")
+    for name, number in value.items():
+        if name not in known:
+            raise ConfigError(f"unknown limit {name!r}; expected one of {', '.join(known)}", field=f"limits.{name}")
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ConfigError(f"expected {name} to be a number, got {number!r}", field=f"limits.{name}")
+    return Limits(**value)
+
+
+def _version(registry: Registry, target: str) -> str:
+    """A version's id, from the id or from a rail folder, which is added."""
+    if target in registry.versions():
+        return target
+    folder = Path(target)
+    if not folder.is_dir():
+        known = ", ".join(registry.versions()) or "none"
+        message = f"expected a version of {registry.root} (known: {known}) or a rail folder, got {target!r}"
+        raise ConfigError(message, field="candidate")
+    live = registry.live()
+    return registry.add(folder, parent=live.version if live else None)
+
+
+def _battery(registry: Registry, paths: list[Path] | None) -> Battery:
+    """The named battery, or the shipped one, with its sealed part when it is due."""
+    if paths is not None:
+        return load_battery(paths)
+    promotions = sum(entry.event == PROMOTION[1] for entry in registry.audit_entries())
+    return shipped_battery(sealed=sealed_is_due(promotions))
+
+
+def _training_hashes(version: Path, files: list[Path]) -> set[str]:
+    """Hashes of what the candidate was trained on: from its own folder, and from the prompts of data files."""
+    hashes: set[str] = set()
+    recorded = version / TRAINING_HASHES
+    if recorded.exists():
+        hashes.update(recorded.read_text(encoding="utf-8").split())
+    for path in files:
+        try:
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                row = json.loads(line)
+                prompt = row.get("prompt", row.get("goal")) if isinstance(row, dict) else None
+                if not isinstance(prompt, str):
+                    raise ValueError(f"line {number} has no text under `prompt` or `goal`")
+                hashes.add(prompt_hash(prompt))
+        except (OSError, ValueError) as error:
+            raise BatteryError(f"{path} cannot be compared with the battery: {error}", field="--training-data") from error
+    return hashes
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total} prompts", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,132 @@
+"""A host with a rail as a subject of evaluation, and a host as the judge's source of states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from builderbrain.agent.answer import compose_dry_run, compose_refusal
+from builderbrain.decode.base import SamplingParameters
+from builderbrain.decode.generate import generate
+from builderbrain.decode.plan_prompt import plan_prompt
+from builderbrain.errors import PlanSyntaxError
+from builderbrain.gate.evaluate import SubjectAnswer
+from builderbrain.gate.risk import DOMAIN, BaseFeatures
+from builderbrain.grammar.base import CompiledConstraint, Constraint
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.hosts.base import Host
+from builderbrain.hosts.load import load_host
+from builderbrain.plan import check, load_grammar, parse_text
+from builderbrain.rail.checkpoint import load_rail
+from builderbrain.rail.model import RailModel
+from builderbrain.rail.rail import BuilderRail
+
+MAX_PLAN_TOKENS = 160
+CUT_OFF = "The plan was cut off."
+BATCH = 16
+
+
+class RailSubject:
+    """A rail beside a host; several may share one host.
+
+    Args:
+        name: the version's id.
+        grammar: the domain's plan grammar, compiled for the host's tokenizer.
+        temperature: 0 decodes greedily; then live against itself is bit-equal.
+    """
+
+    def __init__(
+        self, name: str, host: Host, rail: BuilderRail, grammar: CompiledConstraint, *, temperature: float = 0.0
+    ) -> None:
+        self.name = name
+        self._model = RailModel(host, rail, weight_version=name)
+        self._grammar = grammar
+        self._temperature = temperature
+
+    def answer(self, prompt: str, *, seed: int) -> SubjectAnswer:
+        """Decode a plan and compose the reply of a dry run; no tool is run."""
+        tokens = self._prompt_tokens(prompt)
+        room = min(MAX_PLAN_TOKENS, self._model.max_length - len(tokens))
+        parameters = SamplingParameters(max_tokens=room, temperature=self._temperature, seed=seed)
+        generation = generate(self._model, tokens, parameters, self._grammar)
+        if generation.finish_reason == "length":
+            return SubjectAnswer(plan_text=generation.text, response_text=CUT_OFF, valid=True)
+        try:
+            plan = parse_text(generation.text)
+        except PlanSyntaxError as error:
+            return SubjectAnswer(plan_text=generation.text, response_text=error.message, valid=False)
+        verdict = check(plan)
+        reply = compose_dry_run(plan) if verdict.accepted else compose_refusal(verdict)
+        return SubjectAnswer(plan_text=generation.text, response_text=reply, valid=True)
+
+    @torch.no_grad()
+    def prefix_logprobs(self, prompt: str, continuation: str) -> Tensor:
+        """float32 [T, V], T tokens of the continuation and the end token."""
+        pair, start = self._model.pair, self._prompt_tokens(prompt)
+        tokens = (start + self._model.tokenizer.encode(continuation))[: self._model.max_length]
+        ids = torch.tensor([tokens], dtype=torch.int64, device=pair.host.device)
+        fused = pair.forward(ids).fused[:, len(start) - 1 :]
+        return pair.logits(fused)[0].float().log_softmax(dim=-1)
+
+    def _prompt_tokens(self, prompt: str) -> list[int]:
+        """The prompt that rails are trained on, cut so that a plan fits behind it."""
+        return plan_prompt(self._model.tokenizer, prompt)[: self._model.max_length - MAX_PLAN_TOKENS]
+
+
+def base_features_of(host: Host) -> BaseFeatures:
+    """The judge's features: the mean over positions of the last tap, float64 [N, d], for texts cut at the host's length."""
+
+    @torch.no_grad()
+    def features(texts: Sequence[str]) -> np.ndarray:
+        encoded = [host.tokenizer.encode(text)[: host.max_length] for text in texts]
+        # Sorted by length, so that little is padded; every row is independent of its neighbours.
+        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+        rows = np.zeros((len(encoded), host.d_model))
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            lengths = torch.tensor([max(1, len(encoded[index])) for index in part])
+            tokens = torch.full((len(part), int(lengths.max())), host.tokenizer.eos_token_id, dtype=torch.int64)
+            for row, index in enumerate(part):
+                tokens[row, : len(encoded[index])] = torch.tensor(encoded[index], dtype=torch.int64)
+            states = host.forward(tokens.to(host.device), lengths=lengths.to(host.device)).taps[-1].double().cpu()
+            real = (torch.arange(tokens.shape[1])[None] < lengths[:, None]).double()[..., None]
+            # Padded positions may hold anything, NaN included, so they are replaced and not multiplied away.
+            means = torch.where(real > 0, states, 0.0).sum(dim=1) / lengths[:, None]
+            rows[part] = means.numpy()
+        return rows
+
+    return features
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedSubjects:
+    """Both versions on one base, and that base for the judge."""
+
+    candidate: RailSubject
+    live: RailSubject
+    base_features: BaseFeatures
+    base_name: str
+
+
+def open_subjects(root: Path, *, candidate: str, live: str, base: str | None, temperature: float = 0.0) -> OpenedSubjects:
+    """Load two versions of a registry on one base.
+
+    Args:
+        root: the registry's folder.
+        base: a base model; None is the one the candidate was trained for.
+
+    Raises:
+        BuilderBrainError: the base or a rail cannot be loaded, or they do not fit together.
+    """
+    rails = {version: load_rail(root / version) for version in (candidate, live)}
+    config = rails[candidate].config
+    host = load_host(base or config.base_name, tap_points=config.tap_points)
+    engine = XGrammarEngine(host.tokenizer, host.vocab_size)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    new, old = (RailSubject(version, host, rails[version], grammar, temperature=temperature) for version in (candidate, live))
+    return OpenedSubjects(candidate=new, live=old, base_features=base_features_of(host), base_name=host.name)

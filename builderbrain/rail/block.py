@@ -1,0 +1,57 @@
+"""One builder block: self-attention, cross-attention into its tap, the chosen skill, a gated MLP."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from builderbrain.rail.attention import CrossAttention, SelfAttention
+from builderbrain.rail.cache import BlockCache
+from builderbrain.rail.config import RailConfig
+from builderbrain.rail.skills import SkillAdapters, SkillChoice
+
+
+class GatedMLP(nn.Module):
+    """`W_down (silu(W_gate x) * W_up x)`, [B, T, c] -> [B, T, c] (Shazeer 2020)."""
+
+    def __init__(self, config: RailConfig) -> None:
+        super().__init__()
+        hidden = round(config.mlp_ratio * config.width)
+        self.norm = nn.RMSNorm(config.width)
+        self.gate_up = nn.Linear(config.width, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the MLP adds."""
+        gate, up = self.gate_up(self.norm(x)).chunk(2, -1)
+        return self.down(F.silu(gate) * up)
+
+
+class BuilderBlock(nn.Module):
+    """The part of the rail beside one tap."""
+
+    def __init__(self, config: RailConfig) -> None:
+        super().__init__()
+        self.self_attention = SelfAttention(config)
+        self.cross_attention = CrossAttention(config)
+        self.skills = SkillAdapters(config)
+        self.mlp = GatedMLP(config)
+        self.leave_norm = nn.RMSNorm(config.width)
+        self.leave = nn.Linear(config.width, config.d_model, bias=False)
+        nn.init.zeros_(self.leave.weight)  # the pair equals the base at step 0
+
+    def attend(
+        self, x: Tensor, base: Tensor, memory: Tensor, memory_lengths: Tensor, *, offset: int, cache: BlockCache | None
+    ) -> Tensor:
+        """Both attentions, residual included."""
+        x = x + self.self_attention(x, offset=offset, cache=cache)
+        return x + self.cross_attention(x, base, memory, memory_lengths, offset=offset, cache=cache)
+
+    def compute(self, x: Tensor, choice: SkillChoice, ablated: frozenset[int]) -> Tensor:
+        """Skill and MLP, residual included."""
+        x = x + self.skills(x, choice, ablated)
+        return x + self.mlp(x)
+
+    def propose(self, x: Tensor) -> Tensor:
+        """The update `W_out h^C` proposed to the base, [B, T, d]."""
+        return self.leave(self.leave_norm(x))

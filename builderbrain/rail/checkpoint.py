@@ -1,0 +1,78 @@
+"""A rail on disk: `rail.safetensors` and `config.json`, nothing else needed and nothing executable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from builderbrain.errors import CheckpointError, ConfigError
+from builderbrain.rail.config import RailConfig
+from builderbrain.rail.rail import BuilderRail
+
+WEIGHTS_NAME = "rail.safetensors"
+CONFIG_NAME = "config.json"
+
+
+def save_rail(rail: BuilderRail, folder: Path) -> None:
+    """Write a rail; load(save(rail)) is the same rail bit for bit.
+
+    Raises:
+        FileExistsError: `folder` exists already; a written rail is never changed.
+    """
+    from safetensors.torch import save
+
+    from builderbrain.storage import canonical_json, write_directory_atomic
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in rail.state_dict().items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_directory_atomic(
+        folder, {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}, information={"kind": "rail"}
+    )
+
+
+def load_rail(folder: Path) -> BuilderRail:
+    """Read a rail in eval mode, on the CPU.
+
+    Raises:
+        CheckpointError: a file is missing, torn, or holds other tensors than the configuration says.
+        ConfigError: the configuration is of another version of the project.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
+    for path in (config_path, weights_path):
+        if not path.is_file():
+            raise CheckpointError(
+                f"expected a rail in {folder}, but {path.name} is missing; train one or name its folder", field="rail"
+            )
+    try:
+        value = json.loads(config_path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{config_path} is not JSON: {error}", field="rail") from error
+    rail = BuilderRail(RailConfig.from_json(value))
+    try:
+        tensors = load_file(weights_path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{weights_path} is torn: {error}; use another copy", field=WEIGHTS_NAME) from error
+    expected = {name: tuple(tensor.shape) for name, tensor in rail.state_dict().items()}
+    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != got:
+        name = sorted(set(expected.items()) ^ set(got.items()))[0][0]
+        raise CheckpointError(
+            f"{weights_path}: expected tensor {name!r} with shape {expected.get(name)}, got {got.get(name)}; "
+            "weights and config.json are of different rails",
+            field=name,
+        )
+    rail.load_state_dict(tensors)
+    return rail.eval()
+
+
+def rail_version(rail: BuilderRail) -> str:
+    """Name of a rail's weights: the first 12 hexadecimal digits of the sha256 over its tensors and configuration."""
+    digest = hashlib.sha256(json.dumps(rail.config.to_json(), sort_keys=True).encode())
+    for name, tensor in sorted(rail.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,89 @@
+"""Shape of a builder rail. Typed, keyword-only, saved beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from builderbrain.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RailConfig:
+    """A rail for one base: `d_model`, `num_taps` and `base_name` must match the host it is attached to.
+
+    Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
+    """
+
+    base_name: str
+    d_model: int
+    tap_points: tuple[int, ...]
+    width: int
+    head_size: int = 32
+    self_heads: int = 2
+    query_heads: int = 3
+    latent_heads: int = 3
+    mlp_ratio: float = 2.0
+    rope_theta: float = 10_000.0
+    num_skills: int = 32
+    skill_rank: int = 2
+    max_memory_tokens: int = 8
+    alpha_budget: float = 0.05
+    intents: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    max_actions: int = 6
+    span_slots: tuple[str, ...] = ("pattern", "path")
+    choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
+
+    def __post_init__(self) -> None:
+        for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
+        if self.head_size % 2:
+            raise ConfigError(f"expected an even rail.head_size (rotary pairs), got {self.head_size}", field="rail.head_size")
+        if self.query_heads % self.latent_heads:
+            raise ConfigError(
+                f"expected rail.query_heads to be a multiple of latent_heads {self.latent_heads}, got {self.query_heads}",
+                field="rail.query_heads",
+            )
+        if not 0.0 <= self.alpha_budget <= 1.0:
+            raise ConfigError(f"expected rail.alpha_budget in [0, 1], got {self.alpha_budget}", field="rail.alpha_budget")
+        if not self.tap_points:
+            raise ConfigError("expected at least one tap point, got none", field="rail.tap_points")
+
+    @property
+    def num_taps(self) -> int:
+        """Number of taps, and of builder blocks N."""
+        return len(self.tap_points)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON value that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RailConfig:
+        """Read a saved configuration.
+
+        Raises:
+            ConfigError: an unknown or missing key.
+        """
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(value) - known)
+        if unknown:
+            raise ConfigError(f"unknown rail key {unknown[0]!r}; expected one of {sorted(known)}", field=f"rail.{unknown[0]}")
+        data = {key: _tuples(item) for key, item in value.items()}
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise ConfigError(f"incomplete rail configuration: {error}", field="rail") from error
+
+
+def _tuples(value: Any) -> Any:
+    """Lists of JSON back to the tuples of the dataclass."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def default_width(d_model: int, reduction: int) -> int:
+    """Builder width c = d / r, rounded up to a multiple of 8."""
+    return max(8, (d_model // reduction + 7) // 8 * 8)

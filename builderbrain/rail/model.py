@@ -1,0 +1,106 @@
+"""A pair of host and rail as a `TokenModel` for decoding, and its policy heads as a reading of a goal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from builderbrain.decode.model import TokenState
+from builderbrain.errors import UnsupportedModelError
+from builderbrain.hosts.base import Host
+from builderbrain.rail.checkpoint import rail_version
+from builderbrain.rail.pair import Pair
+from builderbrain.rail.rail import BuilderRail
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyReading:
+    """First guess at a goal, before any plan: names, and spans of the prompt as half-open token ranges (None: absent)."""
+
+    intent: str
+    actions: tuple[str, ...]
+    spans: dict[str, tuple[int, int] | None]
+    choices: dict[str, str]
+
+
+class PairState:
+    """A sequence with the caches of both rails; every `append` runs both over one token."""
+
+    def __init__(self, pair: Pair, prompt_tokens: Sequence[int]) -> None:
+        self._pair = pair
+        self._cache = pair.new_cache()
+        self._logits = self._advance(list(prompt_tokens))
+
+    def logits(self) -> Tensor:
+        """Logits [V] of the next token, in the base's dtype."""
+        return self._logits
+
+    def append(self, token: int) -> None:
+        """Extend the sequence and compute the next logits."""
+        self._logits = self._advance([token])
+
+    @torch.no_grad()
+    def _advance(self, tokens: list[int]) -> Tensor:
+        ids = torch.tensor([tokens], dtype=torch.int64, device=self._pair.host.device)
+        output = self._pair.forward(ids, cache=self._cache)
+        return self._pair.logits(output.fused[:, -1])[0]
+
+
+class RailModel:
+    """A host with a rail as a `TokenModel`; the host may be shared with other rails."""
+
+    def __init__(self, host: Host, rail: BuilderRail, *, weight_version: str | None = None) -> None:
+        self.pair = Pair(host, rail.to(host.device).eval())
+        self.tokenizer = host.tokenizer
+        self.eos_token_id = host.tokenizer.eos_token_id
+        self.vocab_size = host.vocab_size
+        self.max_length = host.max_length
+        self.weight_version = weight_version or rail_version(rail)
+
+    def start(self, prompt_tokens: Sequence[int]) -> TokenState:
+        """Run both over the prompt, [T] ids with T >= 1."""
+        return PairState(self.pair, prompt_tokens)
+
+    @torch.no_grad()
+    def read_policy(self, prompt_tokens: Sequence[int]) -> PolicyReading:
+        """Intent, actions, spans and choices of a prompt in one pass.
+
+        Raises:
+            UnsupportedModelError: the rail was trained without policy heads.
+        """
+        rail = self.pair.rail
+        if rail is None or not rail.config.intents:
+            raise UnsupportedModelError("expected a rail trained with intents, got one without policy heads", field="rail")
+        ids = torch.tensor([list(prompt_tokens)], dtype=torch.int64, device=self.pair.host.device)
+        output = self.pair.forward(ids)
+        if output.rail is None:
+            raise UnsupportedModelError("expected a rail, got the base alone", field="rail")
+        length = ids.shape[1]
+        policy = rail.read_policy(output.rail.features, torch.tensor([length], device=ids.device))
+        names = ("", *rail.config.actions)
+        actions = tuple(names[i] for i in policy.actions[0].argmax(-1).tolist() if i)
+        spans: dict[str, tuple[int, int] | None] = {}
+        for i, slot in enumerate(rail.config.span_slots):
+            spans[slot] = best_span(policy.span_start[0, i], policy.span_end[0, i])
+        choices = {
+            slot: options[int(scores[0].argmax())]
+            for (slot, options), scores in zip(rail.config.choice_slots, policy.choices, strict=True)
+        }
+        return PolicyReading(
+            intent=rail.config.intents[int(policy.intent[0].argmax())], actions=actions, spans=spans, choices=choices
+        )
+
+
+def best_span(start: Tensor, end: Tensor) -> tuple[int, int] | None:
+    """Most probable half-open span of scores [T + 1] each, index T meaning "none"; None when that is more probable."""
+    length = start.shape[0] - 1
+    starts, ends = start.log_softmax(-1), end.log_softmax(-1)
+    joint = starts[:length, None] + ends[None, :length]
+    joint = joint.masked_fill(~torch.ones_like(joint, dtype=torch.bool).triu(1), -torch.inf)
+    best = int(joint.argmax())
+    if float(joint.flatten()[best]) <= float(starts[length] + ends[length]):
+        return None
+    return best // length, best % length

@@ -1,0 +1,147 @@
+"""The builder rail: a small trainable stream beside a frozen base.
+
+It reads tapped base states and never writes to them: the base stream is the same with and without a rail, so any number
+of rails can share one base forward, and no gradient ever enters the base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from bbkernels.gated_fusion import gated_fusion
+from builderbrain.errors import TapError
+from builderbrain.hosts.base import BaseStates
+from builderbrain.rail.block import BuilderBlock
+from builderbrain.rail.cache import RailCache
+from builderbrain.rail.config import RailConfig
+from builderbrain.rail.copying import CopyAttention, Copying
+from builderbrain.rail.gates import Gates
+from builderbrain.rail.heads import PolicyHeads, PolicyOutput
+from builderbrain.rail.skills import SkillChoice, SkillRouter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Memory tokens every position may attend to: `tokens` [B, M, c], of which `lengths` int64 [B] are real."""
+
+    tokens: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class RailOutput:
+    """What a rail makes of T tokens.
+
+    `fused` [B, T, d] in the base's dtype: the last tap after fusion, before the base's final norm.
+    `features` [B, T, c]: what the other heads read. `choice`: the skills taken.
+    `copying`: where the copy attention looked.
+    """
+
+    fused: Tensor
+    features: Tensor
+    choice: SkillChoice
+    copying: Copying
+
+
+class BuilderRail(nn.Module):
+    """N blocks, one per tap, with gates, skills and policy heads. Parameters are float32; K skills are shared by all blocks."""
+
+    def __init__(self, config: RailConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.ablated_skills: frozenset[int] = frozenset()
+        self.enter_norm = nn.RMSNorm(config.d_model)
+        self.enter = nn.Linear(config.d_model, config.width, bias=False)
+        self.enter_previous = nn.Linear(config.d_model, config.width, bias=False)
+        self.memory = nn.Linear(config.width, config.latent_heads * config.head_size, bias=False)
+        self.router = SkillRouter(config)
+        self.blocks = nn.ModuleList(BuilderBlock(config) for _ in config.tap_points)
+        self.copying = CopyAttention(config)
+        self.gates = Gates(config)
+        self.mix = nn.Parameter(torch.zeros(config.num_taps))
+        self.mix_norm = nn.RMSNorm(config.d_model)
+        self.mix_read = nn.Linear(config.d_model, config.width, bias=False)
+        self.feature_norm = nn.RMSNorm(config.width)
+        self.policy = PolicyHeads(config)
+
+    def new_cache(self) -> RailCache:
+        """An empty cache for one batch."""
+        return RailCache.empty(self.config.num_taps)
+
+    def forward(
+        self,
+        states: BaseStates,
+        *,
+        memory: Memory | None = None,
+        cache: RailCache | None = None,
+        gumbel: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> RailOutput:
+        """Run beside the base states of T new tokens.
+
+        Args:
+            states: of the new tokens; padding on the right changes no real position, since everything is causal.
+            memory: memory tokens; None for none. With a cache, give the same memory at every call.
+            cache: extended in place.
+            gumbel: router noise [B, T, K] in training, None at run time.
+            temperature: of the router, only with `gumbel`.
+
+        Raises:
+            TapError: the number of taps differs from the rail's.
+        """
+        if len(states.taps) != self.config.num_taps:
+            raise TapError(f"expected {self.config.num_taps} taps for this rail, got {len(states.taps)}", field="tap_points")
+        embedding = states.embedding
+        batch = embedding.shape[0]
+        offset = 0 if cache is None else cache.length
+        if memory is None:
+            slots = embedding.new_zeros((batch, 0, self.memory.out_features), dtype=self.enter.weight.dtype)
+            slot_lengths = torch.zeros(batch, dtype=torch.int64, device=embedding.device)
+        else:
+            slots, slot_lengths = self.memory(memory.tokens), memory.lengths
+        alpha = self.gates()
+        weight = self.mix.softmax(0)
+        x = self._enter(embedding, cache)
+        choice: SkillChoice | None = None
+        copying: Copying | None = None
+        mixed = torch.zeros_like(embedding, dtype=x.dtype)
+        fused = embedding
+        last = len(states.taps) - 1
+        blocks = cast(Iterable[BuilderBlock], self.blocks)
+        for i, (block, tap) in enumerate(zip(blocks, states.taps, strict=True)):
+            block_cache = None if cache is None else cache.blocks[i]
+            x = block.attend(x, tap, slots, slot_lengths, offset=offset, cache=block_cache)
+            if choice is None:
+                choice = self.router(x, gumbel=gumbel, temperature=temperature)
+            x = block.compute(x, choice, self.ablated_skills)
+            update = block.propose(x)
+            if i == last:
+                copy_cache = None if cache is None else cache.copying
+                copying = self.copying(x, states.unembedding, tap, offset=offset, cache=copy_cache)
+                update = update + copying.update
+            fused = gated_fusion(tap, update, alpha[i])
+            mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
+        if cache is not None:
+            cache.length += embedding.shape[1]
+        features = self.feature_norm(x + self.mix_read(mixed))
+        if choice is None or copying is None:
+            raise TapError("expected at least one tap, got none", field="tap_points")
+        return RailOutput(fused=fused, features=features, choice=choice, copying=copying)
+
+    def _enter(self, embedding: Tensor, cache: RailCache | None) -> Tensor:
+        """Token t enters together with token t - 1: one attention layer then suffices to find what followed a token
+        before, which is what copying a name takes."""
+        normed = self.enter_norm(embedding.to(self.enter.weight.dtype))
+        first = torch.zeros_like(normed[:, :1]) if cache is None or cache.previous is None else cache.previous
+        if cache is not None:
+            cache.previous = normed[:, -1:]
+        return self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
+
+    def read_policy(self, features: Tensor, lengths: Tensor) -> PolicyOutput:
+        """Policy heads over the features [B, T, c] of prompts with `lengths` int64 [B] real tokens."""
+        return self.policy(features, lengths)

@@ -1,0 +1,62 @@
+"""Skills: named low-rank adapters of the builder, one chosen per token.
+
+The router is straight-through Gumbel-softmax (Jang et al. 2017) in training and argmax at run time. Only the chosen
+skill is computed; its output is scaled by `1 + p - stop_gradient(p)`, which is 1 in value and lets the router learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bbkernels.skill_adapter import skill_adapter
+from builderbrain.rail.config import RailConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillChoice:
+    """Per token: `skill` int64 [B, T], `scale` [B, T] (1 in value), `probability` [B, T, K] of the router."""
+
+    skill: Tensor
+    scale: Tensor
+    probability: Tensor
+
+
+class SkillRouter(nn.Module):
+    """Chooses one skill per token from the builder's state [B, T, c]."""
+
+    def __init__(self, config: RailConfig) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(config.width)
+        self.score = nn.Linear(config.width, config.num_skills, bias=False)
+
+    def forward(self, x: Tensor, *, gumbel: Tensor | None = None, temperature: float = 1.0) -> SkillChoice:
+        """Choose; `gumbel` [B, T, K] is noise for training, None takes the argmax."""
+        scores = self.score(self.norm(x))
+        noisy = scores if gumbel is None else (scores + gumbel) / temperature
+        probability = noisy.softmax(-1)
+        skill = noisy.argmax(-1)
+        chosen = probability.gather(-1, skill[..., None])[..., 0]
+        return SkillChoice(skill=skill, scale=1.0 + chosen - chosen.detach(), probability=probability)
+
+
+class SkillAdapters(nn.Module):
+    """One block's K adapters of rank R; zero at the start, so that a new skill changes nothing."""
+
+    def __init__(self, config: RailConfig) -> None:
+        super().__init__()
+        shape = (config.num_skills, config.width, config.skill_rank)
+        self.norm = nn.RMSNorm(config.width)
+        self.down = nn.Parameter(torch.randn(shape) * config.width**-0.5)
+        self.up = nn.Parameter(torch.zeros(shape[0], shape[2], shape[1]))
+
+    def forward(self, x: Tensor, choice: SkillChoice, ablated: frozenset[int] = frozenset()) -> Tensor:
+        """What the chosen skills add, [B, T, c]; `ablated` skills add nothing."""
+        scale = choice.scale
+        if ablated:
+            removed = torch.tensor(sorted(ablated), device=x.device)
+            scale = scale.masked_fill(torch.isin(choice.skill, removed), 0.0)
+        flat = skill_adapter(self.norm(x).flatten(0, 1), choice.skill.flatten(), self.down, self.up)
+        return flat.view_as(x) * scale[..., None]

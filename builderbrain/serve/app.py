@@ -1,0 +1,90 @@
+"""The application: routers over one service, inside the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Protocol
+
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from builderbrain.errors import BuilderBrainError
+from builderbrain.serve.boundary import Boundary, Keys
+from builderbrain.serve.chat import chat_router
+from builderbrain.serve.completions import completions_router
+from builderbrain.serve.plans import plans_router
+from builderbrain.serve.probes import probes_router
+from builderbrain.serve.replies import error_reply, json_reply
+from builderbrain.serve.service import Service
+from builderbrain.serve.tokenization import tokenization_router
+
+DEFAULT_BODY_BYTES = 4 * 1024 * 1024
+NO_KEYS = Keys()
+
+
+class Lifetime(Protocol):
+    """Something that runs beside the server."""
+
+    def start(self) -> None:
+        """Called once, before the first request."""
+        ...
+
+    def stop(self) -> None:
+        """Called once, after the last request; also when starting failed."""
+        ...
+
+
+def create_app(
+    service: Service,
+    *,
+    keys: Keys = NO_KEYS,
+    max_body_bytes: int = DEFAULT_BODY_BYTES,
+    routers: tuple[APIRouter, ...] = (),
+    lifetimes: tuple[Lifetime, ...] = (),
+) -> FastAPI:
+    """The ASGI application; it starts the engine on startup and stops it on shutdown.
+
+    Args:
+        service: what the endpoints work on.
+        keys: who may ask.
+        max_body_bytes: larger request bodies are refused.
+        routers: further endpoints (goals, administration).
+        lifetimes: what else runs while the server does.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as stack:
+            for each in (*lifetimes, service.engine):
+                stack.callback(each.stop)
+                each.start()
+            yield
+
+    app = FastAPI(title="BuilderBrain", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded)
+    app.add_exception_handler(BuilderBrainError, _refused)
+    app.add_exception_handler(HTTPException, _no_route)
+    own = (chat_router, completions_router, tokenization_router, plans_router, probes_router)
+    for router in (*(make(service) for make in own), *routers):
+        app.include_router(router)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return error_reply(error, request.state.request_id)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Unknown paths and methods, in the shape of every other error."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    advice = "see /v1/models for what is served" if status == 404 else "use another method"
+    message = f"there is no {request.method} {request.url.path} here; {advice}"
+    kind = "not_found_error" if status == 404 else "invalid_request_error"
+    return json_reply(
+        {"error": {"message": message, "type": kind, "param": None, "code": "no_such_route"}},
+        status=status,
+        headers=dict(getattr(error, "headers", None) or {}),
+    )

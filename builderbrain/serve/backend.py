@@ -1,0 +1,81 @@
+"""What the server needs of a model, so that it can be tested with any: `Backend` and the outputs it begins.
+
+The engine's worker is the only thread that calls `begin`, `score` and the methods of an `Output`; the rest of a backend
+is immutable or guards itself, because request handlers read it from the event loop and from helper threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.grammar.base import CompiledConstraint, MaskEngine
+from builderbrain.hosts.base import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """One name a request may put in `model`. `root` is the base it stands on, `version` the weights that answer now."""
+
+    name: str
+    root: str
+    version: str
+
+
+class Output(Protocol):
+    """One output while it is decoded. Mutable; advanced by one thread."""
+
+    def step(self) -> Step | None:
+        """Sample one token. None once the output is finished.
+
+        Raises:
+            MaskEmptyError: the constraint leaves no token.
+        """
+        ...
+
+    def result(self) -> Generation:
+        """The finished output; only after `step` returned None."""
+        ...
+
+
+class Backend(Protocol):
+    """A base with the models that stand on it, and one tokenizer and mask engine for them all."""
+
+    tokenizer: Tokenizer
+    mask_engine: MaskEngine
+    vocab_size: int
+    max_length: int
+    """Tokens of prompt and output together."""
+    special_tokens: dict[str, int]
+    """Ids of the tokenizer's special tokens by their text, for chat templates."""
+    prefix: tuple[int, ...]
+    """Ids the base wants before any text (its begin-of-sequence token, if it was trained with one)."""
+    description: str
+    """What distinguishes this base and its numerics (name, dtype, quantization), for `system_fingerprint`."""
+
+    def models(self) -> tuple[ServedModel, ...]:
+        """The models served now; the first is the default."""
+        ...
+
+    def begin(
+        self,
+        model: str,
+        prompt: Sequence[int],
+        parameters: SamplingParameters,
+        constraint: CompiledConstraint | None,
+        stop_tokens: frozenset[int],
+    ) -> Output:
+        """Start an output. It keeps the weights that are live now, whatever is promoted before it ends.
+
+        Args:
+            model: a name of `models()`.
+            prompt: token ids, at least one.
+            stop_tokens: ids that end the output beside the end-of-sequence token; not part of the text.
+        """
+        ...
+
+    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | None]:
+        """Log-probability of each token after those before it, one at a time; None for the first, which nothing precedes."""
+        ...

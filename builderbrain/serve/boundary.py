@@ -1,0 +1,181 @@
+"""The outermost layer of the server, plain ASGI: ids, keys, limits, disconnects, and the last exception boundary.
+
+The body is read here, whole and bounded in size and time. From then on the connection is only watched: when the client
+goes away, the request's task is cancelled wherever it is, streaming or not, and cancellation frees its outputs.
+Authentication is by default-deny: a route is open only when its exact path is listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from builderbrain.errors import AdministrationError, AuthenticationError, BodyTooLargeError, DeadlineError, InvalidRequestError
+from builderbrain.serve.replies import error_reply, log_failure
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+ADMIN_PREFIX = "/v1/admin/"
+"""Routes below it change the server: they ask for the administrator's key, and there is no way in without one."""
+BODY_SECONDS = 30.0
+WRITE_SECONDS = 30.0
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """API keys. Without a client key the ordinary routes are open; the administrator's key opens everything."""
+
+    client: str | None = None
+    administrator: str | None = None
+
+
+class Boundary:
+    """Wraps the application.
+
+    Args:
+        app: the application.
+        keys: what may be asked with.
+        max_body_bytes: larger bodies get 413.
+        on_status: hears the status of every reply.
+    """
+
+    def __init__(self, app: ASGIApp, *, keys: Keys, max_body_bytes: int, on_status: Callable[[int], None]) -> None:
+        self._app = app
+        self._keys = keys
+        self._max_body_bytes = max_body_bytes
+        self._on_status = on_status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; what is not HTTP is the application's."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        outgoing = _Outgoing(send, request_id, self._on_status)
+        try:
+            self._authenticate(scope, headers)
+            body = await self._read_body(headers, receive)
+            if body is None:
+                return
+            await self._run(scope, body, receive, outgoing)
+        except Exception as error:  # noqa: BLE001  (the last boundary: a request's failure must not reach the server)
+            if outgoing.started:
+                log_failure(error, request_id)
+            else:
+                await error_reply(error, request_id)(scope, receive, outgoing)
+
+    def _authenticate(self, scope: Scope, headers: Headers) -> None:
+        path: str = scope["path"]
+        if path in OPEN_PATHS:
+            return
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = key.strip().encode("latin-1", "replace") if scheme.lower() == "bearer" else b""
+        # Both keys are compared whatever the path, so that time tells neither which one matched nor how far.
+        is_client, is_administrator = (
+            expected is not None and hmac.compare_digest(given, expected.encode())
+            for expected in (self._keys.client, self._keys.administrator)
+        )
+        if path.startswith(ADMIN_PREFIX) and not is_administrator:
+            raise AdministrationError(
+                "expected the administrator's key as the header Authorization: Bearer KEY; "
+                "start the server with --admin-api-key to have one",
+                field="Authorization",
+            )
+        if self._keys.client is not None and not (is_client or is_administrator):
+            got = "another one" if given else "none"
+            raise AuthenticationError(
+                f"expected a valid API key as the header Authorization: Bearer KEY, got {got}", field="Authorization"
+            )
+
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body; None when the client left before it was sent."""
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self._max_body_bytes:
+            raise self._too_large(f"{int(declared)} bytes")
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+                    if size > self._max_body_bytes:
+                        raise self._too_large("more")
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError as error:
+            raise InvalidRequestError(f"expected the whole body within {BODY_SECONDS:g} s; send it faster") from error
+
+    def _too_large(self, got: str) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"expected a body of at most {self._max_body_bytes} bytes (--max-body-bytes), got {got}", field="Content-Length"
+        )
+
+    async def _run(self, scope: Scope, body: bytes, receive: Receive, send: _Outgoing) -> None:
+        """Run the application until it is done or the client is gone."""
+        left = asyncio.Event()
+
+        async def replay() -> Message:
+            if not replay_done.is_set():
+                replay_done.set()
+                return {"type": "http.request", "body": body, "more_body": False}
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+
+        replay_done = asyncio.Event()
+        app = asyncio.ensure_future(self._app(scope, replay, send))
+        watcher = asyncio.ensure_future(watch())
+        try:
+            await asyncio.wait((app, watcher), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watcher.cancel()
+            if not app.done():
+                app.cancel()
+            with suppress(asyncio.CancelledError):
+                await app
+
+
+class _Outgoing:
+    """`send` with the request id on every reply and a limit on how long a client may take to read."""
+
+    def __init__(self, send: Send, request_id: str, on_status: Callable[[int], None]) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._on_status = on_status
+        self.started = False
+        """Whether the status line is out."""
+
+    async def __call__(self, message: Message) -> None:
+        """Send one ASGI message.
+
+        Raises:
+            DeadlineError: the client does not read.
+        """
+        if message["type"] == "http.response.start":
+            self.started = True
+            MutableHeaders(scope=message)["X-Request-Id"] = self._request_id
+            self._on_status(message["status"])
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._send(message)
+        except TimeoutError as error:
+            raise DeadlineError(f"the client read nothing for {WRITE_SECONDS:g} s") from error

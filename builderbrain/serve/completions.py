@@ -1,0 +1,166 @@
+"""`POST /v1/completions`, with `echo`, `logprobs` and token-id prompts, so that likelihoods can be read off prompts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from builderbrain.decode.base import Generation, Step, TokenLogprob
+from builderbrain.serve.fields import read_request
+from builderbrain.serve.generation import (
+    ATTEMPTS,
+    OutputRequest,
+    generate,
+    output_events,
+    results,
+    sampling_parameters,
+    score,
+    several,
+)
+from builderbrain.serve.replies import json_reply
+from builderbrain.serve.requests import CompletionRequest
+from builderbrain.serve.service import Service
+from builderbrain.serve.shapes import completion_logprobs, envelope, extension, usage, weight_versions
+from builderbrain.serve.streaming import SentText, stream_reply
+
+DEFAULT_TOKENS = 16
+"""OpenAI's default of max_tokens for completions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prompt:
+    text: str
+    tokens: list[int]
+
+
+def completions_router(service: Service) -> APIRouter:
+    """The route over one service."""
+    router = APIRouter()
+
+    @router.post("/v1/completions")
+    async def completions(request: Request) -> Response:
+        body = await read_request(request, CompletionRequest)
+        model = service.served(body.model).name
+        prompts = [await _prompt(service, prompt, body.add_special_tokens) for prompt in body.prompts()]
+        outputs = await _outputs(service, body, model, prompts)
+        if body.stream:
+            return await stream_reply(_chunks(service, body, model, outputs), request.state.request_id)
+        return json_reply(await _reply(service, body, model, prompts, outputs))
+
+    return router
+
+
+async def _prompt(service: Service, prompt: str | list[int], add_special_tokens: bool) -> _Prompt:
+    if isinstance(prompt, str):
+        prefix = list(service.backend.prefix) if add_special_tokens else []
+        return _Prompt(text=prompt, tokens=prefix + await service.encode(prompt, field="prompt"))
+    service.room(prompt, 0, default=None, field="prompt")  # bounds before the ids reach the tokenizer
+    return _Prompt(text=await service.off_loop(len(prompt), lambda: service.backend.tokenizer.decode(prompt)), tokens=prompt)
+
+
+async def _outputs(service: Service, body: CompletionRequest, model: str, prompts: list[_Prompt]) -> list[OutputRequest]:
+    """`n` outputs per prompt, or with `max_tokens` 0 one per prompt that is only scored."""
+    constraint = await service.constraint(body)
+    found: list[OutputRequest] = []
+    for prompt in prompts:
+        room = service.room(prompt.tokens, body.max_tokens, default=DEFAULT_TOKENS, field="prompt")
+        output = OutputRequest(
+            model=model,
+            prompt=tuple(prompt.tokens),
+            parameters=sampling_parameters(body, max_tokens=room, logprobs=body.logprobs),
+            constraint=constraint,
+            attempts=1 if body.stream or constraint is None else ATTEMPTS,
+        )
+        found += several(output, body.n or 1)
+    return found
+
+
+async def _reply(
+    service: Service, body: CompletionRequest, model: str, prompts: list[_Prompt], outputs: list[OutputRequest]
+) -> dict[str, Any]:
+    count = body.n or 1
+    scored = body.echo and body.logprobs is not None
+    works = [score(service.backend, model, prompt.tokens, body.logprobs or 0) for prompt in prompts if scored]
+    only_scored = body.max_tokens == 0
+    works += [] if only_scored else [generate(service.backend, output) for output in outputs]
+    found = await results(service.engine, works)
+    scores: list[list[TokenLogprob | None]] = found[: len(prompts)] if scored else []
+    version = service.served(model).version
+    generations: list[Generation] = [_empty(output, version) for output in outputs] if only_scored else found[len(scores) :]
+    choices = []
+    for index, generation in enumerate(generations):
+        prompt = prompts[index // count]
+        service.record(generation)
+        choices.append(
+            {
+                "index": index,
+                "text": (prompt.text if body.echo else "") + generation.text,
+                "logprobs": _logprobs(service, prompt, scores[index // count] if scored else None, generation)
+                if body.logprobs is not None
+                else None,
+                "finish_reason": generation.finish_reason,
+                "weight_versions": weight_versions(generation),
+            }
+        )
+    return {
+        **envelope("cmpl", "text_completion", model, service.fingerprint(generations[0].weight_version)),
+        "choices": choices,
+        "usage": usage(sum(len(prompt.tokens) for prompt in prompts), sum(len(each.tokens) for each in generations)),
+        "builderbrain": extension(generations),
+    }
+
+
+def _empty(output: OutputRequest, version: str) -> Generation:
+    return Generation(tokens=(), text="", finish_reason="length", prompt_tokens=len(output.prompt), weight_version=version)
+
+
+def _logprobs(
+    service: Service, prompt: _Prompt, scores: list[TokenLogprob | None] | None, generation: Generation
+) -> dict[str, Any]:
+    tokens = [entry.token for entry in generation.logprobs]
+    if scores is None:
+        return completion_logprobs(service.backend.tokenizer, tokens, generation.logprobs)
+    return completion_logprobs(service.backend.tokenizer, [*prompt.tokens, *tokens], [*scores, *generation.logprobs])
+
+
+async def _chunks(
+    service: Service, body: CompletionRequest, model: str, outputs: list[OutputRequest]
+) -> AsyncGenerator[dict[str, Any], None]:
+    head = envelope("cmpl", "text_completion", model, service.fingerprint(service.served(model).version))
+    with_usage = body.stream_options is not None and body.stream_options.include_usage
+    if with_usage:
+        head["usage"] = None
+    sent = [SentText() for _ in outputs]
+    generated = 0
+
+    def chunk(index: int, text: str, step: Step | None = None, **more: Any) -> dict[str, Any]:
+        logprobs = None
+        if step is not None and step.logprob is not None:
+            logprobs = completion_logprobs(service.backend.tokenizer, [step.token], [step.logprob], offset=sent[index].length)
+        choice = {"index": index, "text": sent[index].add(text), "logprobs": logprobs, "finish_reason": None, **more}
+        return {**head, "choices": [choice]}
+
+    async with aclosing(output_events(service.engine, service.backend, outputs)) as events:
+        async for found in events:
+            if found.step is not None and (found.step.text or found.step.logprob is not None):
+                yield chunk(found.index, found.step.text, found.step)
+            if found.generation is not None:
+                generation = found.generation
+                service.record(generation)
+                generated += len(generation.tokens)
+                last = chunk(
+                    found.index,
+                    sent[found.index].rest(generation.text),
+                    finish_reason=generation.finish_reason,
+                    weight_versions=weight_versions(generation),
+                )
+                yield {**last, "builderbrain": extension([generation])}
+    if with_usage:
+        prompt_tokens = sum(len(output.prompt) for output in outputs[:: body.n or 1])
+        yield {**head, "choices": [], "usage": usage(prompt_tokens, generated)}

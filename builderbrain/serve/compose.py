@@ -1,0 +1,136 @@
+"""The composition root: from settings to an application, with the base, the rail, the grammar, the agent and the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from fastapi import FastAPI
+
+from builderbrain.agent.executor import WorkingRoot
+from builderbrain.decode.host_model import HostModel
+from builderbrain.decode.model import TokenModel
+from builderbrain.errors import ConfigError
+from builderbrain.gate.reader import RegistryReader
+from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.hosts.base import Host, Tokenizer
+from builderbrain.hosts.load import NANO, load_host
+from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+from builderbrain.plan import load_grammar
+from builderbrain.rail.checkpoint import load_rail
+from builderbrain.rail.model import RailModel
+from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.boundary import Keys
+from builderbrain.serve.engine import Engine
+from builderbrain.serve.goals import goals_router
+from builderbrain.serve.live import LiveFollower, live_router
+from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
+from builderbrain.serve.service import Service
+from builderbrain.serve.settings import NO_RAIL, ServeSettings
+from builderbrain.serve.telemetry import Telemetry
+
+BUNDLED_RAIL = Path(__file__).resolve().parents[1] / "bundled" / "nano_rail"
+DOMAIN = "repo_assistant"
+SMALL_WIDTH = 512
+"""Below this width the products of one token are too small to share: threads would wait for each other at every layer,
+on a busy machine a hundred times as long as they work."""
+
+
+def compose(settings: ServeSettings) -> FastAPI:
+    """Load everything and build the application.
+
+    Raises:
+        BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
+    """
+    registry = RegistryReader(Path(settings.registry))
+    live = registry.live() if settings.rail is None else None
+    folder = registry.live_path() if live is not None else _rail_folder(settings)
+    rail = None if folder is None else load_rail(folder)
+    host = load_host(
+        settings.model,
+        tap_points=None if rail is None else rail.config.tap_points,
+        quantization=settings.quantization,
+        dtype=None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        device=None if settings.device == "auto" else settings.device,
+    )
+    if host.device.type == "cpu" and host.d_model < SMALL_WIDTH:
+        torch.set_num_threads(1)
+    name = settings.served_model_name or (settings.model if settings.model == NANO else Path(settings.model).name)
+    base = HostModel(host)
+    models: dict[str, TokenModel] = {name: base}
+    if rail is not None:
+        served = RailModel(host, rail, weight_version=live.version if live else None)
+        models = {name: served, f"{name}:base": base}
+    masks = XGrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
+    masks.warm_up()
+    backend = ModelBackend(
+        models,
+        root=settings.model,
+        mask_engine=masks,
+        facts=tokenizer_facts(host.tokenizer),
+        description=f"{settings.model} {host.dtype} {settings.quantization}",
+        max_length=_context(settings, host),
+    )
+    telemetry = Telemetry(name)
+    engine = Engine(
+        max_running=settings.max_num_seqs,
+        max_waiting=settings.max_waiting,
+        deadline_seconds=settings.request_timeout,
+        observer=telemetry,
+    )
+    telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
+    service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
+    grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root))]
+    lifetimes: list[Lifetime] = []
+    if rail is not None and settings.rail is None:
+        follower = LiveFollower(
+            current=lambda: found.version if (found := registry.live()) is not None else None,
+            load=lambda version: _load_version(registry, host, version),
+            install=lambda model: backend.replace(name, model),
+            version=models[name].weight_version,
+        )
+        lifetimes.append(follower)
+        routers.append(live_router(follower))
+    return create_app(
+        service,
+        keys=Keys(client=settings.api_key, administrator=settings.admin_api_key),
+        max_body_bytes=settings.max_body_bytes,
+        routers=tuple(routers),
+        lifetimes=tuple(lifetimes),
+    )
+
+
+def tokenizer_facts(tokenizer: Tokenizer) -> TokenizerFacts:
+    """Special tokens of a Hugging Face tokenizer, and whether its base wants a begin-of-sequence token before any text."""
+    if not isinstance(tokenizer, HuggingFaceTokenizer):
+        return TokenizerFacts(special_tokens={}, prefix=())
+    special = {str(tokenizer.backend.convert_ids_to_tokens(index)): index for index in tokenizer.special_ids}
+    begins = tokenizer.backend("").input_ids[:1]
+    prefix = tuple(begins) if begins and begins[0] == tokenizer.bos_token_id else ()
+    return TokenizerFacts(special_tokens=special, prefix=prefix)
+
+
+def _rail_folder(settings: ServeSettings) -> Path | None:
+    """The rail that was named, else the bundled one for the bundled base, else none."""
+    if settings.rail == NO_RAIL:
+        return None
+    if settings.rail is not None:
+        return Path(settings.rail)
+    return BUNDLED_RAIL if settings.model == NANO else None
+
+
+def _load_version(registry: RegistryReader, host: Host, version: str) -> TokenModel:
+    registry.verify(version)
+    return RailModel(host, load_rail(registry.root / version), weight_version=version)
+
+
+def _context(settings: ServeSettings, host: Host) -> int:
+    wanted = settings.max_model_len
+    if wanted is not None and wanted > host.max_length:
+        raise ConfigError(
+            f"expected max_model_len of at most {host.max_length}, the context of {settings.model}, got {wanted}",
+            field="max_model_len",
+        )
+    return wanted or host.max_length

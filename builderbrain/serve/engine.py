@@ -1,0 +1,235 @@
+"""One worker thread that owns the model and advances every request by one token in turn.
+
+A request is `Work`: a function that starts a generator, which yields a `Step` per token, or None to give way, and returns
+the result. The worker knows nothing else of models, so each piece of work carries its own parameters, constraint and
+weights, and scoring a prompt is work as well. Outputs do not depend on their neighbours because no state is shared.
+
+What the worker promises: an exception in one piece of work ends that one alone; a cancelled or overdue one is dropped
+before its next token; at most `max_running` are advanced and `max_waiting` wait, further ones are refused at the door.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from builderbrain.decode.base import Step
+from builderbrain.errors import DeadlineError, NotReadyError, QueueFullError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[], Generator[Step | None, None, Any]]
+StepListener = Callable[[Step], None]
+POLL_SECONDS = 0.5
+
+
+class EngineObserver(Protocol):
+    """Hears of every token's time, for metrics. Called on the worker thread; must not raise."""
+
+    def first_step(self, seconds: float) -> None:
+        """Time from submission to the first token."""
+        ...
+
+    def next_step(self, seconds: float) -> None:
+        """Time between two tokens of one output."""
+        ...
+
+    def ended(self, seconds: float, failure: BaseException | None) -> None:
+        """A piece of work ended, with what it failed on."""
+        ...
+
+
+@dataclass(eq=False, kw_only=True)
+class Ticket:
+    """A submitted piece of work. `future` resolves on the worker thread; `cancel` takes effect before the next token."""
+
+    work: Work
+    listener: StepListener | None
+    deadline: float
+    submitted: float
+    future: Future[Any] = field(default_factory=Future)
+    last_step: float | None = None
+    _cancelled: bool = False
+    _running: Generator[Step | None, None, Any] | None = None
+
+    def cancel(self) -> None:
+        """Drop the work; its future raises CancelledError. Does nothing to finished work."""
+        self._cancelled = True
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled
+
+
+class Engine:
+    """Runs work on one thread.
+
+    Args:
+        max_running: outputs that are advanced together.
+        max_waiting: outputs that may wait for a place; more are refused with QueueFullError.
+        deadline_seconds: longest life of one output, waiting included.
+        observer: hears of times, or None.
+    """
+
+    def __init__(
+        self, *, max_running: int, max_waiting: int, deadline_seconds: float, observer: EngineObserver | None = None
+    ) -> None:
+        self.max_running = max_running
+        self.max_waiting = max_waiting
+        self._deadline_seconds = deadline_seconds
+        self._observer = observer
+        self._condition = threading.Condition()
+        self._waiting: deque[Ticket] = deque()
+        self._running: list[Ticket] = []
+        self._accepting = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="builderbrain-engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the worker and take work."""
+        self._accepting = True
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker runs."""
+        return self._thread.is_alive()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether work is taken: started, not draining, and the worker lives."""
+        return self._accepting and self.alive
+
+    @property
+    def num_running(self) -> int:
+        """Outputs being advanced."""
+        return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        """Outputs waiting for a place."""
+        return len(self._waiting)
+
+    def submit(self, work: Work, listener: StepListener | None = None) -> Ticket:
+        """Queue one piece of work; see `submit_all`."""
+        return self.submit_all([work], [listener])[0]
+
+    def submit_all(self, works: Sequence[Work], listeners: Sequence[StepListener | None]) -> list[Ticket]:
+        """Queue several pieces of work, all or none. `listeners` hear each step on the worker thread.
+
+        Raises:
+            NotReadyError: not started, or draining.
+            QueueFullError: no room for all of them.
+        """
+        now = time.monotonic()
+        tickets = [
+            Ticket(work=work, listener=listener, submitted=now, deadline=now + self._deadline_seconds)
+            for work, listener in zip(works, listeners, strict=True)
+        ]
+        with self._condition:
+            if not self.accepting:
+                raise NotReadyError("expected a server that takes work, but it is starting or shutting down; retry soon")
+            capacity = self.max_running + self.max_waiting
+            taken = len(self._running) + len(self._waiting)
+            if taken + len(tickets) > capacity:
+                raise QueueFullError(
+                    f"{taken} outputs run or wait, of at most {capacity} (--max-num-seqs {self.max_running} and a queue of "
+                    f"{self.max_waiting}), and this request asks for {len(tickets)} more; retry later"
+                )
+            self._waiting.extend(tickets)
+            self._condition.notify()
+        return tickets
+
+    def stop(self) -> None:
+        """Refuse new work, fail what has not finished, and end the worker."""
+        self._accepting = False
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        try:
+            while self._admit():
+                for ticket in tuple(self._running):
+                    self._advance(ticket)
+        finally:
+            self._accepting = False
+            with self._condition:
+                left = [*self._running, *self._waiting]
+                self._running, self._waiting = [], deque()
+            for ticket in left:
+                self._end(ticket, failure=NotReadyError("the server shut down before this output was finished"))
+
+    def _admit(self) -> bool:
+        """Wait for work and give free places to it. False when the worker should end."""
+        with self._condition:
+            while not self._stopping and not self._running and not self._waiting:
+                self._condition.wait(POLL_SECONDS)
+            waiting, self._waiting = self._waiting, deque()
+            for ticket in waiting:
+                # One that is to be dropped takes no place: it ends in this round.
+                dropped = ticket.cancelled or time.monotonic() > ticket.deadline
+                (self._running if dropped or len(self._running) < self.max_running else self._waiting).append(ticket)
+            return not self._stopping
+
+    def _advance(self, ticket: Ticket) -> None:
+        """One token of one output, behind its own exception boundary."""
+        now = time.monotonic()
+        try:
+            if ticket.cancelled:
+                raise CancelledError
+            if now > ticket.deadline:
+                raise DeadlineError(
+                    f"expected the output within {self._deadline_seconds:g} s, waiting included; ask for fewer tokens or "
+                    "raise --request-timeout"
+                )
+            if ticket._running is None:
+                ticket._running = ticket.work()
+            step = next(ticket._running)
+            if step is not None:
+                self._observe_step(ticket)
+                if ticket.listener is not None:
+                    ticket.listener(step)
+        except StopIteration as finished:
+            self._remove(ticket)
+            self._end(ticket, result=finished.value)
+        except Exception as error:  # noqa: BLE001  (the boundary: a request's failure must not reach its neighbours)
+            self._remove(ticket)
+            self._end(ticket, failure=error)
+
+    def _observe_step(self, ticket: Ticket) -> None:
+        now = time.monotonic()
+        if self._observer is not None:
+            if ticket.last_step is None:
+                self._observer.first_step(now - ticket.submitted)
+            else:
+                self._observer.next_step(now - ticket.last_step)
+        ticket.last_step = now
+
+    def _remove(self, ticket: Ticket) -> None:
+        with self._condition:
+            self._running.remove(ticket)
+
+    def _end(self, ticket: Ticket, *, result: object = None, failure: BaseException | None = None) -> None:
+        try:
+            if ticket._running is not None:
+                ticket._running.close()
+        except Exception as error:  # noqa: BLE001  (clean-up of one request must not end the worker)
+            logger.error("closing an output failed with %s", type(error).__name__)
+        ticket._running = None
+        if self._observer is not None:
+            self._observer.ended(time.monotonic() - ticket.submitted, failure)
+        if failure is not None:
+            ticket.future.set_exception(failure)
+        else:
+            ticket.future.set_result(result)

@@ -1,0 +1,131 @@
+"""Reading request bodies: strict types, no field silently dropped.
+
+A field is known, or it is harmless and listed as ignored, or it is known elsewhere but not served here and may only hold
+its neutral value, or the request is refused with the field's name and the nearest known one. Python's own JSON
+parser is not used: pydantic's refuses lone surrogates, bounds nesting and names the place of an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from anyio import to_thread
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from starlette.requests import Request
+
+from builderbrain.errors import InvalidRequestError
+
+THREAD_BYTES = 16 * 1024
+"""Bodies and texts above this are parsed and tokenised off the event loop."""
+MAX_DEPTH = 100
+
+_NEUTRAL: tuple[Any, ...] = (None, False, [], {}, "")
+
+
+class RequestModel(BaseModel):
+    """A JSON object of a request, with strict types."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+    ignored_fields: ClassVar[frozenset[str]] = frozenset()
+    """Accepted and without effect on the output."""
+    refused_fields: ClassVar[Mapping[str, str]] = {}
+    """Refused unless neutral (null, false, empty); the value says what to do instead."""
+    removed_fields: ClassVar[Mapping[str, str]] = {}
+    """Refused whatever they hold; the value names the replacement."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_field(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        known = {info.alias or name for name, info in cls.model_fields.items()}
+        for name, value in values.items():
+            if name in known or name in cls.ignored_fields:
+                continue
+            advice = cls.removed_fields.get(name)
+            if advice is None and name in cls.refused_fields:
+                if any(value is neutral or (value == neutral and type(value) is type(neutral)) for neutral in _NEUTRAL):
+                    continue
+                advice = cls.refused_fields[name]
+            if advice is None:
+                near = difflib.get_close_matches(name, known, n=1)
+                advice = f"did you mean {near[0]}?" if near else f"known fields are {', '.join(sorted(known))}"
+                raise PydanticCustomError("unknown_field", "unknown field; {advice}", {"name": name, "advice": advice})
+            raise refusal(name, f"this field is not served; {advice}")
+        return values
+
+
+M = TypeVar("M", bound=RequestModel)
+
+
+def refusal(field: str, message: str) -> PydanticCustomError:
+    """What a validator over several fields raises: `message` says what was expected, `field` is the one to change."""
+    return PydanticCustomError("refused_field", "{advice}", {"name": field, "advice": message})
+
+
+async def read_request(request: Request, model: type[M]) -> M:
+    """The body of a request as a model.
+
+    Raises:
+        InvalidRequestError: not JSON, or a field is wrong; `field` is its dotted path.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise InvalidRequestError(
+            f"expected the header Content-Type: application/json, got {media_type or 'none'}", field="Content-Type"
+        )
+    body = await request.body()
+    if len(body) > THREAD_BYTES:
+        return await to_thread.run_sync(parse_request, body, model)
+    return parse_request(body, model)
+
+
+def parse_request(body: bytes, model: type[M]) -> M:
+    """See `read_request`."""
+    try:
+        values = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidRequestError(f"expected a JSON object as the body, got bytes that do not parse: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidRequestError(f"expected a JSON object as the body, got {type(values).__name__}")
+    _check_depth(values)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        # Of the branches of a union, the one that got deepest says most.
+        raise _named_refusal(max(error.errors(include_url=False), key=lambda detail: len(detail["loc"]))) from error
+
+
+def _check_depth(values: Any) -> None:
+    level = [values]
+    for _ in range(MAX_DEPTH):
+        children = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [child for child in children if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise InvalidRequestError(f"expected a body nested at most {MAX_DEPTH} levels deep, got a deeper one")
+
+
+def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
+    # Branches of a union appear in the path as type names, which are no fields; request fields are lower case words.
+    path = [str(part) for part in detail["loc"] if isinstance(part, int) or part.isidentifier()]
+    path = [part for part in path if part not in ("str", "int", "float", "bool", "function-before")]
+    if detail["type"] in ("unknown_field", "refused_field"):
+        path.append(detail["ctx"]["name"])
+        return InvalidRequestError(f"{'.'.join(path)}: {detail['msg']}", field=".".join(path))
+    field = ".".join(path)
+    got = _shorten(detail["input"])
+    message = detail["msg"][0].lower() + detail["msg"][1:]
+    if detail["type"] == "missing":
+        return InvalidRequestError(f"{field}: this field is required", field=field)
+    return InvalidRequestError(f"{field}: {message}, got {got}", field=field or None)
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 80 else f"{text[:77]}..."

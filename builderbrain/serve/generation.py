@@ -1,0 +1,181 @@
+"""From a request's sampling fields to work for the engine, and from the engine's thread back to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.decode.generate import attempt_seed
+from builderbrain.errors import BuilderBrainError, ConstraintViolatedError, MaskEmptyError
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.serve.backend import Backend
+from builderbrain.serve.engine import Engine, Work
+from builderbrain.serve.requests import SamplingRequest
+
+SEED_BITS = 63
+ATTEMPTS = 4
+"""Tries for a constrained output whose mask is looser than its schema, when it is not streamed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputRequest:
+    """One output to decode. `attempts` over 1 samples again, with derived seeds, when the validator refuses."""
+
+    model: str
+    prompt: tuple[int, ...]
+    parameters: SamplingParameters
+    constraint: CompiledConstraint | None = None
+    stop_tokens: frozenset[int] = frozenset()
+    attempts: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputEvent:
+    """Something happened to output `index`: a token, or its end."""
+
+    index: int
+    step: Step | None = None
+    generation: Generation | None = None
+
+
+def choice_seed(seed: int, index: int) -> int:
+    """An independent seed for the index-th choice of a request; the 0th keeps the request's own."""
+    if index == 0:
+        return seed
+    digest = hashlib.sha256(f"choice {index} of {seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> (64 - SEED_BITS)
+
+
+def sampling_parameters(
+    body: SamplingRequest, *, max_tokens: int, logprobs: int | None, stops: Sequence[str] = ()
+) -> SamplingParameters:
+    """The request's sampling fields with their defaults. A request without a seed gets a random one."""
+    names = ("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+    given: dict[str, Any] = {name: float(value) for name in names if (value := getattr(body, name)) is not None}
+    return SamplingParameters(
+        max_tokens=max_tokens,
+        logprobs=logprobs,
+        top_k=max(body.top_k or 0, 0),
+        seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed % (1 << SEED_BITS),
+        stop=(*(body.stop or ()), *stops),
+        **given,
+    )
+
+
+def several(request: OutputRequest, count: int) -> list[OutputRequest]:
+    """The `n` outputs of one request."""
+    seed = request.parameters.seed
+    return [replace(request, parameters=replace(request.parameters, seed=choice_seed(seed, index))) for index in range(count)]
+
+
+def score(backend: Backend, model: str, tokens: Sequence[int], alternatives: int) -> Work:
+    """Work that returns the log-probabilities of given tokens, see `Backend.score`."""
+
+    def work() -> Generator[Step | None, None, list[TokenLogprob | None]]:
+        found: list[TokenLogprob | None] = []
+        for entry in backend.score(model, tokens, alternatives):
+            found.append(entry)
+            yield None
+        return found
+
+    return work
+
+
+def generate(backend: Backend, request: OutputRequest) -> Work:
+    """Work that decodes one output and returns its `Generation`; fails rather than return an invalid one."""
+    attempts = 1 if request.parameters.temperature == 0 else request.attempts
+
+    def work() -> Generator[Step | None, None, Generation]:
+        failure: BuilderBrainError | None = None
+        for attempt in range(attempts):
+            parameters = replace(request.parameters, seed=attempt_seed(request.parameters.seed, attempt))
+            output = backend.begin(request.model, request.prompt, parameters, request.constraint, request.stop_tokens)
+            try:
+                while (step := output.step()) is not None:
+                    yield step
+            except MaskEmptyError as error:
+                failure = error
+                continue
+            generation = replace(output.result(), attempts=attempt + 1)
+            report = generation.constraint
+            if report is None or report.valid is not False:
+                return generation
+            failure = ConstraintViolatedError(
+                f"expected an output that satisfies its {report.kind}, but the validator refuses what was decoded "
+                f"(attempts: {attempt + 1}); the mask does not enforce {', '.join(report.declared) or 'all of it'}: "
+                "simplify that, or lower the temperature"
+            )
+        raise failure or ConstraintViolatedError("expected at least one attempt")
+
+    return work
+
+
+@asynccontextmanager
+async def running(engine: Engine, works: Sequence[Work], *, steps: bool) -> AsyncIterator[AsyncIterator[tuple[int, Any]]]:
+    """Run works and iterate over (index, Step or result) as they come; leaving cancels what is unfinished.
+
+    Args:
+        steps: whether to hear of every token or of results alone.
+
+    Raises:
+        QueueFullError, NotReadyError: on entering. The first failure of a work is raised by the iteration.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()  # bounded by the works' max_tokens
+
+    def put(index: int, item: Any) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, (index, item))
+
+    def listener(index: int) -> Callable[[Step], None]:
+        return lambda step: put(index, step)
+
+    tickets = engine.submit_all(works, [listener(index) if steps else None for index in range(len(works))])
+    for index, ticket in enumerate(tickets):
+        ticket.future.add_done_callback(partial(put, index))
+
+    async def events() -> AsyncIterator[tuple[int, Any]]:
+        left = len(tickets)
+        while left:
+            index, item = await queue.get()
+            if isinstance(item, Future):
+                left -= 1
+                item = item.result()
+            yield index, item
+
+    try:
+        yield events()
+    finally:
+        for ticket in tickets:
+            ticket.cancel()
+
+
+async def results(engine: Engine, works: Sequence[Work]) -> list[Any]:
+    """The results of all works, in their order."""
+    found: list[Any] = [None] * len(works)
+    async with running(engine, works, steps=False) as events:
+        async for index, result in events:
+            found[index] = result
+    return found
+
+
+async def output_events(
+    engine: Engine, backend: Backend, requests: Sequence[OutputRequest]
+) -> AsyncGenerator[OutputEvent, None]:
+    """Decode outputs together, token by token. Closing the iterator cancels them."""
+    works = [generate(backend, request) for request in requests]
+    async with running(engine, works, steps=True) as events:
+        async for index, item in events:
+            if not isinstance(item, Step):
+                yield OutputEvent(index=index, generation=item)
+                continue
+            # The token that ends an output is no part of it, so its log-probability is not reported either.
+            ends = item.token == backend.tokenizer.eos_token_id or item.token in requests[index].stop_tokens
+            yield OutputEvent(index=index, step=replace(item, logprob=None) if ends else item)

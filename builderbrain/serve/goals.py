@@ -1,0 +1,94 @@
+"""`POST /v1/goals`: a goal becomes a plan under the domain's grammar, is checked, run below a confined root, and answered.
+
+The plan is decoded through the engine like any other output, before the runner is called, so that a client that leaves
+cancels it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from anyio import to_thread
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from builderbrain.agent.executor import WorkingRoot
+from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, PlanProposal, check_goal
+from builderbrain.decode.base import Generation, SamplingParameters
+from builderbrain.decode.plan_prompt import plan_prompt
+from builderbrain.errors import InvalidRequestError, PathEscapeError, ToolError
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.serve.fields import RequestModel, read_request
+from builderbrain.serve.generation import OutputRequest, generate, results
+from builderbrain.serve.replies import json_reply
+from builderbrain.serve.service import Service
+
+MAX_PLAN_TOKENS = 256
+MAX_RUNNING_PLANS = 8
+
+
+class GoalRequest(RequestModel):
+    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing."""
+
+    goal: str = Field(max_length=MAX_GOAL_CHARACTERS)
+    root: str | None = Field(default=None, max_length=4096)
+    dry_run: bool | None = None
+
+
+def goals_router(service: Service, *, grammar: CompiledConstraint, root: WorkingRoot) -> APIRouter:
+    """The route.
+
+    Args:
+        service: decodes the plans, with its default model.
+        grammar: the plan grammar of the domain.
+        root: where tools may read.
+    """
+    router = APIRouter()
+    places = asyncio.Semaphore(MAX_RUNNING_PLANS)
+
+    @router.post("/v1/goals")
+    async def goals(request: Request) -> Response:
+        body = await read_request(request, GoalRequest)
+        check_goal(body.goal)
+        below = root if body.root is None else await to_thread.run_sync(_below, root, body.root)
+        proposal = await _propose(service, grammar, body.goal)
+        async with places:
+            result = await GoalRunner(lambda _: proposal, below).run_async(body.goal, dry_run=bool(body.dry_run))
+        service.telemetry.answered(accepted=result.verdict.accepted)
+        return json_reply(result.to_json())
+
+    return router
+
+
+async def _propose(service: Service, grammar: CompiledConstraint, goal: str) -> PlanProposal:
+    prompt = plan_prompt(service.backend.tokenizer, goal)  # a goal is short, see check_goal
+    room = service.room(prompt, None, default=MAX_PLAN_TOKENS, field="goal")
+    output = OutputRequest(
+        model=service.served(None).name,
+        prompt=tuple(prompt),
+        parameters=SamplingParameters(max_tokens=room, temperature=0.0),
+        constraint=grammar,
+    )
+    generation: Generation = (await results(service.engine, [generate(service.backend, output)]))[0]
+    service.record(generation)
+    return PlanProposal(text=generation.text, weight_version=generation.weight_version, finish_reason=generation.finish_reason)
+
+
+def _below(root: WorkingRoot, path: str) -> WorkingRoot:
+    """A folder below the root, given relative to it or as an absolute path.
+
+    Raises:
+        PathEscapeError: it leads out.
+        InvalidRequestError: there is no such folder.
+    """
+    if "\0" not in path and Path(path).is_absolute() and Path(path).is_relative_to(root.folder):
+        path = str(Path(path).relative_to(root.folder))
+    try:
+        return root if path == "." else root.below(path)
+    except PathEscapeError as error:
+        raise PathEscapeError(f"root: {error.message}", field="root") from error
+    except ToolError as error:
+        raise InvalidRequestError(f"root: {error.message}", field="root") from error

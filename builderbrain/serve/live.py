@@ -1,0 +1,103 @@
+"""Follow the registry: when another version goes live, new outputs use it; outputs in flight finish on theirs.
+
+The registry's pointer is read every second, without a lock. A version that cannot be loaded is logged and the old one goes
+on, so that a damaged file never takes the service down; asking for the reload by hand tells why.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from builderbrain.decode.model import TokenModel
+from builderbrain.errors import BuilderBrainError
+from builderbrain.serve.boundary import ADMIN_PREFIX
+from builderbrain.serve.replies import json_reply
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+class LiveFollower:
+    """Keeps the served model on the live version.
+
+    Args:
+        current: the live version's id, None when nothing is live.
+        load: loads a version.
+        install: puts a loaded model in service.
+        version: what is served now.
+        poll_seconds: how often the pointer is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        current: Callable[[], str | None],
+        load: Callable[[str], TokenModel],
+        install: Callable[[TokenModel], None],
+        version: str,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._current = current
+        self._load = load
+        self._install = install
+        self._poll_seconds = poll_seconds
+        self._refused: str | None = None
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="builderbrain-live", daemon=True)
+        self.version = version
+        """The version in service."""
+
+    def start(self) -> None:
+        """Start reading the pointer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading it."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
+
+    def follow(self) -> str:
+        """Look once; gives the version then in service.
+
+        Raises:
+            BuilderBrainError: the pointer or the version cannot be used; what was served is served on.
+        """
+        with self._lock:
+            version = self._current()
+            if version is not None and version != self.version:
+                self._refused = version
+                self._install(self._load(version))
+                self.version, self._refused = version, None
+                logger.info("version %s is in service", version)
+            return self.version
+
+    def _run(self) -> None:
+        complained: str | None = None
+        while not self._stopping.wait(self._poll_seconds):
+            try:
+                if self._refused is None or self._current() != self._refused:
+                    self.follow()
+                complained = None
+            except BuilderBrainError as error:
+                if complained != error.message:  # once, not every second
+                    logger.error("the live version cannot be used, %s goes on: %s", self.version, error.message)
+                complained = error.message
+
+
+def live_router(follower: LiveFollower) -> APIRouter:
+    """`POST /v1/admin/reload`: follow the registry now, and say why not when that fails."""
+    router = APIRouter()
+
+    @router.post(f"{ADMIN_PREFIX}reload")
+    def reload() -> Response:
+        return json_reply({"version": follower.follow()})
+
+    return router

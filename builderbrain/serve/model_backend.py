@@ -1,0 +1,100 @@
+"""The `Backend` over token models: a base alone, or a base with rails, behind one tokenizer and one mask engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from builderbrain.decode.base import SamplingParameters, TokenLogprob
+from builderbrain.decode.generate import Decoding
+from builderbrain.decode.model import TokenModel
+from builderbrain.errors import UnknownModelError
+from builderbrain.grammar.base import CompiledConstraint, MaskEngine
+from builderbrain.hosts.base import Tokenizer
+from builderbrain.serve.backend import Output, ServedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerFacts:
+    """What the server needs of a tokenizer beside encoding: see `Backend.special_tokens` and `Backend.prefix`."""
+
+    special_tokens: dict[str, int]
+    prefix: tuple[int, ...]
+
+
+class ModelBackend:
+    """Serves named token models. Models may be replaced while outputs run; an output keeps the one it began with.
+
+    Args:
+        models: by the names that requests use, the default first; all over one base.
+        root: name of that base.
+        mask_engine: for the base's tokenizer.
+        facts: of the base's tokenizer.
+        description: see `Backend.description`.
+        max_length: context in tokens; None takes the base's.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, TokenModel],
+        *,
+        root: str,
+        mask_engine: MaskEngine,
+        facts: TokenizerFacts,
+        description: str,
+        max_length: int | None = None,
+    ) -> None:
+        self._models = dict(models)
+        self._root = root
+        first = next(iter(self._models.values()))
+        self.tokenizer: Tokenizer = first.tokenizer
+        self.vocab_size = first.vocab_size
+        self.max_length = first.max_length if max_length is None else max_length
+        self.mask_engine = mask_engine
+        self.special_tokens = facts.special_tokens
+        self.prefix = facts.prefix
+        self.description = description
+
+    def models(self) -> tuple[ServedModel, ...]:
+        """See `Backend.models`."""
+        return tuple(
+            ServedModel(name=name, root=self._root, version=model.weight_version) for name, model in tuple(self._models.items())
+        )
+
+    def replace(self, name: str, model: TokenModel) -> None:
+        """Let new outputs under `name` use another model. One assignment: readers see the old one or the new one."""
+        self._models[name] = model
+
+    def begin(
+        self,
+        model: str,
+        prompt: Sequence[int],
+        parameters: SamplingParameters,
+        constraint: CompiledConstraint | None,
+        stop_tokens: frozenset[int],
+    ) -> Output:
+        """See `Backend.begin`."""
+        return Decoding(self._model(model), prompt, parameters, constraint=constraint, stop_tokens=stop_tokens)
+
+    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | None]:
+        """See `Backend.score`. Float32 log-softmax over the tokenizer's own ids."""
+        state = None
+        size = self.tokenizer.vocab_size
+        for token in tokens:
+            if state is None:
+                yield None
+                state = self._model(model).start([token])
+                continue
+            logprobs = torch.log_softmax(state.logits()[:size].float(), dim=-1)
+            values, ids = torch.topk(logprobs, min(alternatives, size))
+            top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+            yield TokenLogprob(token=token, logprob=float(logprobs[token]), top=top)
+            state.append(token)
+
+    def _model(self, name: str) -> TokenModel:
+        model = self._models.get(name)
+        if model is None:
+            raise UnknownModelError(f"the model {name!r} is not served here", field="model")
+        return model

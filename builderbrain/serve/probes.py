@@ -1,0 +1,63 @@
+"""What operators ask: the served models, health, readiness, version, metrics."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from builderbrain.errors import NotReadyError
+from builderbrain.serve.backend import ServedModel
+from builderbrain.serve.replies import json_reply
+from builderbrain.serve.service import Service
+
+
+def probes_router(service: Service) -> APIRouter:
+    """The routes over one service."""
+    router = APIRouter()
+    started = int(time.time())
+
+    @router.get("/v1/models")
+    async def models() -> Response:
+        return json_reply({"object": "list", "data": [_described(model) for model in service.backend.models()]})
+
+    @router.get("/v1/models/{name:path}")
+    async def model(name: str) -> Response:
+        return json_reply(_described(service.served(name)))
+
+    def _described(model: ServedModel) -> dict[str, Any]:
+        return {
+            "id": model.name,
+            "object": "model",
+            "created": started,
+            "owned_by": "builderbrain",
+            "root": model.root,
+            "max_model_len": service.backend.max_length,
+            "weight_version": model.version,
+        }
+
+    @router.get("/health")
+    async def health() -> Response:
+        if not service.engine.alive:
+            raise NotReadyError("the engine's worker has ended; restart the server")
+        return json_reply({"status": "ok"})
+
+    @router.get("/ready")
+    async def ready() -> Response:
+        if not service.engine.accepting:
+            raise NotReadyError("the server takes no new work: it is starting or shutting down")
+        return json_reply({"status": "ready", "models": [model.name for model in service.backend.models()]})
+
+    @router.get("/version")
+    async def server_version() -> Response:
+        return json_reply({"version": version("builderbrain"), "weight_version": service.served(None).version})
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

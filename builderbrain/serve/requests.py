@@ -1,0 +1,230 @@
+"""The request bodies of chat and completions, field by field, with their bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from builderbrain.serve.fields import RequestModel, refusal
+
+MAX_OUTPUTS = 16
+MAX_PROMPTS = 64
+MAX_ALTERNATIVES = 20
+MAX_STOPS = 16
+MAX_STOP_LENGTH = 256
+
+StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
+
+_STRUCTURED = "use structured_outputs or response_format"
+_REMOVED = {
+    "guided_json": 'use structured_outputs {"json": SCHEMA} or response_format json_schema',
+    "guided_regex": 'use structured_outputs {"regex": PATTERN}',
+    "guided_choice": 'use structured_outputs {"choice": [TEXT, ...]}',
+    "guided_grammar": 'use structured_outputs {"grammar": EBNF}',
+    "guided_decoding_backend": f"the server chooses the engine; {_STRUCTURED}",
+    "guided_whitespace_pattern": f"whitespace is fixed by the grammar; {_STRUCTURED}",
+    "guided_json_object": 'use response_format {"type": "json_object"}',
+    "structural_tag": _STRUCTURED,
+    "grammar": 'use structured_outputs {"grammar": EBNF}',
+    "regex": 'use structured_outputs {"regex": PATTERN}',
+    "json_schema": 'use structured_outputs {"json": SCHEMA} or response_format json_schema',
+}
+_IGNORED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"})
+_NOT_SERVED = {
+    "logit_bias": "remove it, or constrain the output with structured_outputs",
+    "best_of": "use n and choose among the choices",
+    "use_beam_search": "use n and choose among the choices",
+    "stop_token_ids": "use stop with strings",
+    "min_tokens": "constrain the length with a schema",
+    "ignore_eos": "outputs end where the model ends them",
+    "prompt_logprobs": "use /v1/completions with echo and logprobs",
+    "chat_template": "templates from requests are never rendered",
+    "chat_template_kwargs": "templates from requests are never rendered",
+}
+
+
+class StreamOptions(RequestModel):
+    """What a stream carries beside the text."""
+
+    include_usage: bool = False
+    refused_fields: ClassVar = {"continuous_usage_stats": "usage comes once, in the last chunk"}
+    ignored_fields: ClassVar = frozenset({"include_obfuscation"})
+
+
+class JsonSchemaFormat(RequestModel):
+    """The inner object of `response_format` json_schema. `strict` changes nothing: the mask is always hard."""
+
+    name: str = Field(min_length=1, max_length=64)
+    schema_: dict[str, Any] | bool = Field(alias="schema")
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(RequestModel):
+    """OpenAI's `response_format`."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaFormat | None = None
+
+    @model_validator(mode="after")
+    def _schema_goes_with_its_type(self) -> ResponseFormat:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise refusal("json_schema", "json_schema must be given with type json_schema, and only then")
+        return self
+
+
+class StructuredOutputs(RequestModel):
+    """vLLM's `structured_outputs`: exactly one constraint."""
+
+    json_: dict[str, Any] | bool | str | None = Field(default=None, alias="json")
+    regex: str | None = None
+    choice: list[str] | None = Field(default=None, min_length=1)
+    grammar: str | None = None
+    json_object: bool | None = None
+    refused_fields: ClassVar = {
+        "structural_tag": "use json, regex, choice or grammar",
+        "disable_fallback": "there is no fallback to disable",
+        "disable_any_whitespace": "whitespace is fixed by the grammar",
+        "whitespace_pattern": "whitespace is fixed by the grammar",
+    }
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> StructuredOutputs:
+        given = [name for name in ("json_", "regex", "choice", "grammar") if getattr(self, name) is not None]
+        if len(given) + (self.json_object is True) != 1:
+            raise refusal("json", "give exactly one of json, regex, choice, grammar and json_object")
+        return self
+
+
+class SamplingRequest(RequestModel):
+    """What chat and completions share."""
+
+    model: str | None = Field(default=None, max_length=256)
+    max_tokens: int | None = Field(default=None, ge=0, le=1 << 24)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1, le=1 << 24)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    n: int | None = Field(default=None, ge=1, le=MAX_OUTPUTS)
+    seed: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
+    stop: str | list[StopString] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+
+    ignored_fields: ClassVar = _IGNORED
+    refused_fields: ClassVar = _NOT_SERVED
+    removed_fields: ClassVar = _REMOVED
+
+    @field_validator("stop")
+    @classmethod
+    def _bounded_stops(cls, stop: str | list[str] | None) -> list[str] | None:
+        stops = [stop] if isinstance(stop, str) else stop
+        if stops is None:
+            return None
+        if len(stops) > MAX_STOPS or not all(0 < len(text) <= MAX_STOP_LENGTH for text in stops):
+            raise PydanticCustomError("stop", f"expected at most {MAX_STOPS} strings of 1 to {MAX_STOP_LENGTH} characters")
+        return stops
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SamplingRequest:
+        if self.stream_options is not None and not self.stream:
+            raise refusal("stream_options", "stream_options needs stream: true")
+        constrained = self.response_format is not None and self.response_format.type != "text"
+        if constrained and self.structured_outputs is not None:
+            raise refusal("structured_outputs", "give response_format or structured_outputs, not both")
+        return self
+
+
+class TextPart(RequestModel):
+    """One piece of a message's content."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(RequestModel):
+    """One turn of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    ignored_fields: ClassVar = frozenset({"name"})
+    refused_fields: ClassVar = {
+        "tool_calls": "tools are not served here",
+        "function_call": "functions are not served here",
+        "audio": "send text",
+        "refusal": "put the text into content",
+        "annotations": "put the text into content",
+        "reasoning": "put the text into content",
+    }
+
+    def text(self) -> str:
+        """The content as one string."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+
+class ChatRequest(SamplingRequest):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[Message] = Field(min_length=1, max_length=1024)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
+    max_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=MAX_ALTERNATIVES)
+    refused_fields: ClassVar = {
+        **_NOT_SERVED,
+        "tools": "for tool use, send a goal to /v1/goals",
+        "tool_choice": "for tool use, send a goal to /v1/goals",
+        "functions": "for tool use, send a goal to /v1/goals",
+        "function_call": "for tool use, send a goal to /v1/goals",
+        "parallel_tool_calls": "for tool use, send a goal to /v1/goals",
+        "echo": "use /v1/completions",
+        "audio": "ask for text",
+        "modalities": "ask for text",
+        "prediction": "remove it",
+        "reasoning_effort": "remove it",
+        "web_search_options": "remove it",
+    }
+
+    @model_validator(mode="after")
+    def _alternatives_need_logprobs(self) -> ChatRequest:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise refusal("top_logprobs", "top_logprobs needs logprobs: true")
+        return self
+
+
+class CompletionRequest(SamplingRequest):
+    """`POST /v1/completions`. A prompt is text, token ids, or a list of either."""
+
+    prompt: str | list[str] | list[int] | list[list[int]]
+    echo: bool | None = None
+    logprobs: int | None = Field(default=None, ge=0, le=MAX_ALTERNATIVES)
+    add_special_tokens: bool = True
+    refused_fields: ClassVar = {**_NOT_SERVED, "suffix": "put the text into the prompt"}
+
+    @model_validator(mode="after")
+    def _bounded_prompts(self) -> CompletionRequest:
+        prompts = self.prompts()
+        if not 1 <= len(prompts) <= MAX_PROMPTS:
+            raise refusal("prompt", f"expected one to {MAX_PROMPTS} prompts")
+        if len(prompts) * (self.n or 1) > MAX_PROMPTS:
+            raise refusal("n", f"prompts times n must be at most {MAX_PROMPTS}")
+        if self.max_tokens == 0 and not self.echo:
+            raise refusal("max_tokens", "max_tokens may be 0 only with echo")
+        if self.echo and self.stream:
+            raise refusal("echo", "echo cannot be streamed")
+        return self
+
+    def prompts(self) -> list[str] | list[list[int]]:
+        """The prompts as a list of texts or a list of token lists."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if self.prompt and isinstance(self.prompt[0], int):
+            return [self.prompt]
+        return cast("list[str] | list[list[int]]", self.prompt)

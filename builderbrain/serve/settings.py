@@ -1,0 +1,95 @@
+"""What the server can be told, on the command line or in a YAML file whose keys are the fields below.
+
+The names are vLLM's where the meaning is the same. A command line option wins over the file, the file over the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from builderbrain.config import load_config
+from builderbrain.errors import ConfigError
+
+NO_RAIL = "none"
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """One field per option; `--max-num-seqs` is `max_num_seqs`."""
+
+    model: str = _option("builderbrain-nano", "folder or Hugging Face name of the base, or the bundled builderbrain-nano")
+    served_model_name: str | None = _option(None, "the name requests use; the model's own name when not given")
+    host: str = _option("127.0.0.1", "address to listen on")
+    port: int = _option(8000, "port to listen on; 0 takes a free one")
+    rail: str | None = _option(None, "folder of a builder rail, or none for the base alone; default: live, else bundled")
+    registry: str = _option("versions", "folder of the version registry")
+    root: str = _option(".", "folder that the tools of /v1/goals may read")
+    max_model_len: int | None = _option(None, "tokens of prompt and output together; the model's own length when not given")
+    quantization: Literal["none", "nf4", "int8", "mxfp4"] = _option("none", "how the base is kept in memory")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = _option("auto", "dtype of the base")
+    device: str = _option("auto", "device of the base: auto, cpu, cuda, cuda:1, ...")
+    max_num_seqs: int = _option(32, "outputs decoded together")
+    max_waiting: int = _option(128, "outputs that may wait; more get 429")
+    request_timeout: float = _option(300.0, "seconds one output may take, waiting included")
+    max_body_bytes: int = _option(4 * 1024 * 1024, "largest request body")
+    enable_client_grammars: bool = _option(False, "accept EBNF grammars from clients")
+    api_key: str | None = _option(None, "clients must send this key as Authorization: Bearer KEY")
+    admin_api_key: str | None = _option(None, "key that also opens the routes that change the server")
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("port", 0, 65535),
+            ("max_num_seqs", 1, 4096),
+            ("max_waiting", 0, 65536),
+            ("max_body_bytes", 1024, 1 << 30),
+            ("request_timeout", 0.001, 86400),
+            ("max_model_len", 2, 1 << 24),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"expected {name} between {low} and {high}, got {value}", field=name)
+        for name in ("api_key", "admin_api_key"):
+            if getattr(self, name) == "":
+                raise ConfigError(f"expected {name} to be a non-empty key, got an empty string", field=name)
+        if not Path(self.root).is_dir():
+            raise ConfigError(f"expected --root to be a folder, got {self.root!r}, which is none", field="root")
+
+
+def parse_settings(arguments: Sequence[str]) -> ServeSettings:
+    """Settings from a command line; leaves through argparse (exit code 2) on an unknown option.
+
+    Raises:
+        ConfigError: the file or a value is wrong; `field` names the key.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m builderbrain.serve",
+        description="Serve a base and its builder rail over an OpenAI-compatible API.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="YAML file with these options as keys, as in max_model_len: 512"
+    )
+    hints = get_type_hints(ServeSettings)
+    for option in fields(ServeSettings):
+        flag = "--" + option.name.replace("_", "-")
+        kinds = [kind for kind in get_args(hints[option.name]) or (hints[option.name],) if kind is not type(None)]
+        shared: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": option.metadata["help"]}
+        if kinds == [bool]:
+            parser.add_argument(flag, action="store_true", **shared)
+        elif isinstance(kinds[0], str):
+            parser.add_argument(flag, choices=kinds, **shared)
+        else:
+            parser.add_argument(flag, type=kinds[0], metavar=kinds[0].__name__.upper(), **shared)
+    given = vars(parser.parse_args(arguments))
+    path = given.pop("config")
+    # JSON is YAML, so what was typed on the command line arrives as it was typed.
+    return load_config(ServeSettings, path, [f"{name}={json.dumps(value)}" for name, value in given.items()])

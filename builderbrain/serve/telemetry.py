@@ -1,0 +1,87 @@
+"""Metrics in Prometheus' format: vLLM's names where the meaning is the same, `bb:` for what only this project has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from builderbrain.errors import BuilderBrainError
+
+_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
+
+
+class Telemetry:
+    """The metrics of one server, in a registry of its own. Every method may be called from any thread."""
+
+    def __init__(self, model_name: str) -> None:
+        self._registry = CollectorRegistry()
+        self._model = model_name
+        self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens processed.")
+        self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens generated.")
+        self._success = self._counter("vllm:request_success", "Outputs finished.", "finished_reason")
+        self._first = self._histogram("vllm:time_to_first_token_seconds", "From submission to the first token.")
+        self._next = self._histogram("vllm:inter_token_latency_seconds", "Between two tokens of one output.")
+        self._whole = self._histogram("vllm:e2e_request_latency_seconds", "From submission to the end of an output.")
+        self._failures = self._counter("bb:output_failures", "Outputs that ended with an error.", "code")
+        self._responses = self._counter("bb:http_responses", "Replies by status.", "status")
+        self._constraints = self._counter(
+            "bb:constraint_outputs", "Constrained outputs, by engine and verdict.", "engine", "valid"
+        )
+        self._checks = self._counter("bb:plan_checks", "Plans checked, by verdict.", "verdict")
+        self._goals = self._counter("bb:goals", "Goals answered, by verdict.", "verdict")
+
+    def watch(self, running: Callable[[], int], waiting: Callable[[], int]) -> None:
+        """Read the engine's gauges from these at every scrape."""
+        for name, text, read in (
+            ("vllm:num_requests_running", "Outputs being decoded.", running),
+            ("vllm:num_requests_waiting", "Outputs waiting for a place.", waiting),
+        ):
+            Gauge(name, text, ["model_name"], registry=self._registry).labels(self._model).set_function(read)
+
+    def exposition(self) -> bytes:
+        """The text a Prometheus server scrapes."""
+        return generate_latest(self._registry)
+
+    def first_step(self, seconds: float) -> None:
+        """See `EngineObserver`."""
+        self._first.labels(self._model).observe(seconds)
+
+    def next_step(self, seconds: float) -> None:
+        """See `EngineObserver`."""
+        self._next.labels(self._model).observe(seconds)
+
+    def ended(self, seconds: float, failure: BaseException | None) -> None:
+        """See `EngineObserver`."""
+        self._whole.labels(self._model).observe(seconds)
+        if failure is not None:
+            code = failure.code if isinstance(failure, BuilderBrainError) else type(failure).__name__
+            self._failures.labels(self._model, code).inc()
+
+    def finished(self, *, prompt_tokens: int, tokens: int, reason: str) -> None:
+        """An output reached its end."""
+        self._prompt_tokens.labels(self._model).inc(prompt_tokens)
+        self._generation_tokens.labels(self._model).inc(tokens)
+        self._success.labels(self._model, reason).inc()
+
+    def constrained(self, *, engine: str, valid: bool | None) -> None:
+        """A constrained output reached its end; `valid` is None when it was cut."""
+        self._constraints.labels(self._model, engine, {True: "true", False: "false", None: "cut"}[valid]).inc()
+
+    def checked(self, *, accepted: bool) -> None:
+        """A plan was checked on request."""
+        self._checks.labels(self._model, "accepted" if accepted else "rejected").inc()
+
+    def answered(self, *, accepted: bool) -> None:
+        """A goal was answered, or its plan refused."""
+        self._goals.labels(self._model, "accepted" if accepted else "rejected").inc()
+
+    def responded(self, status: int) -> None:
+        """A reply was sent."""
+        self._responses.labels(self._model, str(status)).inc()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, ["model_name", *labels], registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, ["model_name"], buckets=_LATENCIES, registry=self._registry)

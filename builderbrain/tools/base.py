@@ -1,0 +1,50 @@
+"""What a tool is: an async function from checked arguments to declared results, confined to a working root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builderbrain.tools.root import WorkingRoot
+
+MAX_TEXT_BYTES = 32 * 1024
+"""Longest `text` a tool returns, in bytes of UTF-8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolContext:
+    """What a tool may use beside its arguments.
+
+    Args:
+        root: every path is opened beneath it.
+        timeout_seconds: the executor cancels the tool after this time; a tool that starts a process gives it less.
+    """
+
+    root: WorkingRoot
+    timeout_seconds: float
+
+
+Results = Mapping[str, Any]
+"""Results by name, those of the schema without `ok`. A path result is None when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool: the skill it does, and how.
+
+    `run` may be cancelled at any await and then leaves nothing behind: no process, no open file. It raises `ToolError`,
+    `ToolTimeoutError` or `PathEscapeError` for every failure it knows of.
+    """
+
+    skill: str
+    run: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results]]
+
+
+def cut_text(text: str, limit: int = MAX_TEXT_BYTES) -> str:
+    """The text, cut at a whole character within `limit` bytes, with a mark that says so."""
+    encoded = text.encode("utf-8")
+    if len(encoded) <= limit:
+        return text
+    kept = encoded[:limit].decode("utf-8", errors="ignore")
+    return f"{kept}\n[cut: {len(kept.encode('utf-8'))} of {len(encoded)} bytes shown]"

@@ -1,0 +1,49 @@
+"""`python -m builderbrain.train [--config FILE] [--dry-run] [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from builderbrain.config import load_config
+from builderbrain.errors import BuilderBrainError
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.setup import build_trainer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line of training; returns the exit status: 0 done, 2 refused with a reason."""
+    parser = argparse.ArgumentParser(
+        prog="python -m builderbrain.train",
+        description="Train a builder rail beside a frozen base. Safe to repeat: a run that was killed goes on.",
+        epilog="example: python -m builderbrain.train output=runs/mine steps=600 constraints.kl_budget.target=0.05",
+    )
+    parser.add_argument("--config", type=Path, help="YAML file; keys as in builderbrain/train/config.py")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan of the run, train nothing")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key, e.g. steps=600")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config(TrainConfig, options.config, options.overrides)
+        trainer, summary = build_trainer(config)
+        print(summary, flush=True)
+        if options.dry_run:
+            for field in dataclasses.fields(config):
+                print(f"  {field.name}: {getattr(config, field.name)}")
+            trainer.check()
+            print("stage 0 passed: goldens, gradient flow, and the pair equals its base; nothing was trained")
+            return 0
+        print(f"rail saved in {trainer.run()}", flush=True)
+    except BuilderBrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Configuration of a training run; `--config FILE` and `key=value` overrides fill it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from builderbrain.errors import ConfigError
+from builderbrain.hosts.quantization import Quantization
+from builderbrain.train.duals import DualConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RailSection:
+    """Shape of the rail; 0 for `width` takes d / `reduction`, 0 for `num_taps` taps up to eight layers."""
+
+    width: int = 0
+    reduction: int = 16
+    num_taps: int = 0
+    head_size: int = 32
+    self_heads: int = 2
+    query_heads: int = 3
+    latent_heads: int = 3
+    mlp_ratio: float = 1.9
+    num_skills: int = 32
+    skill_rank: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class CFSEnergySection(DualConfig):
+    """`tolerance`: energy in nats that is not held against a token."""
+
+    target: float = 0.01
+    tolerance: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLBudgetSection(DualConfig):
+    """`target`: divergence from the base on ordinary text in nats per token."""
+
+    target: float = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstraintsSection:
+    """One section per constraint."""
+
+    cfs_energy: CFSEnergySection = field(default_factory=CFSEnergySection)
+    kl_budget: KLBudgetSection = field(default_factory=KLBudgetSection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSection:
+    """Alpha budget: raised one step when held-out loss fell by `improvement` since the last raise, lowered on regress."""
+
+    steps: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+    improvement: float = 0.001
+    regress: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.steps or list(self.steps) != sorted(self.steps) or not 0 <= self.steps[0] <= self.steps[-1] <= 1:
+            raise ConfigError(f"expected ascending budgets in [0, 1], got {self.steps}", field="budget.steps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A run: base, data, rail, optimiser, constraints.
+
+    `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`.
+    `data` is `repo_assistant` (generated goals) or a JSONL file of traces. `output` receives checkpoints, the log and,
+    at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget.
+    """
+
+    model: str = "builderbrain-nano"
+    quantization: Quantization = "none"
+    device: str = "auto"
+    output: str = "runs/train"
+    start: str = ""
+    data: str = "repo_assistant"
+    seed: int = 0
+
+    steps: int = 1200
+    batch_size: int = 40
+    base_text_rows: int = 6
+    learning_rate: float = 3e-3
+    warmup_fraction: float = 0.1
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    trivial_weight: float = 0.1
+    policy_weight: float = 0.3
+    copy_weight: float = 0.3
+    memory_fraction: float = 0.5
+    router_temperature: tuple[float, float] = (1.0, 0.3)
+
+    evaluation_every: int = 10
+    evaluation_rows: int = 48
+    checkpoint_every: int = 100
+    tensorboard: bool = True
+
+    rail: RailSection = field(default_factory=RailSection)
+    constraints: ConstraintsSection = field(default_factory=ConstraintsSection)
+    budget: BudgetSection = field(default_factory=BudgetSection)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "evaluation_every", "evaluation_rows", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}", field=name)
+        for name in ("warmup_fraction", "trivial_weight", "memory_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"expected {name} in [0, 1], got {getattr(self, name)}", field=name)
+        if self.base_text_rows < 0:
+            raise ConfigError(f"expected base_text_rows >= 0, got {self.base_text_rows}", field="base_text_rows")
+        if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
+            raise ConfigError(
+                "expected base_text_rows >= 1 while constraints.kl_budget is on, got 0; give it rows or set "
+                "constraints.kl_budget.enabled=false",
+                field="base_text_rows",
+            )

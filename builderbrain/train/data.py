@@ -1,0 +1,128 @@
+"""Where rows come from: generated goals, or a JSONL file of traces.
+
+The batch of step n depends on (seed, n) alone. A trace line is `{"goal": text, "plan": text form}`, with optional
+`intent`, `pattern`, `path`, `pick`; the plan must pass its checker. Bad lines are errors with their line number.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from builderbrain.errors import ConfigError, PlanSyntaxError
+from builderbrain.hosts.base import Tokenizer
+from builderbrain.plan import check, parse_text, print_text
+from builderbrain.rail.config import RailConfig
+from builderbrain.train.base_text import synthetic_documents
+from builderbrain.train.goals import Goal, generate_goals
+from builderbrain.train.rows import Row, row_of
+
+_STRIDE = 1_000_003
+"""Keeps the seeds of different runs apart."""
+HELD_OUT_STEP = 999_983
+"""The step number whose generator makes the held-out rows; no run is that long."""
+
+
+class RowSource(Protocol):
+    """Gives rows by step."""
+
+    def rows(self, step: int, count: int) -> list[Row]:
+        """`count` rows of a step; the same arguments give the same rows."""
+        ...
+
+    def held_out(self, count: int) -> list[Row]:
+        """`count` rows that no step contains."""
+        ...
+
+
+_POOL = 4
+"""Batches drawn at once; one batch of rows of like length is taken, which halves the padding."""
+
+
+class GeneratedGoals:
+    """Goals of `builderbrain.train.goals`; half of the held-out rows are compositions that training leaves out."""
+
+    def __init__(self, tokenizer: Tokenizer, config: RailConfig, *, seed: int) -> None:
+        self._tokenizer, self._config, self._seed = tokenizer, config, seed
+
+    def rows(self, step: int, count: int) -> list[Row]:
+        """See `RowSource`."""
+        seed = self._seed * _STRIDE + step
+        pool = sorted(self._take(generate_goals(seed), count * _POOL), key=lambda row: len(row.prompt) + len(row.answer))
+        # Aligned slices: with a free start the shortest and the longest rows would hardly ever be drawn.
+        start = random.Random(seed).randrange(_POOL) * count
+        return pool[start : start + count]
+
+    def held_out(self, count: int) -> list[Row]:
+        """See `RowSource`; the same for every seed of the run."""
+        composed = generate_goals(HELD_OUT_STEP, left_out=True)
+        return self._take(composed, count // 2) + self._take(generate_goals(HELD_OUT_STEP), count - count // 2)
+
+    def _take(self, goals: Any, count: int) -> list[Row]:
+        return [row_of(goal, self._tokenizer, self._config) for goal in islice(goals, count)]
+
+
+class TraceFile:
+    """Rows of a JSONL file; one in ten, by the hash of the goal's position, is held out."""
+
+    def __init__(self, path: Path, tokenizer: Tokenizer, config: RailConfig, *, seed: int) -> None:
+        """Read and check the whole file.
+
+        Raises:
+            ConfigError: the file is missing, has fewer than 20 lines, or a line is bad.
+        """
+        if not path.is_file():
+            raise ConfigError(f"expected a JSONL file of traces or 'repo_assistant', got {str(path)!r}", field="data")
+        self._seed = seed
+        rows = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.strip():
+                rows.append(row_of(_goal_of(line, f"{path.name} line {number}", config), tokenizer, config))
+        if len(rows) < 20:
+            raise ConfigError(f"expected at least 20 traces in {path.name}, got {len(rows)}", field="data")
+        self._held_out = rows[::10]
+        self._train = [row for i, row in enumerate(rows) if i % 10]
+
+    def rows(self, step: int, count: int) -> list[Row]:
+        """See `RowSource`; drawn with replacement."""
+        return random.Random(self._seed * _STRIDE + step).choices(self._train, k=count)
+
+    def held_out(self, count: int) -> list[Row]:
+        """See `RowSource`; at most as many as the file holds."""
+        return self._held_out[:count]
+
+
+def _goal_of(line: str, where: str, config: RailConfig) -> Goal:
+    try:
+        value = json.loads(line)
+        text, plan = value["goal"], parse_text(value["plan"])
+    except (ValueError, KeyError, TypeError, PlanSyntaxError) as error:
+        raise ConfigError(f'{where}: expected {{"goal": text, "plan": plan in text form}}: {error}', field="data") from error
+    verdict = check(plan)
+    if not verdict.accepted:
+        raise ConfigError(f"{where}: the plan is refused: {verdict.faults[0].message}", field="data")
+    spans: dict[str, tuple[int, int] | None] = {}
+    for slot in config.span_slots:
+        found = value.get(slot)
+        start = text.find(found) if isinstance(found, str) and found else -1
+        spans[slot] = (start, start + len(found)) if start >= 0 else None
+    intent = value.get("intent", config.intents[-1])
+    if intent not in config.intents:
+        raise ConfigError(f"{where}: unknown intent {intent!r}; expected one of {config.intents}", field="data")
+    skills = tuple(step.skill for step in plan.steps)
+    return Goal(text=text, plan=print_text(plan), intent=intent, actions=skills, spans=spans, pick=value.get("pick") or "none")
+
+
+def base_text_rows(tokenizer: Tokenizer, *, seed: int, step: int, count: int, width: int) -> Tensor:
+    """int64 [count, width] windows of ordinary generated text, for the KL budget."""
+    documents = synthetic_documents(count * 2, seed=seed * _STRIDE + step + 1)
+    ids: list[int] = []
+    while len(ids) < count * width:
+        ids += tokenizer.encode(next(documents, "")) or [tokenizer.eos_token_id]
+    return torch.tensor(ids[: count * width]).view(count, width)

@@ -1,0 +1,228 @@
+"""Compose goals of one to four steps, with their plan, intent and slots.
+
+**Skins.** Names are random, four in ten of them letters that spell nothing, so that a rail has to copy what stands in
+the goal (see the trial in the model's notes: without skins none of the side networks composed, with them all did).
+**Compositions.** Sequences of three actions are drawn from those not in `LEFT_OUT_TRIPLES`.
+"""
+
+# ruff: noqa: E501 - tables of phrases
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from builderbrain.train.goals import phrases
+from builderbrain.train.goals.conversation import CONVERSATION, say
+from builderbrain.train.goals.labels import LEFT_OUT_TRIPLES, REPLIES, intent_of
+from builderbrain.train.names import random_folder, random_path, random_phrase
+
+_ACTIONS = ("search", "search_under", "read", "list", "open")
+_TEMPLATES = {name: phrases.templates(getattr(phrases, name)) for name in dir(phrases) if name.isupper()}
+_PREFIXES = phrases.templates(
+    """please;could you;can you;would you;will you;could you please;can you please;I want you to;I need you to;I would like you to;
+    I'd like you to;go and;now;next;just;quickly;kindly;hey,;hi,;ok,;okay,;so,;well,;you should;you must;it would be nice if you could;
+    let's;help me;I want to;I'd like to;I need to;would you mind to;do me a favour and;be so kind and;first;for me,;try to;"""
+)
+_SUFFIXES = (
+    " please",
+    ", please",
+    " for me",
+    " now",
+    ", thanks",
+    ", thank you",
+    " if you can",
+    " right away",
+    " quickly",
+    " again",
+)
+_JOINERS = (" and ", " and then ", ", then ", " then ", ", and then ", "; ", "; then ", ". Then ", ", and ", ", ", " and after that ", ", after that ", ". After that ",
+            " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ")  # fmt: skip
+_OPENING, _CLOSING = "\ue000", "\ue001"
+"""Private-use characters that mark a span while a sentence is put together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A goal in words and what it means.
+
+    `plan` is the text form. `spans` holds per slot the half-open character range in `text`, or None. `pick` names which
+    result is opened: none, first or last.
+    """
+
+    text: str
+    plan: str
+    intent: str
+    actions: tuple[str, ...]
+    spans: dict[str, tuple[int, int] | None]
+    pick: str
+
+
+def generate_goals(seed: int, *, left_out: bool = False) -> Iterator[Goal]:
+    """Yield goals for ever; the same seed gives the same goals.
+
+    Args:
+        seed: of the generator.
+        left_out: only compositions of three actions from `LEFT_OUT_TRIPLES`, for measuring; training never sets this.
+    """
+    rng = random.Random(seed)
+    while True:
+        if not left_out and rng.random() < 0.2:
+            yield _conversation(rng)
+        else:
+            yield _task(_sequence(rng, left_out=left_out), rng)
+
+
+def _conversation(rng: random.Random) -> Goal:
+    intent = "refuse" if rng.random() < 0.4 else rng.choice([name for name in CONVERSATION if name != "refuse"])
+    text = say(intent, rng)
+    if intent in {"refuse", "identify", "capabilities"} and rng.random() < 0.3:
+        text = f"{rng.choice(_PREFIXES)} {text}"
+    plan = f"s1=talk(text={json.dumps(REPLIES[intent])})"
+    return Goal(
+        text=_finish(text, rng), plan=plan, intent=intent, actions=("talk",), spans={"pattern": None, "path": None}, pick="none"
+    )
+
+
+def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
+    while True:
+        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 3.5, 0.8))[0]
+        actions: list[str] = []
+        for _ in range(length):
+            finding = any(action in {"search", "search_under", "list"} for action in actions)
+            weights = (3, 2, 2.5, 2.5, 5 if finding else 0)
+            actions.append(rng.choices(_ACTIONS, weights)[0])
+        windows = {tuple(actions[i : i + 3]) for i in range(len(actions) - 2)}
+        if bool(windows & LEFT_OUT_TRIPLES) == left_out:
+            return tuple(actions)
+
+
+def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
+    clauses: list[str] = []
+    steps: list[str] = []
+    source = ""  # the latest search or list, as (kind, step id)
+    pick = "none"
+    marked: set[str] = set()
+
+    def mark(slot: str, value: str) -> str:
+        if slot in marked:
+            return value
+        marked.add(slot)
+        code = 0 if slot == "pattern" else 2
+        return chr(ord(_OPENING) + code) + value + chr(ord(_CLOSING) + code)
+
+    for i, action in enumerate(actions):
+        identifier = f"s{i + 1}"
+        question = i == 0 and rng.random() < 0.25
+        if action in {"search", "search_under"}:
+            pattern = random_phrase(rng)
+            arguments = f"pattern={json.dumps(pattern)}"
+            text = _pick("SEARCH", question, rng).replace("{x}", _decorate_pattern(mark("pattern", pattern), rng))
+            if action == "search_under":
+                folder = random_folder(rng)
+                arguments += f",path={json.dumps(folder)}"
+                place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
+                where = f"{place} {_decorate_folder(mark('path', folder), rng)}"
+                first = not question and rng.random() < 0.12
+                text = f"{where}{rng.choice((', ', ' '))}{text}" if first else f"{text} {where}"
+            steps.append(f"{identifier}=search({arguments})")
+            source = f"SEARCH {identifier}"
+        elif action == "read":
+            path = random_path(rng)
+            text = _pick("READ", question, rng).replace("{f}", _decorate_file(mark("path", path), rng))
+            steps.append(f"{identifier}=read(path={json.dumps(path)})")
+        elif action == "list":
+            if rng.random() < 0.25:
+                text = _pick("LIST_ROOT", question, rng)
+                steps.append(f"{identifier}=list()")
+            else:
+                folder = random_folder(rng)
+                text = _pick("LIST", question, rng).replace("{d}", _decorate_folder(mark("path", folder), rng))
+                steps.append(f"{identifier}=list(path={json.dumps(folder)})")
+            source = f"LIST {identifier}"
+        else:
+            kind, found = source.split()
+            last = rng.random() < 0.25
+            if last:
+                text = rng.choice(_TEMPLATES["OPEN_LAST"] + _TEMPLATES[f"OPEN_LAST_{kind}"])
+            else:
+                text = rng.choice(_TEMPLATES[f"OPEN_{kind}"])
+            if pick == "none":
+                pick = "last" if last else "first"
+            steps.append(f"{identifier}=read(path={found}.{'last' if last else 'first'}_path)")
+        clauses.append(text)
+    return _assemble(clauses, actions, "\n".join(steps), pick, rng)
+
+
+def _pick(kind: str, question: bool, rng: random.Random) -> str:
+    return rng.choice(_TEMPLATES[f"{kind}_QUESTIONS" if question else kind])
+
+
+def _decorate_pattern(pattern: str, rng: random.Random) -> str:
+    quote = rng.choice('""\'`')
+    return rng.choice((
+        pattern, pattern, pattern, pattern, f"the {pattern}", f"the {pattern}", f"a {pattern}", f"{quote}{pattern}{quote}", f"{quote}{pattern}{quote}",
+        f"the word {pattern}", f"the words {pattern}", f"the phrase {quote}{pattern}{quote}", f"the string {quote}{pattern}{quote}", f"the text {pattern}",
+        f"our {pattern}", f"any {pattern}", f"the term {pattern}", f"the name {pattern}", f"something called {pattern}",
+    ))  # fmt: skip
+
+
+def _decorate_file(path: str, rng: random.Random) -> str:
+    quote = rng.choice('""\'`')
+    return rng.choice(
+        (
+            path,
+            path,
+            path,
+            path,
+            f"the file {path}",
+            f"{quote}{path}{quote}",
+            f"the {path} file",
+            f"the {path}",
+            f"file {path}",
+            f"our {path}",
+        )
+    )
+
+
+def _decorate_folder(folder: str, rng: random.Random) -> str:
+    quote = rng.choice('""\'`')
+    return rng.choice((folder, folder, folder, f"the {folder} folder", f"the {folder} directory", f"the folder {folder}", f"the directory {folder}",
+                       f"{quote}{folder}{quote}", f"the {folder} dir", f"my {folder} folder", f"folder {folder}"))  # fmt: skip
+
+
+def _assemble(clauses: list[str], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
+    text = clauses[0]
+    if rng.random() < 0.35:
+        text = f"{rng.choice(_PREFIXES)} {text}"
+    repeated = rng.choice(_JOINERS)
+    same = rng.random() < 0.4
+    for clause in clauses[1:]:
+        joiner = repeated if same else rng.choice(_JOINERS)
+        if "?" in joiner or rng.random() < 0.08:
+            clause = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {clause}"
+        text += joiner.replace(" before you ", " and ").replace(", followed by that ", ", then ") + clause
+    if rng.random() < 0.2:
+        text += rng.choice(_SUFFIXES)
+    text = _finish(text, rng)
+    spans: dict[str, tuple[int, int] | None] = {"pattern": None, "path": None}
+    plain = ""
+    starts: dict[int, int] = {}
+    for character in text:
+        code = ord(character) - ord(_OPENING)
+        if code in (0, 2):
+            starts[code] = len(plain)
+        elif code in (1, 3):
+            spans["pattern" if code == 1 else "path"] = (starts[code - 1], len(plain))
+        else:
+            plain += character
+    skills = tuple({"search_under": "search", "open": "read"}.get(action, action) for action in actions)
+    return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick)
+
+
+def _finish(text: str, rng: random.Random) -> str:
+    """Capital and final mark, as people vary them."""
+    if rng.random() < 0.4 and text[0].isascii():
+        text = text[0].upper() + text[1:]
+    return text + rng.choice(("", "", "", "", ".", ".", "?", "!"))

@@ -1,0 +1,121 @@
+"""The losses of one step: one base forward, one rail forward, and everything read off them.
+
+    minimise  task + sum over constraints of lambda_k * (reading_k - target_k)
+
+The task is the weighted cross-entropy of the answer tokens, plus `policy_weight` times the mean cross-entropy of the
+policy heads, plus `copy_weight` times the copy loss: minus the log of the attention that an answer token which stands in
+the goal pays to the places where it stands. Nobody has to say which of them is meant.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bbkernels.governed_loss import GovernedLoss, governed_loss
+from builderbrain.rail.heads import PolicyOutput
+from builderbrain.rail.pair import Pair
+from builderbrain.rail.rail import Memory
+from builderbrain.train.constraints import Signals
+from builderbrain.train.rows import IGNORED, Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Readings of one batch; `plan`, `policy` and `copy` are differentiable scalars in nats.
+
+    `confident` bool [N]: whether the label has more than half of the probability, so that greedy decoding picks it.
+    `concept` [R, c]: concept vectors. `skills` int64 [R, T]: skills taken at the goals' tokens.
+    """
+
+    plan: Tensor
+    policy: Tensor
+    copy: Tensor
+    signals: Signals
+    confident: Tensor
+    concept: Tensor
+    skills: Tensor
+
+
+def compute_objective(
+    pair: Pair,
+    batch: Batch,
+    *,
+    base_text: Tensor | None = None,
+    memory: Memory | None = None,
+    gumbel: Tensor | None = None,
+    temperature: float = 1.0,
+) -> Objective:
+    """Run the pair over the goals and over `base_text` int64 [Q, T'] (ordinary text, padded or cut to the goals' width).
+
+    `memory` and `gumbel` cover all R + Q rows.
+    """
+    rows, width = batch.tokens.shape
+    tokens, lengths = batch.tokens, batch.lengths
+    if base_text is not None:
+        tokens = torch.cat([tokens, base_text[:, :width]])
+        lengths = torch.cat([lengths, torch.full((base_text.shape[0],), width)])
+    output = pair.forward(tokens, lengths=lengths, memory=memory, gumbel=gumbel, temperature=temperature)
+    if output.rail is None or pair.rail is None:
+        raise ValueError("expected a pair with a rail to train, got a base alone")
+    head = pair.host.output_head()
+    fused, base = output.fused.flatten(0, 1), output.states.taps[-1].flatten(0, 1)
+
+    def losses(positions: Tensor, labels: Tensor, bitmask: Tensor | None) -> GovernedLoss:
+        normed, normed_base = pair.host.final_norm(fused[positions]), pair.host.final_norm(base[positions])
+        return governed_loss(normed, normed_base, head, labels, bitmask)
+
+    answer = losses(batch.positions, batch.labels, batch.bitmask)
+    text = None
+    if base_text is not None:
+        positions = torch.arange(rows * width, tokens.numel())
+        text = losses(positions, torch.full_like(positions, IGNORED), None)
+    prompt_width = int(batch.prompt_lengths.max())
+    policy = pair.rail.read_policy(output.rail.features[:rows, :prompt_width], batch.prompt_lengths)
+    return Objective(
+        plan=(answer.cross_entropy * batch.weights).sum() / batch.weights.sum(),
+        policy=policy_loss(policy, batch),
+        copy=copy_loss(output.rail.copying.weights[:rows], batch),
+        signals=Signals(answer=answer, base_text=text),
+        confident=answer.cross_entropy.detach() < math.log(2.0),
+        concept=policy.concept.detach(),
+        skills=output.rail.choice.skill[:rows].detach(),
+    )
+
+
+def copy_loss(weights: Tensor, batch: Batch) -> Tensor:
+    """Mean of -log(sum of attention on equal tokens of the prompt) over the answer tokens that have any, nats.
+
+    `weights` [R, T, T]: row, position, where it looks.
+    """
+    width = batch.tokens.shape[1]
+    row, position = batch.positions // width, batch.positions % width
+    prompt = torch.arange(width, device=batch.tokens.device) < batch.prompt_lengths[row, None]
+    equal = (batch.tokens[row] == batch.labels[:, None]) & prompt
+    known = equal.any(-1)
+    if not bool(known.any()):
+        return weights.sum() * 0.0
+    mass = (weights[row[known], position[known]] * equal[known]).sum(-1)
+    return -mass.clamp(min=1e-6).log().mean()
+
+
+def policy_loss(policy: PolicyOutput, batch: Batch) -> Tensor:
+    """Mean cross-entropy over the policy heads that have labels, nats."""
+
+    def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor | None:
+        known = labels != IGNORED
+        return F.cross_entropy(scores[known], labels[known]) if bool(known.any()) else None
+
+    terms = [
+        cross_entropy(policy.intent, batch.intent),
+        cross_entropy(policy.actions.flatten(0, 1), batch.actions.flatten()),
+        cross_entropy(policy.span_start.flatten(0, 1), batch.span_start.flatten()),
+        cross_entropy(policy.span_end.flatten(0, 1), batch.span_end.flatten()),
+        *(cross_entropy(scores, batch.choices[:, i]) for i, scores in enumerate(policy.choices)),
+    ]
+    present = [term for term in terms if term is not None]
+    return torch.stack(present).mean() if present else policy.intent.sum() * 0.0

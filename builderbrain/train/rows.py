@@ -1,0 +1,137 @@
+"""Training rows as tokens: what the rail reads and what it has to say.
+
+A row is a goal, tokenised once: prompt, plan, end token, labels for the policy heads. `Batch` pads rows to the right and
+adds, per answer token, the mask of what the plan grammar allows there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from builderbrain.decode.plan_prompt import AFTER_GOAL, BEFORE_GOAL
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.grammar.masks import masks_along
+from builderbrain.hosts.base import Tokenizer
+from builderbrain.rail.config import RailConfig
+from builderbrain.train.goals import Goal
+
+IGNORED = -1
+"""Label of what is not known; it has no loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One goal. Spans are half-open token ranges of the prompt; None where there is none."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    intent: int = IGNORED
+    actions: tuple[int, ...] = ()
+    spans: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
+    choices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """R rows of T tokens, right-padded.
+
+    `tokens` int64 [R, T]; `lengths`, `prompt_lengths` int64 [R]. `positions` int64 [N] indexes the flattened [R * T]
+    states that predict an answer token, `labels` int64 [N] are those tokens, `bitmask` int32 [N, words] what the grammar
+    allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
+    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C]; IGNORED has no loss.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    prompt_lengths: Tensor
+    positions: Tensor
+    labels: Tensor
+    bitmask: Tensor
+    weights: Tensor
+    intent: Tensor
+    actions: Tensor
+    span_start: Tensor
+    span_end: Tensor
+    choices: Tensor
+
+
+def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
+    """Tokenise a goal and its labels.
+
+    The prompt is put together from pieces cut at the spans, so that a span is a range of tokens whatever the tokenizer.
+    """
+    cuts = sorted({0, len(goal.text), *(edge for span in goal.spans.values() if span for edge in span)})
+    prompt = tokenizer.encode(BEFORE_GOAL)
+    at: dict[int, int] = {}
+    for start, end in pairwise(cuts):
+        at[start] = len(prompt)
+        prompt += tokenizer.encode(goal.text[start:end])
+    at[len(goal.text)] = len(prompt)
+    prompt += tokenizer.encode(AFTER_GOAL)
+    numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
+    return Row(
+        prompt=tuple(prompt),
+        answer=(*tokenizer.encode(goal.plan), tokenizer.eos_token_id),
+        intent=config.intents.index(goal.intent),
+        actions=tuple(numbers + [0] * (config.max_actions - len(numbers))),
+        spans={slot: None if span is None else (at[span[0]], at[span[1]]) for slot, span in goal.spans.items()},
+        choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
+    )
+
+
+def collate(
+    rows: Sequence[Row], *, grammar: CompiledConstraint, vocab_size: int, config: RailConfig, pad: int, trivial_weight: float
+) -> Batch:
+    """Pad rows into a batch.
+
+    Args:
+        rows: at least one.
+        grammar: of the plans; its masks feed the grammar energy and find the tokens that it forces.
+        vocab_size: width of the logits.
+        config: of the rail, for the sizes of the policy labels.
+        pad: any token id.
+        trivial_weight: weight of answer tokens that the grammar forces; all others weigh 1.
+    """
+    length = max(len(row.prompt) + len(row.answer) for row in rows)
+    prompt_width = max(len(row.prompt) for row in rows)
+    tokens = torch.full((len(rows), length), pad, dtype=torch.int64)
+    positions: list[int] = []
+    for i, row in enumerate(rows):
+        tokens[i, : len(row.prompt) + len(row.answer)] = torch.tensor(row.prompt + row.answer)
+        first = i * length + len(row.prompt) - 1
+        positions.extend(range(first, first + len(row.answer)))
+    bitmask = torch.cat([masks_along(grammar, row.answer, vocab_size) for row in rows])
+    bits = torch.arange(32, dtype=torch.int32)
+    forced = ((bitmask[..., None] >> bits) & 1).sum((1, 2)) == 1
+
+    def spans(edge: int) -> Tensor:
+        out = torch.full((len(rows), len(config.span_slots)), IGNORED, dtype=torch.int64)
+        for i, row in enumerate(rows):
+            for j, slot in enumerate(config.span_slots):
+                if slot in row.spans:
+                    span = row.spans[slot]
+                    out[i, j] = prompt_width if span is None else span[edge]
+        return out
+
+    def labels(values: Sequence[Sequence[int]], width: int) -> Tensor:
+        return torch.tensor([list(value) or [IGNORED] * width for value in values], dtype=torch.int64).view(len(rows), width)
+
+    return Batch(
+        tokens=tokens,
+        lengths=torch.tensor([len(row.prompt) + len(row.answer) for row in rows]),
+        prompt_lengths=torch.tensor([len(row.prompt) for row in rows]),
+        positions=torch.tensor(positions),
+        labels=torch.tensor([token for row in rows for token in row.answer]),
+        bitmask=bitmask,
+        weights=torch.where(forced, trivial_weight, 1.0),
+        intent=torch.tensor([row.intent for row in rows]),
+        actions=labels([row.actions for row in rows], config.max_actions),
+        span_start=spans(0),
+        span_end=spans(1),
+        choices=labels([row.choices for row in rows], len(config.choice_slots)),
+    )

@@ -1,0 +1,39 @@
+"""From a configuration to a trainer that is ready to run: base, rail, grammar, data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.hosts.base import Host
+from builderbrain.hosts.load import load_host
+from builderbrain.plan import load_grammar
+from builderbrain.rail.checkpoint import load_rail
+from builderbrain.train.boot import RunSummary, build_rail, summarise
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
+from builderbrain.train.trainer import Trainer
+
+DOMAIN = "repo_assistant"
+
+
+def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Trainer, RunSummary]:
+    """Load the base (unless `host` is given) and build everything around it.
+
+    Raises:
+        BuilderBrainError: whatever is wrong with the model, the data or the configuration, by name.
+    """
+    if host is None:
+        device = None if config.device == "auto" else config.device
+        host = load_host(config.model, quantization=config.quantization, device=device)
+    engine = XGrammarEngine(host.tokenizer, host.vocab_size)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    rail = load_rail(Path(config.start)) if config.start else build_rail(host, config)
+    source: RowSource
+    if config.data == DOMAIN:
+        source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed)
+    else:
+        source = TraceFile(Path(config.data), host.tokenizer, rail.config, seed=config.seed)
+    summary = summarise(host, rail, config)
+    return Trainer(host, rail, grammar, source, config), summary

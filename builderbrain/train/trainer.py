@@ -1,0 +1,280 @@
+"""Stage 1: train a rail under constraints. Resumable at any step; killed and started again it gives the same losses."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from builderbrain.errors import CheckpointError, ConfigError
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.hosts.base import Host
+from builderbrain.rail.checkpoint import save_rail
+from builderbrain.rail.pair import Pair
+from builderbrain.rail.rail import BuilderRail, Memory
+from builderbrain.train.boot import boot_checks
+from builderbrain.train.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.constraints import CFSEnergy, Constraint, KLBudget
+from builderbrain.train.data import RowSource, base_text_rows
+from builderbrain.train.duals import Dual, DualConfig
+from builderbrain.train.objective import Objective, compute_objective
+from builderbrain.train.rows import Batch, collate
+from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
+from builderbrain.train.telemetry import Telemetry
+
+_MAX_DROPPED = 5
+"""Steps in a row whose loss is not finite before a run stops."""
+
+
+class Trainer:
+    """One run. `run()` goes from the last checkpoint to the end."""
+
+    def __init__(
+        self, host: Host, rail: BuilderRail, grammar: CompiledConstraint, source: RowSource, config: TrainConfig
+    ) -> None:
+        self.config, self.grammar, self.source = config, grammar, source
+        self.pair = Pair(host, rail.to(host.device).train())
+        self.rail = rail
+        self.folder = Path(config.output)
+        self.named = list(rail.named_parameters())
+        matrices = [parameter for _, parameter in self.named if parameter.ndim >= 2]
+        others = [parameter for _, parameter in self.named if parameter.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        self.constraints: list[tuple[Constraint, Dual]] = _constraints(config)
+        self.schedule = BudgetSchedule(config.budget)
+        if config.start:
+            self.schedule.begin_at(float(rail.gates.budget))
+        self.memory = torch.zeros(rail.config.max_memory_tokens, rail.config.width, device=host.device)
+        self.step = 0
+        self.dropped = 0
+        self.held_out = self._collate(source.held_out(config.evaluation_rows))
+
+    def check(self) -> None:
+        """Stage 0; see `builderbrain.train.boot`."""
+        batch = self._collate(self.source.rows(0, self.config.batch_size))
+        boot_checks(self.pair, batch, fresh=not self.config.start)
+
+    def run(self) -> Path:
+        """Check, resume, train, save; returns the folder of the trained rail.
+
+        Raises:
+            SchemaError, DeadGradientError: stage 0 refuses to start.
+            CheckpointError: the output folder holds a run with another configuration.
+            ConfigError: the loss was not finite five times in a row.
+        """
+        self._resume()
+        if self.step == 0:
+            self.check()
+        telemetry = Telemetry(self.folder, steps=self.config.steps, first_step=self.step, tensorboard=self.config.tensorboard)
+        if self.step:
+            telemetry.note(f"resumed at step {self.step}")
+        try:
+            while self.step < self.config.steps:
+                values, tokens = self.train_step()
+                if (self.step + 1) % self.config.evaluation_every == 0:
+                    values |= self.evaluate()
+                telemetry.record(self.step, values, tokens=tokens)
+                self.step += 1
+                if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                    telemetry.flush()
+                    self._save()
+        finally:
+            telemetry.close()
+        self.rail.eval()
+        target = self.folder / "rail"
+        if not target.exists():
+            save_rail(self.rail, target)
+        return target
+
+    def train_step(self) -> tuple[dict[str, Any], int]:
+        """One update; returns what to log and the number of tokens seen."""
+        config, step = self.config, self.step
+        batch = self._collate(self.source.rows(step, config.batch_size))
+        text = None
+        if config.base_text_rows:
+            text = base_text_rows(
+                self.pair.host.tokenizer,
+                seed=config.seed,
+                step=step,
+                count=config.base_text_rows,
+                width=batch.tokens.shape[1],
+            )
+        objective = self._forward(batch, text)
+        task = objective.plan + config.policy_weight * objective.policy + config.copy_weight * objective.copy
+        loss = task
+        readings: dict[str, dict[str, float]] = {}
+        for constraint, dual in self.constraints:
+            reading = constraint.reading(objective.signals)
+            if reading is None:
+                continue
+            loss = loss + dual.value * (reading - dual.config.target)
+            readings[constraint.name] = {
+                "reading": float(reading.detach()),
+                "dual": dual.value,
+                "count": constraint.count(objective.signals),
+            }
+        scale = learning_rate_scale(step, steps=config.steps, warmup_fraction=config.warmup_fraction)
+        norm = self._update(loss, scale)
+        if math.isfinite(norm):
+            for constraint, dual in self.constraints:
+                if constraint.name in readings:
+                    dual.update(readings[constraint.name]["reading"])
+            self.memory = objective.concept[: self.memory.shape[0]].clone()
+        usage = torch.bincount(objective.skills.flatten(), minlength=self.rail.config.num_skills).float()
+        share = usage / usage.sum()
+        values = {
+            "plan": float(objective.plan.detach()),
+            "policy": float(objective.policy.detach()),
+            "copy": float(objective.copy.detach()),
+            "loss": float(loss.detach()),
+            "gradient_norm": norm,
+            "learning_rate": config.learning_rate * scale,
+            "alpha_budget": self.schedule.budget,
+            "alpha_mean": self.rail.gates().mean(1).tolist(),
+            "constraints": readings,
+            "skill_entropy": float(-(share * share.clamp(min=1e-9).log()).sum()),
+            "skills_used": int((usage > 0).sum()),
+            "dropped_steps": self.dropped,
+        }
+        return values, batch.tokens.numel() + (0 if text is None else text.numel())
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Held-out readings; also moves the alpha budget."""
+        self.rail.eval()
+        objective = compute_objective(self.pair, self.held_out)
+        self.rail.train()
+        row = (
+            torch.bucketize(
+                self.held_out.positions, torch.arange(len(self.held_out.lengths)) * self.held_out.tokens.shape[1], right=True
+            )
+            - 1
+        )
+        wrong = torch.zeros(len(self.held_out.lengths)).index_add_(0, row, (~objective.confident).float())
+        loss = float(objective.plan)
+        self.schedule.update(loss)
+        self.rail.gates.set_budget(self.schedule.budget)
+        return {
+            "held_out_plan": loss,
+            "held_out_policy": float(objective.policy),
+            "held_out_exact": float((wrong == 0).float().mean()),
+            "held_out_tokens_right": float(objective.confident.float().mean()),
+        }
+
+    def _collate(self, rows: Any) -> Batch:
+        host = self.pair.host
+        return collate(
+            rows,
+            grammar=self.grammar,
+            vocab_size=host.vocab_size,
+            config=self.rail.config,
+            pad=host.tokenizer.eos_token_id,
+            trivial_weight=self.config.trivial_weight,
+        )
+
+    def _forward(self, batch: Batch, text: Tensor | None) -> Objective:
+        """The objective with this step's router noise and memory, both drawn from (seed, step)."""
+        config = self.config
+        rows, width = batch.tokens.shape
+        rows += config.base_text_rows if text is not None else 0
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        uniform = torch.rand(rows, width, self.rail.config.num_skills, generator=generator).clamp(1e-6, 1.0 - 1e-6)
+        slots = self.memory.shape[0]
+        remembered = torch.rand(rows, generator=generator) < config.memory_fraction
+        counts = torch.randint(1, slots + 1, (rows,), generator=generator)
+        memory = Memory(
+            tokens=self.memory.expand(rows, -1, -1),
+            lengths=torch.where(remembered if self.step else torch.zeros_like(remembered), counts, 0),
+        )
+        first, last = config.router_temperature
+        return compute_objective(
+            self.pair,
+            batch,
+            base_text=text,
+            memory=memory,
+            gumbel=-torch.log(-torch.log(uniform)),
+            temperature=router_temperature(self.step, steps=config.steps, first=first, last=last),
+        )
+
+    def _update(self, loss: Tensor, scale: float) -> float:
+        """One optimiser step; a loss or gradient that is not finite is dropped and counted. Returns the gradient norm."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(torch.nn.utils.clip_grad_norm_(self.rail.parameters(), self.config.gradient_clip))
+        if not (math.isfinite(norm) and math.isfinite(float(loss.detach()))):
+            self.dropped += 1
+            if self.dropped >= _MAX_DROPPED:
+                raise ConfigError(
+                    f"the loss was not finite {self.dropped} steps in a row, the last at step {self.step}; "
+                    "lower learning_rate or look at the data of that step",
+                    field="learning_rate",
+                )
+            return math.nan
+        self.dropped = 0
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * scale
+        self.optimizer.step()
+        return norm
+
+    def _save(self) -> None:
+        tensors = {f"rail/{name}": tensor for name, tensor in self.rail.state_dict().items()}
+        tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer_tensors(self.optimizer, self.named).items()}
+        tensors["memory"] = self.memory
+        values: dict[str, Any] = {
+            "config": _fixed(self.config),
+            "duals": {constraint.name: dual.state() for constraint, dual in self.constraints},
+            "budget": self.schedule.state(),
+            "dropped": self.dropped,
+        }
+        save_checkpoint(self.folder / "checkpoints", Checkpoint(step=self.step, tensors=tensors, values=values))
+
+    def _resume(self) -> None:
+        checkpoint = load_checkpoint(self.folder / "checkpoints")
+        if checkpoint is None:
+            return
+        mine, theirs = _fixed(self.config), checkpoint.values["config"]
+        if mine != theirs:
+            key = next(name for name in mine if mine[name] != theirs.get(name))
+            raise CheckpointError(
+                f"{self.folder} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
+                "choose another output folder or the same configuration",
+                field=key,
+            )
+        tensors: Mapping[str, Tensor] = checkpoint.tensors
+        self.rail.load_state_dict({k.removeprefix("rail/"): v for k, v in tensors.items() if k.startswith("rail/")})
+        state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
+        restore_optimizer(self.optimizer, self.named, state)
+        self.memory = tensors["memory"].to(self.pair.host.device)
+        for constraint, dual in self.constraints:
+            dual.restore(checkpoint.values["duals"][constraint.name])
+        self.schedule.restore(checkpoint.values["budget"])
+        self.dropped = int(checkpoint.values["dropped"])
+        self.step = checkpoint.step
+
+
+def _constraints(config: TrainConfig) -> list[tuple[Constraint, Dual]]:
+    section = config.constraints
+    every: list[tuple[Constraint, DualConfig]] = [
+        (CFSEnergy(section.cfs_energy.tolerance), section.cfs_energy),
+        (KLBudget(), section.kl_budget),
+    ]
+    return [(constraint, Dual(dual)) for constraint, dual in every if dual.enabled]
+
+
+def _fixed(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as JSON gives it back, without what may differ between a run and its continuation."""
+    value: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    for name in ("output", "device", "tensorboard", "checkpoint_every"):
+        del value[name]
+    return value

@@ -1,0 +1,94 @@
+"""The LoRA baseline: as large as asked, it learns, and the base it was made from stays as it was."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from builderbrain.errors import CheckpointError, SubjectError
+from builderbrain.eval.lora import LoraSettings, load_lora, train_lora
+from builderbrain.hosts.huggingface import HuggingFaceHost
+from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+from tests.hosts import tiny_models
+
+PARAMETERS = 20_000
+
+
+@dataclass
+class Batch:
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor
+
+
+def batches(steps):
+    """Four fixed rows; every token but the last of a row predicts the next one."""
+    rows = tiny_models.random_tokens(4, 13, seed=3)
+    positions = torch.arange(4 * 13).view(4, 13)[:, :-1].flatten()
+    return [Batch(rows, positions, rows[:, 1:].flatten(), torch.ones(4 * 12)) for _ in range(steps)]
+
+
+@pytest.fixture
+def host():
+    return HuggingFaceHost(tiny_models.llama(), HuggingFaceTokenizer(tiny_models.tiny_tokenizer()), name="tiny")
+
+
+def logits(host, rows):
+    return host.lm_head(host.final_norm(host.forward(rows).taps[-1]))
+
+
+def test_it_matches_the_size_learns_and_leaves_the_base_alone(host):
+    rows = tiny_models.random_tokens(2, 7)
+    before, weights = logits(host, rows), {name: p.clone() for name, p in host.model.state_dict().items()}
+    training = train_lora(host, batches(30), steps=25, settings=LoraSettings(parameters=PARAMETERS, learning_rate=5e-3))
+    assert abs(training.parameters - PARAMETERS) <= training.parameters / training.rank / 2  # half of what a rank adds
+    assert len(training.losses) == 25
+    assert training.tokens == 25 * 4 * 13
+    assert training.losses[-1] < 0.5 * training.losses[0]
+    assert torch.equal(logits(host, rows), before)
+    assert all(torch.equal(p, weights[name]) for name, p in host.model.state_dict().items())
+    assert not torch.equal(logits(training.host, rows), before)
+    assert not any(p.requires_grad for p in training.host.model.parameters())
+
+
+def test_a_saved_adapter_comes_back_bit_for_bit(host, tmp_path):
+    rows = tiny_models.random_tokens(2, 7)
+    training = train_lora(host, batches(3), steps=3, settings=LoraSettings(parameters=PARAMETERS))
+    training.save(tmp_path / "adapter")
+    assert torch.equal(logits(load_lora(host, tmp_path / "adapter"), rows), logits(training.host, rows))
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_does_not(host):
+    runs = [
+        train_lora(host, batches(4), steps=4, settings=LoraSettings(parameters=PARAMETERS, seed=seed)).losses
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_labels_without_weight_do_not_count(host):
+    plain, poisoned = batches(3), batches(3)
+    for batch in (*plain, *poisoned):
+        batch.weights[30:] = 0
+    for batch in poisoned:
+        batch.labels[30:] = 1
+    losses = [
+        train_lora(host, some, steps=3, settings=LoraSettings(parameters=PARAMETERS)).losses for some in (plain, poisoned)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_too_few_batches_another_host_and_a_missing_or_foreign_adapter_are_refused(host, tmp_path):
+    settings = LoraSettings(parameters=PARAMETERS)
+    with pytest.raises(SubjectError, match="expected 5 batches, got 2"):
+        train_lora(host, batches(2), steps=5, settings=settings)
+    with pytest.raises(SubjectError, match="transformers"):
+        train_lora(object(), batches(2), steps=2, settings=settings)
+    with pytest.raises(CheckpointError, match="train-lora"):
+        load_lora(host, tmp_path)
+    train_lora(host, batches(1), steps=1, settings=settings).save(tmp_path / "adapter")
+    wider = HuggingFaceHost(tiny_models.llama(hidden_size=96), HuggingFaceTokenizer(tiny_models.tiny_tokenizer()), name="wider")
+    with pytest.raises(CheckpointError, match="wider"):
+        load_lora(wider, tmp_path / "adapter")

@@ -1,0 +1,109 @@
+"""The audit log shows every edit it can, and says which line."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from builderbrain.errors import TamperedVersionError
+from builderbrain.gate.audit import AuditLog, read_chain
+from builderbrain.storage import fail_point_hook
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AuditLog:
+    log = AuditLog(tmp_path / "audit.jsonl", KEY)
+    for number in range(6):
+        log.append("promoted", {"version": f"v{number}"})
+    return log
+
+
+def test_entries_come_back_in_order(log: AuditLog) -> None:
+    entries = log.verify()
+    assert [entry.details["version"] for entry in entries] == [f"v{number}" for number in range(6)]
+    assert [entry.sequence for entry in entries] == list(range(1, 7))
+    assert [entry for entry, _ in read_chain(log.path)] == entries
+
+
+@pytest.mark.parametrize("change", ["edit", "delete", "reorder", "insert", "truncate", "empty", "other key"])
+def test_changes_are_detected(log: AuditLog, change: str) -> None:
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    checker = log
+    if change == "edit":
+        lines[2] = lines[2].replace(b"v2", b"v9")
+    elif change == "delete":
+        del lines[2]
+    elif change == "reorder":
+        lines[2], lines[3] = lines[3], lines[2]
+    elif change == "insert":
+        lines.insert(3, lines[3])
+    elif change == "truncate":
+        lines = lines[:-1]
+    elif change == "empty":
+        lines = []
+    else:
+        checker = AuditLog(log.path, b"x" * 32)
+    log.path.write_bytes(b"".join(lines))
+    with pytest.raises(TamperedVersionError):
+        checker.verify()
+    with pytest.raises(TamperedVersionError):
+        checker.append("promoted", {})
+
+
+def test_a_chain_rewritten_without_the_key_is_detected(log: AuditLog, tmp_path: Path) -> None:
+    forger = AuditLog(tmp_path / "forged.jsonl", b"guess")
+    for number in range(6):
+        forger.append("promoted", {"version": f"w{number}"})
+    log.path.write_bytes(forger.path.read_bytes())
+    assert len(read_chain(log.path)) == 6
+    with pytest.raises(TamperedVersionError, match="line 1"):
+        log.verify()
+
+
+def test_an_old_log_put_back_is_detected_only_with_a_head_kept_elsewhere(log: AuditLog) -> None:
+    old = log.path.read_bytes(), log.head_path.read_bytes()
+    log.append("rolled back", {})
+    kept = log.head()
+    log.path.write_bytes(old[0])
+    log.head_path.write_bytes(old[1])
+    assert len(log.verify()) == 6
+    with pytest.raises(TamperedVersionError, match="cut off"):
+        log.verify(head=kept)
+
+
+def test_a_missing_or_forged_head_is_detected(log: AuditLog) -> None:
+    head = json.loads(log.head_path.read_bytes())
+    log.head_path.write_text(json.dumps({**head, "sequence": 3}))
+    with pytest.raises(TamperedVersionError, match="signature"):
+        log.verify()
+    log.head_path.unlink()
+    with pytest.raises(TamperedVersionError, match="missing"):
+        log.verify()
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_append_leaves_a_log_that_verifies(log: AuditLog, failure: BaseException) -> None:
+    for attempt in range(20):
+        passed = 0
+
+        def hook(name: str, attempt: int = attempt) -> None:
+            nonlocal passed
+            passed += 1
+            if passed == attempt + 1:
+                raise failure
+
+        before = len(log.verify())
+        try:
+            with fail_point_hook(hook):
+                log.append("tried", {"attempt": attempt})
+        except type(failure):
+            assert len(log.verify()) in (before, before + 1)
+            continue
+        break
+    assert attempt >= 7
+    assert log.append("again", {}).sequence == len(log.verify())

@@ -1,0 +1,50 @@
+"""Configuration: nearest key on a misspelling, types, files, overrides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builderbrain.config import load_config
+from builderbrain.errors import ConfigError
+from builderbrain.train.config import TrainConfig
+
+
+def test_file_then_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("steps: 7\nconstraints:\n  kl_budget:\n    target: 0.2\nbudget:\n  steps: [0.1, 1.0]\n")
+    config = load_config(TrainConfig, path, ["steps=9", "rail.width=40", "constraints.cfs_energy.enabled=false"])
+    assert (config.steps, config.rail.width) == (9, 40)
+    assert config.constraints.kl_budget.target == 0.2
+    assert config.constraints.kl_budget.eta == TrainConfig().constraints.kl_budget.eta
+    assert not config.constraints.cfs_energy.enabled
+    assert config.budget.steps == (0.1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learning_rat=1", "did you mean learning_rate"),
+        ("constraints.kl_budgt.target=1", r"did you mean constraints\.kl_budget"),
+        ("steps=many", "steps: .*integer.*'many'"),
+        ("steps=0", "steps >= 1"),
+        ("rail=3", "rail to be a section"),
+        ("steps", "key=value"),
+        ("quantization=int3", "quantization"),
+        ("base_text_rows=0", "base_text_rows >= 1 while"),
+    ],
+)
+def test_mistakes_name_the_key_and_the_fix(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(TrainConfig, None, [override])
+    assert caught.value.field
+
+
+def test_files_that_are_no_configuration_are_refused(tmp_path: Path) -> None:
+    for text, message in (("- a\n- b\n", "mapping"), ("a: [1", "not YAML")):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            load_config(TrainConfig, tmp_path / "bad.yaml")
+    with pytest.raises(ConfigError, match="readable YAML file"):
+        load_config(TrainConfig, tmp_path / "absent.yaml")

@@ -1,0 +1,71 @@
+"""Rows by step: repeatable, and every length is drawn as often as it occurs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from builderbrain.errors import ConfigError
+from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+from builderbrain.rail.config import RailConfig
+from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
+from builderbrain.train.goals import ACTIONS, INTENTS, generate_goals
+from tests.hosts.tiny_models import tiny_tokenizer
+
+TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
+CONFIG = RailConfig(base_name="x", d_model=8, tap_points=(0,), width=8, intents=INTENTS, actions=ACTIONS)
+
+
+def test_a_step_always_gives_the_same_rows() -> None:
+    first, second = (GeneratedGoals(TOKENIZER, CONFIG, seed=3).rows(7, 5) for _ in range(2))
+    assert first == second
+    assert GeneratedGoals(TOKENIZER, CONFIG, seed=4).rows(7, 5) != first
+
+
+def test_the_shortest_and_the_longest_rows_are_drawn_as_often_as_the_others() -> None:
+    source = GeneratedGoals(TOKENIZER, CONFIG, seed=0)
+    drawn = Counter(len(row.answer) > 60 for step in range(60) for row in source.rows(step, 4))
+    every = Counter(len(row.answer) > 60 for row in source._take(generate_goals(9), 2000))
+    assert drawn[True] / drawn.total() == pytest.approx(every[True] / every.total(), abs=0.12)
+
+
+def test_spans_are_token_ranges_of_the_prompt() -> None:
+    for row in GeneratedGoals(TOKENIZER, CONFIG, seed=1).rows(0, 40):
+        answer = TOKENIZER.decode(row.answer)
+        for span in row.spans.values():
+            if span is not None:
+                assert TOKENIZER.decode(row.prompt[slice(*span)]) in answer
+
+
+def trace(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "traces.jsonl"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_trace_file_is_checked_line_by_line(tmp_path: Path) -> None:
+    good = '{"goal": "find x1", "plan": "s1=search(pattern=\\"x1\\")", "intent": "search", "pattern": "x1"}'
+    source = TraceFile(trace(tmp_path, *[good] * 20), TOKENIZER, CONFIG, seed=0)
+    assert len(source.held_out(50)) == 2
+    (row,) = source.rows(0, 1)
+    assert TOKENIZER.decode(row.answer) == 's1=search(pattern="x1")'
+    for bad, message in (
+        ("{", "line 20"),
+        ('{"goal": "x"}', "line 20.*plan"),
+        ('{"goal": "x", "plan": "s1=fly()"}', "line 20.*refused"),
+        (good.replace('"intent": "search"', '"intent": "seek"'), "line 20.*unknown intent 'seek'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            TraceFile(trace(tmp_path, *[good] * 19, bad), TOKENIZER, CONFIG, seed=0)
+    with pytest.raises(ConfigError, match="at least 20"):
+        TraceFile(trace(tmp_path, good), TOKENIZER, CONFIG, seed=0)
+    with pytest.raises(ConfigError, match="JSONL file"):
+        TraceFile(tmp_path / "absent.jsonl", TOKENIZER, CONFIG, seed=0)
+
+
+def test_base_text_fills_its_rows() -> None:
+    rows = base_text_rows(TOKENIZER, seed=0, step=1, count=3, width=50)
+    assert rows.shape == (3, 50)
+    assert not rows.equal(base_text_rows(TOKENIZER, seed=0, step=2, count=3, width=50))

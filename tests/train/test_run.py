@@ -1,0 +1,149 @@
+"""A run on a tiny base: resuming is bit-equal, torn checkpoints are passed over, dead gradients refuse to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from builderbrain.config import load_config
+from builderbrain.errors import CheckpointError, DeadGradientError
+from builderbrain.train.boot import check_gradient_flow
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.setup import build_trainer
+from builderbrain.train.trainer import Trainer
+from tests.hosts.tiny_models import llama, save_model
+
+SMALL = (
+    "batch_size=4", "base_text_rows=1", "evaluation_rows=4", "evaluation_every=3", "checkpoint_every=3", "tensorboard=false",
+    "rail.width=16", "rail.head_size=8", "rail.num_skills=4", "budget.steps=[0.2, 1.0]",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random base."""
+    return save_model(llama(max_position_embeddings=1024), tmp_path_factory.mktemp("base") / "llama")
+
+
+def trainer(base: Path, output: Path, *more: str) -> Trainer:
+    config = load_config(TrainConfig, None, [f"model={base}", f"output={output}", "steps=8", *SMALL, *more])
+    return build_trainer(config)[0]
+
+
+def losses(output: Path) -> list[tuple[int, float, float]]:
+    rows = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return [(row["step"], row["plan"], row["loss"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Output of a run that nothing disturbed, in a process of its own."""
+    output = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(command(base, output), check=True, timeout=200, capture_output=True)
+    return output
+
+
+def command(base: Path, output: Path) -> list[str]:
+    return [sys.executable, "-m", "builderbrain.train", f"model={base}", f"output={output}", "steps=8", *SMALL]
+
+
+def test_a_killed_run_goes_on_bit_equal(base: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    for target in (2, 5):  # killed before the first checkpoint, and between two
+        process = subprocess.Popen(command(base, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            reached = (output / "checkpoints").exists() if target > 3 else (output / "log.jsonl").exists()
+            if reached:
+                break
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command(base, output), check=True, timeout=200, capture_output=True)
+    assert losses(output) == losses(uninterrupted)
+    assert (output / "rail" / "rail.safetensors").read_bytes() == (uninterrupted / "rail" / "rail.safetensors").read_bytes()
+
+
+def test_a_torn_checkpoint_is_passed_over(
+    base: Path, uninterrupted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "run"
+    trainer(base, output).run()
+    newest = max((output / "checkpoints").iterdir())
+    state = newest / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-1])
+    again = trainer(base, output)
+    again._resume()
+    assert again.step == 6
+    assert "passed over" in caplog.text
+    assert "torn" in caplog.text
+
+
+def test_another_configuration_in_the_same_folder_is_refused(base: Path, uninterrupted: Path) -> None:
+    with pytest.raises(CheckpointError, match="learning_rate=") as caught:
+        trainer(base, uninterrupted, "learning_rate=0.5").run()
+    assert caught.value.field == "learning_rate"
+
+
+def test_training_leaves_every_bit_of_the_base_alone_and_without_gradient(base: Path, tmp_path: Path) -> None:
+    run = trainer(base, tmp_path / "run", "steps=200", "batch_size=2", "evaluation_every=50", "checkpoint_every=200")
+    model = run.pair.host.model  # type: ignore[attr-defined]
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    run.run()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in model.parameters())
+
+
+def test_every_trainable_parameter_gets_a_gradient_and_a_cut_graph_is_refused(base: Path, tmp_path: Path) -> None:
+    run = trainer(base, tmp_path / "run")
+    batch = run._collate(run.source.rows(0, 8))
+    check_gradient_flow(run.pair, batch)
+    rail = run.pair.rail
+    assert rail is not None
+    rail.blocks[0].mlp.down.register_forward_hook(lambda _module, _args, output: output.detach())  # type: ignore[union-attr,operator]
+    with pytest.raises(DeadGradientError, match=r"blocks\.0\.mlp"):
+        check_gradient_flow(run.pair, batch)
+
+
+def test_a_loss_that_is_not_finite_changes_nothing_and_five_in_a_row_stop_the_run(base: Path, tmp_path: Path) -> None:
+    run = trainer(base, tmp_path / "run")
+    before = {name: tensor.clone() for name, tensor in run.rail.state_dict().items()}
+
+    def bad() -> torch.Tensor:
+        return torch.stack([parameter.sum() for parameter in run.rail.parameters()]).sum() * float("nan")
+
+    for _ in range(4):
+        run._update(bad(), 1.0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.rail.state_dict().items())
+    with pytest.raises(Exception, match="not finite 5 steps in a row"):
+        run._update(bad(), 1.0)
+
+
+def test_the_loss_falls(base: Path, tmp_path: Path) -> None:
+    run = trainer(base, tmp_path / "run", "steps=40", "budget.steps=[1.0]", "learning_rate=0.03", "evaluation_every=100")
+    run.run()
+    rows = losses(tmp_path / "run")
+    first, last = (sum(plan for _, plan, _ in part) / 5 for part in (rows[:5], rows[-5:]))
+    assert last < 0.8 * first
+
+
+def test_the_command_line_names_the_mistake(base: Path, tmp_path: Path) -> None:
+    for arguments, message in (
+        (["stepz=3"], "did you mean steps"),
+        ([f"model={tmp_path / 'nowhere'}"], "nowhere"),
+        ([f"model={base}", "data=missing.jsonl"], "JSONL"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "builderbrain.train", *arguments], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,56 @@
+"""Alpha budget and learning rate by rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from builderbrain.errors import ConfigError
+from builderbrain.train.config import BudgetSection
+from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
+
+
+def test_the_budget_rises_with_improvement_stays_without_and_falls_on_regress() -> None:
+    schedule = BudgetSchedule(BudgetSection(steps=(0.05, 0.2, 1.0), improvement=0.1, regress=0.5))
+    seen = []
+    for loss in (3.0, 2.9, 2.6, 2.5, 2.0, 1.9, 2.9, 3.5, 3.4, 3.0):
+        schedule.update(loss)
+        seen.append(schedule.budget)
+    assert seen == [0.05, 0.05, 0.2, 0.2, 1.0, 1.0, 1.0, 0.2, 0.2, 1.0]
+
+
+def test_a_rail_that_was_trained_before_keeps_its_budget() -> None:
+    schedule = BudgetSchedule(BudgetSection(steps=(0.05, 0.2, 1.0)))
+    for budget, expected in ((1.0, 1.0), (0.3, 0.2), (0.01, 0.05)):
+        schedule.begin_at(budget)
+        assert schedule.budget == expected
+
+
+def test_the_state_of_a_schedule_round_trips_before_and_after_the_first_reading() -> None:
+    for losses in ((), (3.0, 2.0)):
+        first, second = BudgetSchedule(BudgetSection()), BudgetSchedule(BudgetSection())
+        for loss in losses:
+            first.update(loss)
+        second.restore(first.state())
+        first.update(1.9)
+        second.update(1.9)
+        assert first.state() == second.state()
+
+
+def test_the_learning_rate_warms_up_and_decays() -> None:
+    scales = [learning_rate_scale(step, steps=100, warmup_fraction=0.1) for step in range(100)]
+    assert scales[0] == pytest.approx(0.1)
+    assert max(scales) == 1.0
+    assert scales[10:] == sorted(scales[10:], reverse=True)
+    assert 0.0 < scales[-1] < 0.03
+
+
+def test_the_router_cools_geometrically() -> None:
+    assert router_temperature(0, steps=11, first=1.0, last=0.25) == 1.0
+    assert router_temperature(5, steps=11, first=1.0, last=0.25) == pytest.approx(0.5)
+    assert router_temperature(10, steps=11, first=1.0, last=0.25) == pytest.approx(0.25)
+
+
+def test_budgets_that_are_no_budgets_are_refused() -> None:
+    for steps in ((), (0.2, 0.1), (0.5, 1.5)):
+        with pytest.raises(ConfigError, match="ascending budgets"):
+            BudgetSection(steps=steps)
