@@ -4,34 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.hosts.base import Host
-
-
-class HostState:
-    """A sequence with the base's cache; every `append` runs the base over one token."""
-
-    def __init__(self, host: Host, prompt_tokens: Sequence[int]) -> None:
-        self._host = host
-        self._cache = host.new_cache()
-        self._logits = self._advance(list(prompt_tokens))
-
-    def logits(self) -> Tensor:
-        """Logits [V] of the next token, in the base's dtype."""
-        return self._logits
-
-    def append(self, token: int) -> None:
-        """Extend the sequence and compute the next logits."""
-        self._logits = self._advance([token])
-
-    @torch.no_grad()
-    def _advance(self, tokens: list[int]) -> Tensor:
-        ids = torch.tensor([tokens], dtype=torch.int64, device=self._host.device)
-        states = self._host.forward(ids, cache=self._cache)
-        return self._host.lm_head(self._host.final_norm(states.taps[-1][:, -1]))[0]
 
 
 class HostModel:
@@ -47,4 +24,9 @@ class HostModel:
 
     def start(self, prompt_tokens: Sequence[int]) -> TokenState:
         """Run the base over the prompt, [T] ids with T >= 1."""
-        return HostState(self._host, prompt_tokens)
+        host, cache = self._host, self._host.new_cache()
+
+        def logits(tokens: Tensor) -> Tensor:
+            return host.lm_head(host.final_norm(host.forward(tokens, cache=cache).taps[-1][:, -1]))[0]
+
+        return CachedState(logits, prompt_tokens, host.device)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -35,7 +35,7 @@ _WARMUP_SHARE = 0.03
 
 
 class TokenBatch(Protocol):
-    """One training batch, the rail's own: R rows of T tokens, N of which predict a token of an answer."""
+    """A part of a training batch, the rail's own: R rows of T tokens, N of which predict a token of an answer."""
 
     @property
     def tokens(self) -> Tensor:
@@ -86,7 +86,7 @@ class LoraTraining:
 
 def train_lora(
     host: Host,
-    batches: Iterable[TokenBatch],
+    batches: Iterable[Sequence[TokenBatch]],
     *,
     steps: int,
     settings: LoraSettings,
@@ -96,7 +96,7 @@ def train_lora(
 
     Args:
         host: the base; not changed.
-        batches: what the rail was trained on, in its order.
+        batches: what the rail was trained on, in its order; each as the parts it is run in.
         on_step: told the step, from 1, and its loss.
 
     Raises:
@@ -113,14 +113,18 @@ def train_lora(
     for batch in batches:
         if len(losses) == steps:
             break
-        loss = _loss(adapter, batch, host.device)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        whole = sum(float(part.weights.sum()) for part in batch)
+        total = 0.0
+        for part in batch:
+            loss = _loss(adapter, part, host.device) * (float(part.weights.sum()) / whole)
+            loss.backward()
+            total += loss.item()
+            tokens += part.tokens.numel()
         torch.nn.utils.clip_grad_norm_(trainable, settings.max_gradient_norm)
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
-        tokens += batch.tokens.numel()
+        losses.append(total)
         if on_step is not None:
             on_step(len(losses), losses[-1])
     if len(losses) < steps:

@@ -99,24 +99,28 @@ class Workbench:
             raise SubjectError(f"expected --rail FOLDER for the base {self.model}, got none; train one", field="rail")
         return load_rail(_seeded(self._rail_template, seed))
 
-    def training_batches(self, *, seed: int, batch_size: int) -> Iterator[TokenBatch]:
-        """The batches that a rail of this seed is trained on, in its order, without end."""
+    def training_batches(self, *, seed: int, batch_size: int) -> Iterator[Sequence[TokenBatch]]:
+        """The batches that a rail of this seed is trained on, in its order, each in its parts, without end."""
         from builderbrain.train.config import TrainConfig
         from builderbrain.train.data import GeneratedGoals
-        from builderbrain.train.rows import collate
+        from builderbrain.train.rows import collate, split_by_length
 
+        defaults = TrainConfig()
         config = self.load_rail(self._seeds_of("rail")[0]).config
         source = GeneratedGoals(self.host.tokenizer, config, seed=seed)
         step = 0
         while True:
-            yield collate(
-                source.rows(step, batch_size),
-                grammar=self.grammar,
-                vocab_size=self.host.vocab_size,
-                config=config,
-                pad=self.host.tokenizer.eos_token_id,
-                trivial_weight=TrainConfig().trivial_weight,
-            )
+            yield [
+                collate(
+                    rows,
+                    grammar=self.grammar,
+                    vocab_size=self.host.vocab_size,
+                    config=config,
+                    pad=self.host.tokenizer.eos_token_id,
+                    trivial_weight=defaults.trivial_weight,
+                )
+                for rows in split_by_length(source.rows(step, batch_size), defaults.micro_batches)
+            ]
             step += 1
 
     def _seeds_of(self, name: str) -> tuple[int | None, ...]:

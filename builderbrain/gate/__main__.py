@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limits", type=Path, default=None, help="JSON file that overrides limits of the rule")
     evaluate.add_argument("--temperature", type=float, default=0.0, help="of decoding (default: 0)")
     evaluate.add_argument("--seed", type=int, default=0, help="of decoding (default: 0)")
+    evaluate.add_argument("--max-tokens", type=_positive, default=160, help="of one plan; longer ones are cut (default: 160)")
     evaluate.add_argument("--timeout", type=float, default=60.0, help="seconds for one answer (default: 60)")
     evaluate.add_argument("--output", type=Path, default=None, help="also write the report to this JSON file")
 
@@ -50,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("--output", type=Path, required=True, help="folder to create")
     judge.add_argument("--seed", type=int, default=0, help="of the labelled answers (default: 0)")
     return root
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer >= 1, got {value}")
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

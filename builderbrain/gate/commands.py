@@ -42,7 +42,12 @@ def evaluate_candidate(options: Namespace) -> int:
     refuse_overlap(battery, _training_hashes(registry.root / version, options.training_data))
     registry.live_path()
     opened = open_subjects(
-        registry.root, candidate=version, live=live.version, base=options.base, temperature=options.temperature
+        registry.root,
+        candidate=version,
+        live=live.version,
+        base=options.base,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
     )
     judge.check_base(opened.base_features)
     attempt = registry.begin_attempt(version)

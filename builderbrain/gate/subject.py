@@ -38,20 +38,29 @@ class RailSubject:
         name: the version's id.
         grammar: the domain's plan grammar, compiled for the host's tokenizer.
         temperature: 0 decodes greedily; then live against itself is bit-equal.
+        max_tokens: a plan that is longer is cut off, and prompts are cut so that this many fit behind them.
     """
 
     def __init__(
-        self, name: str, host: Host, rail: BuilderRail, grammar: CompiledConstraint, *, temperature: float = 0.0
+        self,
+        name: str,
+        host: Host,
+        rail: BuilderRail,
+        grammar: CompiledConstraint,
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = MAX_PLAN_TOKENS,
     ) -> None:
         self.name = name
         self._model = RailModel(host, rail, weight_version=name)
         self._grammar = grammar
         self._temperature = temperature
+        self._max_tokens = max_tokens
 
     def answer(self, prompt: str, *, seed: int) -> SubjectAnswer:
         """Decode a plan and compose the reply of a dry run; no tool is run."""
         tokens = self._prompt_tokens(prompt)
-        room = min(MAX_PLAN_TOKENS, self._model.max_length - len(tokens))
+        room = min(self._max_tokens, self._model.max_length - len(tokens))
         parameters = SamplingParameters(max_tokens=room, temperature=self._temperature, seed=seed)
         generation = generate(self._model, tokens, parameters, self._grammar)
         if generation.finish_reason == "length":
@@ -75,7 +84,7 @@ class RailSubject:
 
     def _prompt_tokens(self, prompt: str) -> list[int]:
         """The prompt that rails are trained on, cut so that a plan fits behind it."""
-        return plan_prompt(self._model.tokenizer, prompt)[: self._model.max_length - MAX_PLAN_TOKENS]
+        return plan_prompt(self._model.tokenizer, prompt)[: max(1, self._model.max_length - self._max_tokens)]
 
 
 def base_features_of(host: Host) -> BaseFeatures:
@@ -113,12 +122,21 @@ class OpenedSubjects:
     base_name: str
 
 
-def open_subjects(root: Path, *, candidate: str, live: str, base: str | None, temperature: float = 0.0) -> OpenedSubjects:
+def open_subjects(
+    root: Path,
+    *,
+    candidate: str,
+    live: str,
+    base: str | None,
+    temperature: float = 0.0,
+    max_tokens: int = MAX_PLAN_TOKENS,
+) -> OpenedSubjects:
     """Load two versions of a registry on one base.
 
     Args:
         root: the registry's folder.
         base: a base model; None is the one the candidate was trained for.
+        temperature, max_tokens: of decoding, see `RailSubject`.
 
     Raises:
         BuilderBrainError: the base or a rail cannot be loaded, or they do not fit together.
@@ -128,5 +146,8 @@ def open_subjects(root: Path, *, candidate: str, live: str, base: str | None, te
     host = load_host(base or config.base_name, tap_points=config.tap_points)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
-    new, old = (RailSubject(version, host, rails[version], grammar, temperature=temperature) for version in (candidate, live))
+    new, old = (
+        RailSubject(version, host, rails[version], grammar, temperature=temperature, max_tokens=max_tokens)
+        for version in (candidate, live)
+    )
     return OpenedSubjects(candidate=new, live=old, base_features=base_features_of(host), base_name=host.name)

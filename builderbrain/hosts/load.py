@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +178,10 @@ def _stored_dtype(config: Any) -> torch.dtype:
 def _load_weights(folder: Path, *, packing: Any | None, dtype: torch.dtype, device: torch.device) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()  # it would stand in logs and in front of error messages
     options: dict[str, Any] = {} if packing is None else {"quantization_config": packing}
     # Straight to the device where that is possible, so that the CPU need not hold the model.
     if device.type != "cpu" and importlib.util.find_spec("accelerate") is not None:

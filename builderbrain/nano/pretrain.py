@@ -24,6 +24,8 @@ from builderbrain.errors import ConfigError
 from builderbrain.nano.corpus import build_corpus
 from builderbrain.nano.tokenizer import END_TOKEN, save_tokenizer, train_tokenizer
 from builderbrain.train.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from builderbrain.train.muon import Muon
+from builderbrain.train.optimizers import step_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ def build_optimizers(model: Any, config: NanoConfig) -> list[torch.optim.Optimiz
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=config.muon_learning_rate, weight_decay=config.weight_decay, momentum=0.95),
+        Muon(matrices, lr=config.muon_learning_rate, weight_decay=config.weight_decay),
         torch.optim.AdamW(others, lr=config.adam_learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
@@ -109,12 +111,8 @@ def train_step(model: Any, optimizers: list[torch.optim.Optimizer], batch: Tenso
     loss = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-            group["lr"] = group["initial_lr"] * scale
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    step_all(optimizers, scale)
+    model.zero_grad(set_to_none=True)
     return float(loss.detach())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.base import Host
@@ -26,29 +27,6 @@ class PolicyReading:
     choices: dict[str, str]
 
 
-class PairState:
-    """A sequence with the caches of both rails; every `append` runs both over one token."""
-
-    def __init__(self, pair: Pair, prompt_tokens: Sequence[int]) -> None:
-        self._pair = pair
-        self._cache = pair.new_cache()
-        self._logits = self._advance(list(prompt_tokens))
-
-    def logits(self) -> Tensor:
-        """Logits [V] of the next token, in the base's dtype."""
-        return self._logits
-
-    def append(self, token: int) -> None:
-        """Extend the sequence and compute the next logits."""
-        self._logits = self._advance([token])
-
-    @torch.no_grad()
-    def _advance(self, tokens: list[int]) -> Tensor:
-        ids = torch.tensor([tokens], dtype=torch.int64, device=self._pair.host.device)
-        output = self._pair.forward(ids, cache=self._cache)
-        return self._pair.logits(output.fused[:, -1])[0]
-
-
 class RailModel:
     """A host with a rail as a `TokenModel`; the host may be shared with other rails."""
 
@@ -62,7 +40,12 @@ class RailModel:
 
     def start(self, prompt_tokens: Sequence[int]) -> TokenState:
         """Run both over the prompt, [T] ids with T >= 1."""
-        return PairState(self.pair, prompt_tokens)
+        pair, cache = self.pair, self.pair.new_cache()
+
+        def logits(tokens: Tensor) -> Tensor:
+            return pair.logits(pair.forward(tokens, cache=cache).fused[:, -1])[0]
+
+        return CachedState(logits, prompt_tokens, pair.host.device)
 
     @torch.no_grad()
     def read_policy(self, prompt_tokens: Sequence[int]) -> PolicyReading:

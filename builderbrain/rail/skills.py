@@ -1,7 +1,9 @@
 """Skills: named low-rank adapters of the builder, one chosen per token.
 
-The router is straight-through Gumbel-softmax (Jang et al. 2017) in training and argmax at run time. Only the chosen
-skill is computed; its output is scaled by `1 + p - stop_gradient(p)`, which is 1 in value and lets the router learn.
+The router is straight-through Gumbel-softmax (Jang et al. 2017) in training and argmax at run time. It draws from
+`softmax(scores / temperature)`: as the temperature falls, training draws what run time takes. (Dividing the noise as well
+would leave every draw as random as at the start, since the argmax does not see a common factor.) Only the chosen skill is
+computed; its output is scaled by `1 + p - stop_gradient(p)`, which is 1 in value and lets the router learn.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class SkillRouter(nn.Module):
     def forward(self, x: Tensor, *, gumbel: Tensor | None = None, temperature: float = 1.0) -> SkillChoice:
         """Choose; `gumbel` [B, T, K] is noise for training, None takes the argmax."""
         scores = self.score(self.norm(x))
-        noisy = scores if gumbel is None else (scores + gumbel) / temperature
+        noisy = scores if gumbel is None else scores / temperature + gumbel
         probability = noisy.softmax(-1)
         skill = noisy.argmax(-1)
         chosen = probability.gather(-1, skill[..., None])[..., 0]

@@ -25,7 +25,7 @@ from builderbrain.serve.generation import (
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.requests import ChatRequest, Message
 from builderbrain.serve.service import Service
-from builderbrain.serve.shapes import chat_logprobs, envelope, extension, usage, weight_versions
+from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
 from builderbrain.serve.streaming import SentText, stream_reply
 
 
@@ -88,8 +88,7 @@ def _reply(service: Service, body: ChatRequest, model: str, generations: list[Ge
                 "index": index,
                 "message": {"role": "assistant", "content": generation.text, "refusal": None},
                 "logprobs": chat_logprobs(service.backend.tokenizer, generation.logprobs) if body.logprobs else None,
-                "finish_reason": generation.finish_reason,
-                "weight_versions": weight_versions(generation),
+                **ending(generation),
             }
         )
     return {
@@ -103,10 +102,9 @@ def _reply(service: Service, body: ChatRequest, model: str, generations: list[Ge
 async def _chunks(
     service: Service, body: ChatRequest, model: str, outputs: list[OutputRequest]
 ) -> AsyncGenerator[dict[str, Any], None]:
-    head = envelope("chatcmpl", "chat.completion.chunk", model, service.fingerprint(service.served(model).version))
     with_usage = body.stream_options is not None and body.stream_options.include_usage
-    if with_usage:
-        head["usage"] = None
+    fingerprint = service.fingerprint(service.served(model).version)
+    head = stream_head("chatcmpl", "chat.completion.chunk", model, fingerprint, with_usage=with_usage)
 
     def chunk(index: int, delta: dict[str, Any], step: Step | None = None, **more: Any) -> dict[str, Any]:
         logprobs = None
@@ -132,8 +130,7 @@ async def _chunks(
                 last = chunk(
                     found.index,
                     {"content": rest} if rest else {},
-                    finish_reason=found.generation.finish_reason,
-                    weight_versions=weight_versions(found.generation),
+                    **ending(found.generation),
                 )
                 yield {**last, "builderbrain": extension([found.generation])}
     if with_usage:

@@ -26,7 +26,7 @@ from builderbrain.serve.generation import (
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.requests import CompletionRequest
 from builderbrain.serve.service import Service
-from builderbrain.serve.shapes import completion_logprobs, envelope, extension, usage, weight_versions
+from builderbrain.serve.shapes import completion_logprobs, ending, envelope, extension, stream_head, usage
 from builderbrain.serve.streaming import SentText, stream_reply
 
 DEFAULT_TOKENS = 16
@@ -104,8 +104,7 @@ async def _reply(
                 "logprobs": _logprobs(service, prompt, scores[index // count] if scored else None, generation)
                 if body.logprobs is not None
                 else None,
-                "finish_reason": generation.finish_reason,
-                "weight_versions": weight_versions(generation),
+                **ending(generation),
             }
         )
     return {
@@ -132,10 +131,9 @@ def _logprobs(
 async def _chunks(
     service: Service, body: CompletionRequest, model: str, outputs: list[OutputRequest]
 ) -> AsyncGenerator[dict[str, Any], None]:
-    head = envelope("cmpl", "text_completion", model, service.fingerprint(service.served(model).version))
     with_usage = body.stream_options is not None and body.stream_options.include_usage
-    if with_usage:
-        head["usage"] = None
+    fingerprint = service.fingerprint(service.served(model).version)
+    head = stream_head("cmpl", "text_completion", model, fingerprint, with_usage=with_usage)
     sent = [SentText() for _ in outputs]
     generated = 0
 
@@ -157,8 +155,7 @@ async def _chunks(
                 last = chunk(
                     found.index,
                     sent[found.index].rest(generation.text),
-                    finish_reason=generation.finish_reason,
-                    weight_versions=weight_versions(generation),
+                    **ending(generation),
                 )
                 yield {**last, "builderbrain": extension([generation])}
     if with_usage:

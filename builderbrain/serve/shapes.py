@@ -37,6 +37,17 @@ def weight_versions(generation: Generation) -> list[dict[str, Any]]:
     return [{"version": generation.weight_version, "start": 0, "end": len(generation.tokens)}]
 
 
+def ending(generation: Generation) -> dict[str, Any]:
+    """How an output ended, and what wrote it: the last fields of a choice, streamed or not."""
+    return {"finish_reason": generation.finish_reason, "weight_versions": weight_versions(generation)}
+
+
+def stream_head(prefix: str, kind: str, model: str, fingerprint: str, *, with_usage: bool) -> dict[str, Any]:
+    """`envelope` of a stream's chunks; where usage was asked for it is null in all but the last."""
+    head = envelope(prefix, kind, model, fingerprint)
+    return {**head, "usage": None} if with_usage else head
+
+
 def extension(generations: Sequence[Generation]) -> dict[str, Any]:
     """The `builderbrain` object: what was enforced on these outputs, and whether the finished ones passed validation.
 

@@ -67,7 +67,8 @@ class TrainConfig:
 
     `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`.
     `data` is `repo_assistant` (generated goals) or a JSONL file of traces. `output` receives checkpoints, the log and,
-    at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget.
+    at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget. A batch is run in
+    `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the batch's.
     """
 
     model: str = "builderbrain-nano"
@@ -78,18 +79,20 @@ class TrainConfig:
     data: str = "repo_assistant"
     seed: int = 0
 
-    steps: int = 1200
+    steps: int = 2000
     batch_size: int = 40
+    micro_batches: int = 4
     base_text_rows: int = 6
     learning_rate: float = 3e-3
+    muon_learning_rate: float = 0.04
     warmup_fraction: float = 0.1
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     trivial_weight: float = 0.1
-    policy_weight: float = 0.3
+    policy_weight: float = 0.6
     copy_weight: float = 0.3
     memory_fraction: float = 0.5
-    router_temperature: tuple[float, float] = (1.0, 0.3)
+    router_temperature: tuple[float, float] = (1.0, 0.05)
 
     evaluation_every: int = 10
     evaluation_rows: int = 48
@@ -101,7 +104,7 @@ class TrainConfig:
     budget: BudgetSection = field(default_factory=BudgetSection)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "evaluation_every", "evaluation_rows", "checkpoint_every"):
+        for name in ("steps", "batch_size", "micro_batches", "evaluation_every", "evaluation_rows", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}", field=name)
         for name in ("warmup_fraction", "trivial_weight", "memory_fraction"):

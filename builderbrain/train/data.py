@@ -28,6 +28,9 @@ _STRIDE = 1_000_003
 HELD_OUT_STEP = 999_983
 """The step number whose generator makes the held-out rows; no run is that long."""
 
+_CHAT = "User: {goal}\nAssistant: "
+"""How a base without a chat template of its own is talked to."""
+
 
 class RowSource(Protocol):
     """Gives rows by step."""
@@ -41,10 +44,6 @@ class RowSource(Protocol):
         ...
 
 
-_POOL = 4
-"""Batches drawn at once; one batch of rows of like length is taken, which halves the padding."""
-
-
 class GeneratedGoals:
     """Goals of `builderbrain.train.goals`; half of the held-out rows are compositions that training leaves out."""
 
@@ -53,11 +52,7 @@ class GeneratedGoals:
 
     def rows(self, step: int, count: int) -> list[Row]:
         """See `RowSource`."""
-        seed = self._seed * _STRIDE + step
-        pool = sorted(self._take(generate_goals(seed), count * _POOL), key=lambda row: len(row.prompt) + len(row.answer))
-        # Aligned slices: with a free start the shortest and the longest rows would hardly ever be drawn.
-        start = random.Random(seed).randrange(_POOL) * count
-        return pool[start : start + count]
+        return self._take(generate_goals(self._seed * _STRIDE + step), count)
 
     def held_out(self, count: int) -> list[Row]:
         """See `RowSource`; the same for every seed of the run."""
@@ -120,9 +115,16 @@ def _goal_of(line: str, where: str, config: RailConfig) -> Goal:
 
 
 def base_text_rows(tokenizer: Tokenizer, *, seed: int, step: int, count: int, width: int) -> Tensor:
-    """int64 [count, width] windows of ordinary generated text, for the KL budget."""
-    documents = synthetic_documents(count * 2, seed=seed * _STRIDE + step + 1)
-    ids: list[int] = []
-    while len(ids) < count * width:
-        ids += tokenizer.encode(next(documents, "")) or [tokenizer.eos_token_id]
-    return torch.tensor(ids[: count * width]).view(count, width)
+    """int64 [count, width] windows of ordinary generated text, for the KL budget.
+
+    Every other row begins as a chat in which a goal is said: only the plan prompt asks the builder for a plan.
+    """
+    number = seed * _STRIDE + step + 1
+    documents, goals = synthetic_documents(count * 2, seed=number), generate_goals(number)
+    rows = []
+    for index in range(count):
+        ids = tokenizer.encode(_CHAT.format(goal=next(goals).text)) if index % 2 else []
+        while len(ids) < width:
+            ids += tokenizer.encode(next(documents, "")) or [tokenizer.eos_token_id]
+        rows.append(ids[:width])
+    return torch.tensor(rows, dtype=torch.int64).view(count, width)

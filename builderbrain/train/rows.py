@@ -84,6 +84,13 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
     )
 
 
+def split_by_length(rows: Sequence[Row], parts: int) -> list[list[Row]]:
+    """At most `parts` parts of equal size (or one more), each of rows of like length."""
+    ordered = sorted(rows, key=lambda row: len(row.prompt) + len(row.answer))
+    cuts = [round(i * len(rows) / parts) for i in range(parts + 1)]
+    return [ordered[start:end] for start, end in pairwise(cuts) if end > start]
+
+
 def collate(
     rows: Sequence[Row], *, grammar: CompiledConstraint, vocab_size: int, config: RailConfig, pad: int, trivial_weight: float
 ) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,9 @@ from builderbrain.train.constraints import CFSEnergy, Constraint, KLBudget
 from builderbrain.train.data import RowSource, base_text_rows
 from builderbrain.train.duals import Dual, DualConfig
 from builderbrain.train.objective import Objective, compute_objective
-from builderbrain.train.rows import Batch, collate
+from builderbrain.train.optimizers import build_optimizers, step_all
+from builderbrain.train.reading import Reading
+from builderbrain.train.rows import Batch, collate, split_by_length
 from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
 from builderbrain.train.telemetry import Telemetry
 
@@ -44,13 +47,7 @@ class Trainer:
         self.rail = rail
         self.folder = Path(config.output)
         self.named = list(rail.named_parameters())
-        matrices = [parameter for _, parameter in self.named if parameter.ndim >= 2]
-        others = [parameter for _, parameter in self.named if parameter.ndim < 2]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-        )
+        self.optimizers = build_optimizers(rail, config)
         self.constraints: list[tuple[Constraint, Dual]] = _constraints(config)
         self.schedule = BudgetSchedule(config.budget)
         if config.start:
@@ -98,56 +95,65 @@ class Trainer:
         return target
 
     def train_step(self) -> tuple[dict[str, Any], int]:
-        """One update; returns what to log and the number of tokens seen."""
-        config, step = self.config, self.step
-        batch = self._collate(self.source.rows(step, config.batch_size))
-        text = None
-        if config.base_text_rows:
-            text = base_text_rows(
-                self.pair.host.tokenizer,
-                seed=config.seed,
-                step=step,
-                count=config.base_text_rows,
-                width=batch.tokens.shape[1],
-            )
-        objective = self._forward(batch, text)
-        task = objective.plan + config.policy_weight * objective.policy + config.copy_weight * objective.copy
-        loss = task
-        readings: dict[str, dict[str, float]] = {}
-        for constraint, dual in self.constraints:
-            reading = constraint.reading(objective.signals)
-            if reading is None:
-                continue
-            loss = loss + dual.value * (reading - dual.config.target)
-            readings[constraint.name] = {
-                "reading": float(reading.detach()),
-                "dual": dual.value,
-                "count": constraint.count(objective.signals),
+        """One update from the summed gradients of the batch's parts; returns what to log and the number of tokens seen."""
+        parts = self._parts()
+        labels = sum(float(part.weights.sum()) for part, _ in parts)
+        answers = sum(part.labels.numel() for part, _ in parts)
+        texts = sum(text.numel() for _, text in parts if text is not None)
+        rows = sum(len(part.lengths) for part, _ in parts)
+        values: defaultdict[str, float] = defaultdict(float)
+        readings = {constraint.name: Reading(dual=dual.value) for constraint, dual in self.constraints}
+        objectives: list[Objective] = []
+        self.rail.zero_grad(set_to_none=True)
+        for index, (part, text) in enumerate(parts):
+            objective = self._forward(part, text, index)
+            objectives.append(objective)
+            share = len(part.lengths) / rows
+            terms = {
+                "plan": objective.plan * float(part.weights.sum()) / labels,
+                "policy": objective.policy * share,
+                "copy": objective.copy * share,
             }
-        scale = learning_rate_scale(step, steps=config.steps, warmup_fraction=config.warmup_fraction)
-        norm = self._update(loss, scale)
+            loss = terms["plan"] + self.config.policy_weight * terms["policy"] + self.config.copy_weight * terms["copy"]
+            tokens = {
+                "answer": part.labels.numel() / answers,
+                "base_text": 0.0 if text is None else text.numel() / texts,
+            }
+            for constraint, dual in self.constraints:
+                reading = constraint.reading(objective.signals)
+                if reading is not None:
+                    loss = loss + tokens[constraint.reads] * dual.value * (reading - dual.config.target)
+                    readings[constraint.name].add(tokens[constraint.reads], reading, constraint.count(objective.signals))
+            loss.backward()
+            for name, term in terms.items():
+                values[name] += float(term.detach())
+            values["loss"] += float(loss.detach())
+        scale = learning_rate_scale(self.step, steps=self.config.steps, warmup_fraction=self.config.warmup_fraction)
+        norm = self._update(values["loss"], scale)
+        concepts = torch.cat([objective.concept for objective in objectives])
         if math.isfinite(norm):
             for constraint, dual in self.constraints:
-                if constraint.name in readings:
-                    dual.update(readings[constraint.name]["reading"])
-            self.memory = objective.concept[: self.memory.shape[0]].clone()
-        usage = torch.bincount(objective.skills.flatten(), minlength=self.rail.config.num_skills).float()
-        share = usage / usage.sum()
-        values = {
-            "plan": float(objective.plan.detach()),
-            "policy": float(objective.policy.detach()),
-            "copy": float(objective.copy.detach()),
-            "loss": float(loss.detach()),
+                if readings[constraint.name].count:
+                    dual.update(readings[constraint.name].value)
+            # Spread over all lengths of goals, since the parts are ordered by length.
+            slots = self.memory.shape[0]
+            self.memory = concepts[torch.arange(slots) * len(concepts) // slots].clone()
+        usage = torch.zeros(self.rail.config.num_skills)
+        for objective in objectives:
+            usage += torch.bincount(objective.skills.flatten(), minlength=len(usage)).cpu()
+        share_of_skill = usage / usage.sum()
+        log = {
+            **values,
             "gradient_norm": norm,
-            "learning_rate": config.learning_rate * scale,
+            "learning_rate": self.config.learning_rate * scale,
             "alpha_budget": self.schedule.budget,
             "alpha_mean": self.rail.gates().mean(1).tolist(),
-            "constraints": readings,
-            "skill_entropy": float(-(share * share.clamp(min=1e-9).log()).sum()),
+            "constraints": {name: reading.to_json() for name, reading in readings.items() if reading.count},
+            "skill_entropy": float(-(share_of_skill * share_of_skill.clamp(min=1e-9).log()).sum()),
             "skills_used": int((usage > 0).sum()),
             "dropped_steps": self.dropped,
         }
-        return values, batch.tokens.numel() + (0 if text is None else text.numel())
+        return log, sum(part.tokens.numel() for part, _ in parts) + texts
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -183,12 +189,31 @@ class Trainer:
             trivial_weight=self.config.trivial_weight,
         )
 
-    def _forward(self, batch: Batch, text: Tensor | None) -> Objective:
-        """The objective with this step's router noise and memory, both drawn from (seed, step)."""
+    def _parts(self) -> list[tuple[Batch, Tensor | None]]:
+        """This step's rows in parts of like length, each with its share of ordinary text."""
+        config = self.config
+        split = split_by_length(self.source.rows(self.step, config.batch_size), config.micro_batches)
+        parts: list[tuple[Batch, Tensor | None]] = []
+        for index, rows in enumerate(split):
+            batch = self._collate(rows)
+            count = config.base_text_rows // len(split) + (index < config.base_text_rows % len(split))
+            text = base_text_rows(
+                self.pair.host.tokenizer,
+                seed=config.seed,
+                step=self.step * len(split) + index,
+                count=count,
+                width=batch.tokens.shape[1],
+            )
+            parts.append((batch, text if count else None))
+        return parts
+
+    def _forward(self, batch: Batch, text: Tensor | None, part: int) -> Objective:
+        """The objective with router noise and memory drawn from (seed, step, part)."""
         config = self.config
         rows, width = batch.tokens.shape
-        rows += config.base_text_rows if text is not None else 0
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        rows += 0 if text is None else text.shape[0]
+        number = (config.seed * 1_000_003 + self.step) * config.micro_batches + part
+        generator = torch.Generator().manual_seed(number)
         uniform = torch.rand(rows, width, self.rail.config.num_skills, generator=generator).clamp(1e-6, 1.0 - 1e-6)
         slots = self.memory.shape[0]
         remembered = torch.rand(rows, generator=generator) < config.memory_fraction
@@ -207,29 +232,26 @@ class Trainer:
             temperature=router_temperature(self.step, steps=config.steps, first=first, last=last),
         )
 
-    def _update(self, loss: Tensor, scale: float) -> float:
-        """One optimiser step; a loss or gradient that is not finite is dropped and counted. Returns the gradient norm."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    def _update(self, loss: float, scale: float) -> float:
+        """One step of the optimisers; returns the gradient norm. Without a finite loss and norm it is dropped and counted."""
         norm = float(torch.nn.utils.clip_grad_norm_(self.rail.parameters(), self.config.gradient_clip))
-        if not (math.isfinite(norm) and math.isfinite(float(loss.detach()))):
+        if not (math.isfinite(norm) and math.isfinite(loss)):
             self.dropped += 1
             if self.dropped >= _MAX_DROPPED:
                 raise ConfigError(
                     f"the loss was not finite {self.dropped} steps in a row, the last at step {self.step}; "
-                    "lower learning_rate or look at the data of that step",
+                    "lower learning_rate and muon_learning_rate or look at the data of that step",
                     field="learning_rate",
                 )
             return math.nan
         self.dropped = 0
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * scale
-        self.optimizer.step()
+        step_all(self.optimizers, scale)
         return norm
 
     def _save(self) -> None:
         tensors = {f"rail/{name}": tensor for name, tensor in self.rail.state_dict().items()}
-        tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer_tensors(self.optimizer, self.named).items()}
+        for optimizer in self.optimizers:
+            tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer_tensors(optimizer, self.named).items()}
         tensors["memory"] = self.memory
         values: dict[str, Any] = {
             "config": _fixed(self.config),
@@ -254,7 +276,8 @@ class Trainer:
         tensors: Mapping[str, Tensor] = checkpoint.tensors
         self.rail.load_state_dict({k.removeprefix("rail/"): v for k, v in tensors.items() if k.startswith("rail/")})
         state = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-        restore_optimizer(self.optimizer, self.named, state)
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.named, state)
         self.memory = tensors["memory"].to(self.pair.host.device)
         for constraint, dual in self.constraints:
             dual.restore(checkpoint.values["duals"][constraint.name])

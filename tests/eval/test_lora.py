@@ -22,11 +22,15 @@ class Batch:
     weights: torch.Tensor
 
 
-def batches(steps):
-    """Four fixed rows; every token but the last of a row predicts the next one."""
+def batches(steps, parts=1):
+    """Four fixed rows in `parts` parts; every token but the last of a row predicts the next one."""
     rows = tiny_models.random_tokens(4, 13, seed=3)
-    positions = torch.arange(4 * 13).view(4, 13)[:, :-1].flatten()
-    return [Batch(rows, positions, rows[:, 1:].flatten(), torch.ones(4 * 12)) for _ in range(steps)]
+    positions = torch.arange(4 // parts * 13).view(-1, 13)[:, :-1].flatten()
+
+    def part(tokens):
+        return Batch(tokens, positions, tokens[:, 1:].flatten(), torch.ones(len(positions)))
+
+    return [[part(tokens) for tokens in rows.chunk(parts)] for _ in range(steps)]
 
 
 @pytest.fixture
@@ -68,11 +72,18 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(host):
     assert runs[0] != runs[2]
 
 
+def test_a_batch_in_parts_trains_as_the_whole_does(host):
+    settings = LoraSettings(parameters=PARAMETERS)
+    whole, halves = (train_lora(host, batches(4, parts), steps=4, settings=settings) for parts in (1, 2))
+    assert halves.losses == pytest.approx(whole.losses, rel=1e-4)
+    assert halves.tokens == whole.tokens
+
+
 def test_labels_without_weight_do_not_count(host):
     plain, poisoned = batches(3), batches(3)
-    for batch in (*plain, *poisoned):
+    for (batch,) in (*plain, *poisoned):
         batch.weights[30:] = 0
-    for batch in poisoned:
+    for (batch,) in poisoned:
         batch.labels[30:] = 1
     losses = [
         train_lora(host, some, steps=3, settings=LoraSettings(parameters=PARAMETERS)).losses for some in (plain, poisoned)

@@ -108,7 +108,8 @@ def test_training_batches_are_the_rails_own(folder, host, tmp_path):
     workbench = Workbench(model=str(folder), device="cpu", rail=str(tmp_path / "rail"))
     first, second = (next(workbench.training_batches(seed=1, batch_size=3)) for _ in range(2))
     other = next(workbench.training_batches(seed=2, batch_size=3))
-    assert first.tokens.tolist() == second.tokens.tolist() != other.tokens.tolist()
-    decoded = host.tokenizer.decode(first.tokens[0].tolist())
+    tokens = [[part.tokens.tolist() for part in batch] for batch in (first, second, other)]
+    assert tokens[0] == tokens[1] != tokens[2]
+    decoded = host.tokenizer.decode(first[0].tokens[0].tolist())
     assert decoded.startswith("Goal: ")
     assert json.loads(json.dumps(decoded)) == decoded

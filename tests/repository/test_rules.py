@@ -128,7 +128,10 @@ def starts_or_connects(node: ast.AST) -> bool:
         names = [node.module]
     if isinstance(node, ast.Call):
         called = call_name(node)
-        return called.startswith(("os.exec", "os.spawn", "os.fork", "os.popen", "os.posix_spawn"))
+        return called.startswith(
+            ("os.exec", "os.spawn", "os.fork", "os.popen", "os.posix_spawn", "anyio.open_process", "anyio.run_process",
+             "anyio.connect_", "anyio.create_tcp_listener", "asyncio.create_subprocess", "asyncio.open_")
+        )  # fmt: skip
     return any(name == module or name.startswith(module + ".") for name in names for module in PROCESS_AND_NETWORK)
 
 
@@ -166,6 +169,7 @@ def test_only_listed_modules_write_files() -> None:
         ("from http.client import HTTPConnection", starts_or_connects, True),
         ("import httptools", starts_or_connects, False),
         ("os.execv(path, arguments)", starts_or_connects, True),
+        ("await anyio.open_process(arguments)", starts_or_connects, True),
         ("open(path, 'w')", writes_a_file, True),
         ("open(path, mode='r+b')", writes_a_file, True),
         ("path.open('a')", writes_a_file, True),

@@ -1,8 +1,8 @@
-"""Rows by step: repeatable, and every length is drawn as often as it occurs."""
+"""Rows by step: repeatable, and split into parts without losing any."""
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from builderbrain.errors import ConfigError
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
-from builderbrain.train.goals import ACTIONS, INTENTS, generate_goals
+from builderbrain.train.goals import ACTIONS, INTENTS
+from builderbrain.train.rows import split_by_length
 from tests.hosts.tiny_models import tiny_tokenizer
 
 TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
@@ -24,11 +25,14 @@ def test_a_step_always_gives_the_same_rows() -> None:
     assert GeneratedGoals(TOKENIZER, CONFIG, seed=4).rows(7, 5) != first
 
 
-def test_the_shortest_and_the_longest_rows_are_drawn_as_often_as_the_others() -> None:
-    source = GeneratedGoals(TOKENIZER, CONFIG, seed=0)
-    drawn = Counter(len(row.answer) > 60 for step in range(60) for row in source.rows(step, 4))
-    every = Counter(len(row.answer) > 60 for row in source._take(generate_goals(9), 2000))
-    assert drawn[True] / drawn.total() == pytest.approx(every[True] / every.total(), abs=0.12)
+def test_parts_hold_every_row_once_and_rows_of_like_length() -> None:
+    rows = GeneratedGoals(TOKENIZER, CONFIG, seed=0).rows(0, 11)
+    parts = split_by_length(rows, 4)
+    assert sorted(len(part) for part in parts) == [2, 3, 3, 3]
+    assert sorted(map(repr, rows)) == sorted(repr(row) for part in parts for row in part)
+    lengths = [[len(row.prompt) + len(row.answer) for row in part] for part in parts]
+    assert all(max(short) <= min(long) for short, long in pairwise(lengths))
+    assert [len(part) for part in split_by_length(rows[:2], 4)] == [1, 1]
 
 
 def test_spans_are_token_ranges_of_the_prompt() -> None:
@@ -69,3 +73,9 @@ def test_base_text_fills_its_rows() -> None:
     rows = base_text_rows(TOKENIZER, seed=0, step=1, count=3, width=50)
     assert rows.shape == (3, 50)
     assert not rows.equal(base_text_rows(TOKENIZER, seed=0, step=2, count=3, width=50))
+
+
+def test_a_goal_said_in_a_chat_is_ordinary_text() -> None:
+    texts = [TOKENIZER.decode(row) for row in base_text_rows(TOKENIZER, seed=0, step=1, count=4, width=300).tolist()]
+    assert [text.startswith("User: ") and "\nAssistant: " in text for text in texts] == [False, True, False, True]
+    assert base_text_rows(TOKENIZER, seed=0, step=1, count=0, width=9).shape == (0, 9)

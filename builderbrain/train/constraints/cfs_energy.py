@@ -8,6 +8,8 @@ make it trivially 0 (the count and the mean number of legal tokens are logged).
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
 from builderbrain.train.constraints.signals import Signals
@@ -18,6 +20,7 @@ class CFSEnergy:
 
     name = "cfs_energy"
     unit = "nats"
+    reads: Literal["answer", "base_text"] = "answer"
 
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -27,6 +27,8 @@ class Constraint(Protocol):
 
     name: str
     unit: str
+    reads: Literal["answer", "base_text"]
+    """Over which tokens its reading is a mean: the readings of a batch's parts are weighed by their number."""
 
     def reading(self, signals: Signals) -> Tensor | None:
         """Differentiable scalar; None when this step says nothing about it."""

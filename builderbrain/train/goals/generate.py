@@ -68,14 +68,14 @@ def generate_goals(seed: int, *, left_out: bool = False) -> Iterator[Goal]:
     """
     rng = random.Random(seed)
     while True:
-        if not left_out and rng.random() < 0.2:
+        if not left_out and rng.random() < 0.25:
             yield _conversation(rng)
         else:
             yield _task(_sequence(rng, left_out=left_out), rng)
 
 
 def _conversation(rng: random.Random) -> Goal:
-    intent = "refuse" if rng.random() < 0.4 else rng.choice([name for name in CONVERSATION if name != "refuse"])
+    intent = "refuse" if rng.random() < 0.45 else rng.choice([name for name in CONVERSATION if name != "refuse"])
     text = say(intent, rng)
     if intent in {"refuse", "identify", "capabilities"} and rng.random() < 0.3:
         text = f"{rng.choice(_PREFIXES)} {text}"
