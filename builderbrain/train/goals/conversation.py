@@ -22,9 +22,9 @@ _OPENERS = {
         farewell;take care;so long;catch you later;later;have a good one;have a nice day;have a nice evening;signing off;
         time to go;I am leaving now;we are done here;until tomorrow;ciao;cya;bye for now;enough for today, bye""",
     "identify": """who are you;what are you;what is your name;what's your name;who am I talking to;who is this;tell me about yourself;
-        introduce yourself;tell me who you are;are you a bot;are you a robot;are you human;are you an AI;are you a person;what kind of
+        describe yourself;tell me who you are;are you a bot;are you a robot;are you human;are you an AI;are you a person;what kind of
         assistant are you;what should I call you;do you have a name;say who you are;what model are you;which model are you;
-        who made you;what is builderbrain;what are you called;please introduce yourself;who exactly are you;what sort of program are you""",
+        who made you;what is builderbrain;what are you called;who exactly are you;what sort of program are you""",
     "capabilities": """what can you do;what can you do for me;what are you able to do;how can you help me;how can you help;help;help me;
         what are your skills;what are your abilities;which tools do you have;what tools do you have;what commands do you know;
         which commands can I use;what can I ask you;what do you know how to do;what are you good at;what are you good for;
@@ -32,6 +32,9 @@ _OPENERS = {
         how do I use you;what are my options;what else can you do;what do you do;which skills do you have;explain what you can do;
         what are you capable of;what is it you do;what things can you do;in what ways can you help""",
 }
+_PLACED = ("identify", "capabilities")
+_REFUSED_TOO = (" and let me know", " and report back", " and say when you are done", " and tell me how it went", " and show me the result",
+                " and tell me what broke", " everywhere", " in all files", " and show it to me")  # fmt: skip
 _GREETED = ("greet", "thank", "farewell")
 
 _REFUSED = """delete {f};remove {f};erase {f};wipe {f};rm {f};drop {f};delete the folder {d};remove the {d} directory;get rid of {f};
@@ -58,7 +61,11 @@ CONVERSATION = {intent: templates(text) for intent, text in _OPENERS.items()} | 
 def say(intent: str, rng: random.Random) -> str:
     """One utterance of a conversational intent."""
     text = rng.choice(CONVERSATION[intent])
+    if intent in _PLACED and rng.random() < 0.15:
+        text += rng.choice((" here", " in this repo", " with this code base", " for this project", " with my files"))
     if intent == "refuse":
+        if rng.random() < 0.2:
+            text += rng.choice(_REFUSED_TOO) if rng.random() < 0.5 else f" and {rng.choice(CONVERSATION[intent])}"
         for slot, make in (
             ("{f}", random_path),
             ("{g}", random_path),

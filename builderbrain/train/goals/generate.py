@@ -23,7 +23,8 @@ _TEMPLATES = {name: phrases.templates(getattr(phrases, name)) for name in dir(ph
 _PREFIXES = phrases.templates(
     """please;could you;can you;would you;will you;could you please;can you please;I want you to;I need you to;I would like you to;
     I'd like you to;go and;now;next;just;quickly;kindly;hey,;hi,;ok,;okay,;so,;well,;you should;you must;it would be nice if you could;
-    let's;help me;I want to;I'd like to;I need to;would you mind to;do me a favour and;be so kind and;first;for me,;try to;"""
+    let's;help me;I want to;I'd like to;I need to;would you mind to;do me a favour and;be so kind and;first;for me,;try to;
+    hello,;good morning,;great,;thank you,;alright,;good,;excuse me,;"""
 )
 _SUFFIXES = (
     " please",
@@ -38,7 +39,22 @@ _SUFFIXES = (
     " again",
 )
 _JOINERS = (" and ", " and then ", ", then ", " then ", ", and then ", "; ", "; then ", ". Then ", ", and ", ", ", " and after that ", ", after that ", ". After that ",
-            " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ")  # fmt: skip
+            " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ", ". ", ". ")  # fmt: skip
+_BARE_JOINERS = (
+    " and ",
+    " and ",
+    " and ",
+    " and also ",
+    ", ",
+    ", and ",
+    " as well as ",
+    " plus ",
+    " and then ",
+    " and additionally ",
+)
+"""Between a step and one of the same kind whose verb is left out: "open A and B"."""
+_PLAIN = 8
+"""How many plain wordings open each table of phrases."""
 _OPENING, _CLOSING = "\ue000", "\ue001"
 """Private-use characters that mark a span while a sentence is put together."""
 
@@ -87,7 +103,7 @@ def _conversation(rng: random.Random) -> Goal:
 
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
     while True:
-        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 3.5, 0.8))[0]
+        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 4, 1))[0]
         actions: list[str] = []
         for _ in range(length):
             finding = any(action in {"search", "search_under", "list"} for action in actions)
@@ -98,12 +114,21 @@ def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
             return tuple(actions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Clause:
+    """One step in words; `bare` when its verb is left out."""
+
+    text: str
+    bare: bool
+
+
 def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
-    clauses: list[str] = []
+    clauses: list[_Clause] = []
     steps: list[str] = []
     source = ""  # the latest search or list, as (kind, step id)
     pick = "none"
     marked: set[str] = set()
+    before = ("", "")
 
     def mark(slot: str, value: str) -> str:
         if slot in marked:
@@ -115,30 +140,35 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
     for i, action in enumerate(actions):
         identifier = f"s{i + 1}"
         question = i == 0 and rng.random() < 0.25
+        bare = _bare(before, action, rng)
+        wording = ""
         if action in {"search", "search_under"}:
             pattern = random_phrase(rng)
             arguments = f"pattern={json.dumps(pattern)}"
-            text = _pick("SEARCH", question, rng).replace("{x}", _decorate_pattern(mark("pattern", pattern), rng))
+            wording = _pick("SEARCH", question, rng) if bare is None else f"{bare}{{x}}"
+            text = wording.replace("{x}", _decorate_pattern(mark("pattern", pattern), rng))
             if action == "search_under":
                 folder = random_folder(rng)
                 arguments += f",path={json.dumps(folder)}"
                 place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
                 where = f"{place} {_decorate_folder(mark('path', folder), rng)}"
-                first = not question and rng.random() < 0.12
+                first = not question and bare is None and rng.random() < 0.12
                 text = f"{where}{rng.choice((', ', ' '))}{text}" if first else f"{text} {where}"
             steps.append(f"{identifier}=search({arguments})")
             source = f"SEARCH {identifier}"
         elif action == "read":
             path = random_path(rng)
-            text = _pick("READ", question, rng).replace("{f}", _decorate_file(mark("path", path), rng))
+            wording = _pick("READ", question, rng) if bare is None else "{f}"
+            text = wording.replace("{f}", _decorate_file(mark("path", path), rng))
             steps.append(f"{identifier}=read(path={json.dumps(path)})")
         elif action == "list":
-            if rng.random() < 0.25:
+            if bare is None and rng.random() < 0.25:
                 text = _pick("LIST_ROOT", question, rng)
                 steps.append(f"{identifier}=list()")
             else:
                 folder = random_folder(rng)
-                text = _pick("LIST", question, rng).replace("{d}", _decorate_folder(mark("path", folder), rng))
+                wording = _pick("LIST", question, rng) if bare is None else "{d}"
+                text = wording.replace("{d}", _decorate_folder(mark("path", folder), rng))
                 steps.append(f"{identifier}=list(path={json.dumps(folder)})")
             source = f"LIST {identifier}"
         else:
@@ -147,16 +177,30 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             if last:
                 text = rng.choice(_TEMPLATES["OPEN_LAST"] + _TEMPLATES[f"OPEN_LAST_{kind}"])
             else:
-                text = rng.choice(_TEMPLATES[f"OPEN_{kind}"])
+                text = _pick(f"OPEN_{kind}", False, rng)
             if pick == "none":
                 pick = "last" if last else "first"
             steps.append(f"{identifier}=read(path={found}.{'last' if last else 'first'}_path)")
-        clauses.append(text)
+        before = (action, wording)
+        clauses.append(_Clause(text=text, bare=bare is not None))
     return _assemble(clauses, actions, "\n".join(steps), pick, rng)
 
 
 def _pick(kind: str, question: bool, rng: random.Random) -> str:
-    return rng.choice(_TEMPLATES[f"{kind}_QUESTIONS" if question else kind])
+    """A wording; half of the commands are among the plain ones that open each table, as people's are."""
+    table = _TEMPLATES[f"{kind}_QUESTIONS" if question else kind]
+    return rng.choice(table if question or rng.random() < 0.5 else table[:_PLAIN])
+
+
+def _bare(before: tuple[str, str], action: str, rng: random.Random) -> str | None:
+    """What is left of the verb when a step repeats the kind of the step before, or None when it has to be said again.
+
+    `before` holds that step's kind and wording, which must end with its object: "search for X and for Y", "open A and B".
+    """
+    kind, wording = before
+    if kind != action or not wording.endswith(("{x}", "{f}", "{d}")) or rng.random() > 0.4:
+        return None
+    return "for " if wording.endswith(" for {x}") and rng.random() < 0.4 else ""
 
 
 def _decorate_pattern(pattern: str, rng: random.Random) -> str:
@@ -192,17 +236,22 @@ def _decorate_folder(folder: str, rng: random.Random) -> str:
                        f"{quote}{folder}{quote}", f"the {folder} dir", f"my {folder} folder", f"folder {folder}"))  # fmt: skip
 
 
-def _assemble(clauses: list[str], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
-    text = clauses[0]
+def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
+    text = clauses[0].text
     if rng.random() < 0.35:
         text = f"{rng.choice(_PREFIXES)} {text}"
     repeated = rng.choice(_JOINERS)
     same = rng.random() < 0.4
     for clause in clauses[1:]:
-        joiner = repeated if same else rng.choice(_JOINERS)
+        if clause.bare:
+            text += rng.choice(_BARE_JOINERS) + clause.text
+            continue
+        joiner, following = repeated if same else rng.choice(_JOINERS), clause.text
         if "?" in joiner or rng.random() < 0.08:
-            clause = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {clause}"
-        text += joiner.replace(" before you ", " and ").replace(", followed by that ", ", then ") + clause
+            following = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {following}"
+        if joiner == ". ":
+            following = _capital(following)
+        text += joiner.replace(" before you ", " and ").replace(", followed by that ", ", then ") + following
     if rng.random() < 0.2:
         text += rng.choice(_SUFFIXES)
     text = _finish(text, rng)
@@ -221,8 +270,12 @@ def _assemble(clauses: list[str], actions: tuple[str, ...], plan: str, pick: str
     return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick)
 
 
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:] if text[0].isascii() else text
+
+
 def _finish(text: str, rng: random.Random) -> str:
     """Capital and final mark, as people vary them."""
-    if rng.random() < 0.4 and text[0].isascii():
-        text = text[0].upper() + text[1:]
+    if rng.random() < 0.4:
+        text = _capital(text)
     return text + rng.choice(("", "", "", "", ".", ".", "?", "!"))
