@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,10 @@ _HELD_OUT_MODULUS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """Documents for training and for the held-out measure, and the sha256 over all of them in order."""
+    """Documents for training, those held out by kind ("standard library", "generated"), and the sha256 over all in order."""
 
     train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    held_out: Mapping[str, tuple[str, ...]]
     digest: str
 
 
@@ -56,13 +56,15 @@ def build_corpus(*, synthetic_documents_count: int, seed: int = 0, root: Path | 
         root: folder to read instead of the interpreter's standard library.
     """
     train: list[str] = []
-    held_out: list[str] = []
+    held_out: dict[str, list[str]] = {}
     digest = hashlib.sha256()
     named = ((path.name, path.read_text(encoding="utf-8", errors="replace")) for path in standard_library_files(root))
     generated = ((f"generated-{i}", text) for i, text in enumerate(synthetic_documents(synthetic_documents_count, seed=seed)))
-    for source in (named, generated):
+    for kind, source in (("standard library", named), ("generated", generated)):
+        held_out[kind] = []
         for name, text in source:
             digest.update(text.encode())
             bucket = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-            (held_out if bucket % _HELD_OUT_MODULUS == 0 else train).append(text)
-    return Corpus(train=tuple(train), held_out=tuple(held_out), digest=digest.hexdigest())
+            (held_out[kind] if bucket % _HELD_OUT_MODULUS == 0 else train).append(text)
+    kept = {kind: tuple(documents) for kind, documents in held_out.items()}
+    return Corpus(train=tuple(train), held_out=kept, digest=digest.hexdigest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,17 +15,26 @@ from builderbrain.nano.ngram import ngram_bits_per_byte
 
 
 @dataclass(frozen=True, kw_only=True)
-class NanoReport:
-    """Bits per byte of the base and of byte n-grams of orders 1, 2, ...; `held_out_bytes` were scored."""
+class HeldOutReport:
+    """Bits per byte of the base and of byte n-grams of orders 1, 2, ... on the held-out documents of one kind."""
 
+    kind: str
+    documents: int
+    bytes: int
     bits_per_byte: float
     ngram_bits_per_byte: tuple[float, ...]
-    held_out_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NanoReport:
+    """One entry per kind of held-out document; `corpus_digest` names the text, see `builderbrain.nano.corpus`."""
+
+    held_out: tuple[HeldOutReport, ...]
     corpus_digest: str
 
 
 @torch.no_grad()
-def bits_per_byte(host: Host, documents: list[str], *, window: int = 256) -> float:
+def bits_per_byte(host: Host, documents: Sequence[str], *, window: int = 256) -> float:
     """Mean over all bytes; tokens are scored with at least half a window of context, where a document has that much."""
     nats, size = 0.0, 0
     stride = window // 2
@@ -44,18 +54,18 @@ def bits_per_byte(host: Host, documents: list[str], *, window: int = 256) -> flo
     return nats / math.log(2) / size
 
 
-def report(host: Host, corpus: Corpus, *, max_bytes: int = 200_000, max_order: int = 6) -> NanoReport:
-    """Score the base on the first held-out documents and count n-grams of the whole training text."""
-    documents: list[str] = []
-    for document in sorted(corpus.held_out, key=len):
-        if sum(map(len, documents)) + len(document) > max_bytes:
-            break
-        documents.append(document)
+def report(host: Host, corpus: Corpus, *, max_order: int = 6) -> NanoReport:
+    """Score the base on every held-out document, and n-grams that were counted on the whole training text."""
     train = "".join(corpus.train).encode()
-    floors = ngram_bits_per_byte(train, "".join(documents).encode(), max_order=max_order)
-    return NanoReport(
-        bits_per_byte=bits_per_byte(host, documents),
-        ngram_bits_per_byte=tuple(floors),
-        held_out_bytes=len("".join(documents).encode()),
-        corpus_digest=corpus.digest,
-    )
+    found = []
+    for kind, documents in corpus.held_out.items():
+        probe = "".join(documents).encode()
+        entry = HeldOutReport(
+            kind=kind,
+            documents=len(documents),
+            bytes=len(probe),
+            bits_per_byte=bits_per_byte(host, documents),
+            ngram_bits_per_byte=tuple(ngram_bits_per_byte(train, probe, max_order=max_order)),
+        )
+        found.append(entry)
+    return NanoReport(held_out=tuple(found), corpus_digest=corpus.digest)

@@ -47,9 +47,10 @@ def test_every_byte_survives_and_the_end_token_comes_first() -> None:
 def test_the_corpus_is_the_same_every_time_holds_files_out_and_knows_no_plan(sources: Path) -> None:
     first, second = (build_corpus(synthetic_documents_count=150, seed=0, root=sources) for _ in range(2))
     assert first == second
-    assert first.held_out
-    assert not set(first.train) & set(first.held_out)
-    text = "".join(first.train + first.held_out)
+    held_out = tuple(document for documents in first.held_out.values() for document in documents)
+    assert held_out
+    assert not set(first.train) & set(held_out)
+    text = "".join(first.train + held_out)
     assert "SKIPPED" not in text
     for forbidden in ("Goal:", "Plan:", "s1=", "first_path", "search(pattern="):
         assert forbidden not in text
