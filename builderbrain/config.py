@@ -7,6 +7,7 @@ Overrides are `section.key=value` with YAML values. Unknown keys are errors that
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -80,7 +81,28 @@ def build_config(cls: type[T], value: Mapping[str, Any], *, prefix: str = "") ->
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise ConfigError(f"{name}: {reason}, got {item!r}", field=name) from error
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except ConfigError as error:
+        if not prefix:
+            raise
+        raise ConfigError(f"{prefix[:-1]}: {error.message}", field=f"{prefix}{error.field or ''}") from error
+
+
+def check_bounds(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse fields of a dataclass outside their closed interval; every item of a tuple counts, and NaN is outside.
+
+    Raises:
+        ConfigError: names the field and the interval.
+    """
+    for name, (least, most) in bounds.items():
+        value = getattr(config, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if not least <= item <= most:
+                wanted = f"at least {least}" if most == math.inf else f"in [{least}, {most}]"
+                raise ConfigError(f"expected {name} {wanted}, got {value}", field=name)
+            if math.isinf(item):
+                raise ConfigError(f"expected {name} to be finite, got {value}", field=name)
 
 
 def _set(value: dict[str, Any], keys: Sequence[str], item: Any) -> None:

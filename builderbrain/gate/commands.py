@@ -119,7 +119,10 @@ def verify(options: Namespace) -> int:
         print(f"{options.version}  whole")
         return 0
     if not registry.root.is_dir():
-        raise ConfigError(f"expected a folder of versions, got {registry.root}; name one with --registry", field="--registry")
+        raise ConfigError(
+            f"there are no versions in {registry.root} yet; promote a rail first, or name another folder with --registry",
+            field="--registry",
+        )
     results = registry.verify_all()
     for name, fault in results.items():
         print(f"{name:16}  {fault.message if fault else 'whole'}")
@@ -164,7 +167,7 @@ def read_limits(path: Path | None) -> Limits:
 
 
 def _version(registry: Registry, target: str) -> str:
-    """A version's id, from the id or from a rail folder, which is added."""
+    """A version's id, from the id or from a rail folder, which is added once it loads."""
     if target in registry.versions():
         return target
     folder = Path(target)
@@ -172,6 +175,9 @@ def _version(registry: Registry, target: str) -> str:
         known = ", ".join(registry.versions()) or "none"
         message = f"expected a version of {registry.root} (known: {known}) or a rail folder, got {target!r}"
         raise ConfigError(message, field="candidate")
+    from builderbrain.rail.checkpoint import load_rail  # brings torch
+
+    load_rail(folder)
     live = registry.live()
     return registry.add(folder, parent=live.version if live else None)
 

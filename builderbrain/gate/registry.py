@@ -163,6 +163,8 @@ class Registry(RegistryReader):
             RegistryBusyError: another promoter is at work, or live is not `expected_live` (when given).
             VersionNotFoundError: no former version is left.
         """
+        if not self.root.exists():
+            raise VersionNotFoundError(f"nothing is live in {self.root}; promote a version first", field="registry")
         with self._writing() as audit:
             live = self.live()
             if expected_live is not None:

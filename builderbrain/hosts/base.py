@@ -17,14 +17,15 @@ from bbkernels.governed_loss import OutputHead
 
 @dataclass(frozen=True, kw_only=True)
 class BaseStates:
-    """The base stream as the rail sees it; every tensor is [B, T, d] in the base's dtype and holds no graph.
+    """The base stream as the rail sees it; every state is [B, T, d] in the base's dtype and holds no graph.
 
-    `embedding` enters layer 0. `unembedding` are the rows of the output head that belong to the T tokens, less the mean
-    of all rows: the directions in which a state must move to say one of them. `taps[i]` leaves layer `tap_points[i]`,
-    before the final norm. The last tap is always the last layer, so that `lm_head(final_norm(taps[-1]))` are the base's
-    own logits, bit for bit.
+    `tokens` int64 [B, T] are the ids that were run. `embedding` enters layer 0. `unembedding` are the rows of the output
+    head that belong to the tokens, less the mean of all rows: the directions in which a state must move to say one of them.
+    `taps[i]` leaves layer `tap_points[i]`, before the final norm. The last tap is always the last layer, so that
+    `lm_head(final_norm(taps[-1]))` are the base's own logits, bit for bit.
     """
 
+    tokens: Tensor
     embedding: Tensor
     unembedding: Tensor
     taps: tuple[Tensor, ...]

@@ -122,6 +122,7 @@ class HuggingFaceHost:
             raise UnsupportedModelError(f"{self.name}: the decoder ran without its layers", field="model")
         head = self.output_head()
         return BaseStates(
+            tokens=tokens.to(self.device),
             embedding=capture.embedding,
             unembedding=(head.weight[tokens.to(self.device)] - self._mean_row).to(capture.embedding.dtype),
             taps=tuple(capture.taps[index] for index in self.tap_points),

@@ -43,6 +43,20 @@ class CopyCache:
 
 
 @dataclass
+class ReadingCache:
+    """Grown in place along dim 1: `tokens` int64 [B, P] and `pieces` [B, P, r], their projected embeddings."""
+
+    tokens: Tensor | None = None
+    pieces: Tensor | None = None
+
+    def extend(self, tokens: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+        """Append T positions; returns all P + T of them."""
+        self.tokens = tokens if self.tokens is None else torch.cat([self.tokens, tokens], 1)
+        self.pieces = pieces if self.pieces is None else torch.cat([self.pieces, pieces], 1)
+        return self.tokens, self.pieces
+
+
+@dataclass
 class RailCache:
     """Cache of one batch under one builder version.
 
@@ -51,6 +65,7 @@ class RailCache:
 
     blocks: list[BlockCache]
     copying: CopyCache = field(default_factory=CopyCache)
+    reading: ReadingCache = field(default_factory=ReadingCache)
     previous: Tensor | None = None
     length: int = field(default=0)
 

@@ -26,6 +26,9 @@ class RailConfig:
     latent_heads: int = 3
     mlp_ratio: float = 2.0
     rope_theta: float = 10_000.0
+    reading_match: int = 4
+    reading_window: int = 8
+    reading_width: int = 24
     num_skills: int = 32
     skill_rank: int = 2
     max_memory_tokens: int = 8
@@ -37,7 +40,8 @@ class RailConfig:
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
 
     def __post_init__(self) -> None:
-        for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank"):
+        for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
+                     "reading_match", "reading_window", "reading_width"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
         if self.head_size % 2:

@@ -22,6 +22,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
+from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skills import SkillChoice, SkillRouter
 
 
@@ -58,6 +59,7 @@ class BuilderRail(nn.Module):
         self.enter_norm = nn.RMSNorm(config.d_model)
         self.enter = nn.Linear(config.d_model, config.width, bias=False)
         self.enter_previous = nn.Linear(config.d_model, config.width, bias=False)
+        self.reading = ReadingHead(config)
         self.memory = nn.Linear(config.width, config.latent_heads * config.head_size, bias=False)
         self.router = SkillRouter(config)
         self.blocks = nn.ModuleList(BuilderBlock(config) for _ in config.tap_points)
@@ -106,7 +108,7 @@ class BuilderRail(nn.Module):
             slots, slot_lengths = self.memory(memory.tokens), memory.lengths
         alpha = self.gates()
         weight = self.mix.softmax(0)
-        x = self._enter(embedding, cache)
+        x, following = self._enter(states, cache)
         choice: SkillChoice | None = None
         copying: Copying | None = None
         mixed = torch.zeros_like(embedding, dtype=x.dtype)
@@ -122,7 +124,7 @@ class BuilderRail(nn.Module):
             update = block.propose(x)
             if i == last:
                 copy_cache = None if cache is None else cache.copying
-                copying = self.copying(x, states.unembedding, tap, offset=offset, cache=copy_cache)
+                copying = self.copying(x, states.unembedding, tap, following, offset=offset, cache=copy_cache)
                 update = update + copying.update
             fused = gated_fusion(tap, update, alpha[i])
             mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
@@ -133,14 +135,19 @@ class BuilderRail(nn.Module):
             raise TapError("expected at least one tap, got none", field="tap_points")
         return RailOutput(fused=fused, features=features, choice=choice, copying=copying)
 
-    def _enter(self, embedding: Tensor, cache: RailCache | None) -> Tensor:
-        """Token t enters together with token t - 1: one attention layer then suffices to find what followed a token
-        before, which is what copying a name takes."""
-        normed = self.enter_norm(embedding.to(self.enter.weight.dtype))
+    def _enter(self, states: BaseStates, cache: RailCache | None) -> tuple[Tensor, Tensor]:
+        """The stream [B, T, c] before the first block, and the reading head's places int64 [B, T].
+
+        Token t enters together with token t - 1, so that a key can say what followed a token, and with what the reading
+        head finds.
+        """
+        normed = self.enter_norm(states.embedding.to(self.enter.weight.dtype))
         first = torch.zeros_like(normed[:, :1]) if cache is None or cache.previous is None else cache.previous
         if cache is not None:
             cache.previous = normed[:, -1:]
-        return self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
+        x = self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
+        reading = self.reading(states.tokens, normed, cache=None if cache is None else cache.reading)
+        return x + reading.read, reading.following
 
     def read_policy(self, features: Tensor, lengths: Tensor) -> PolicyOutput:
         """Policy heads over the features [B, T, c] of prompts with `lengths` int64 [B] real tokens."""

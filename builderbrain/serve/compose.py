@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from builderbrain.agent.executor import WorkingRoot
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
-from builderbrain.errors import ConfigError
-from builderbrain.gate.reader import RegistryReader
+from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError
+from builderbrain.gate.reader import Live, RegistryReader
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host, Tokenizer
@@ -20,6 +20,7 @@ from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
+from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.app import Lifetime, create_app
 from builderbrain.serve.boundary import Keys
 from builderbrain.serve.engine import Engine
@@ -46,7 +47,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
-    rail = None if folder is None else load_rail(folder)
+    rail = None if folder is None else _load_rail(folder, live)
     host = load_host(
         settings.model,
         tap_points=None if rail is None else rail.config.tap_points,
@@ -100,6 +101,19 @@ def compose(settings: ServeSettings) -> FastAPI:
         routers=tuple(routers),
         lifetimes=tuple(lifetimes),
     )
+
+
+def _load_rail(folder: Path, live: Live | None) -> BuilderRail:
+    try:
+        return load_rail(folder)
+    except BuilderBrainError as error:
+        if live is None:
+            raise
+        raise CheckpointError(
+            f"the live version {live.version} in {folder.parent} cannot be loaded: {error.message}; go back with "
+            "`python -m builderbrain.gate rollback`, or start with --rail FOLDER",
+            field="registry",
+        ) from error
 
 
 def tokenizer_facts(tokenizer: Tokenizer) -> TokenizerFacts:

@@ -126,7 +126,8 @@ class Service:
         try:
             return await to_thread.run_sync(self.backend.mask_engine.compile, constraint, abandon_on_cancel=True)
         except (GrammarLimitError, GrammarRefusedError) as error:
-            place = f"{path}{error.field or ''}"
+            # The compiler names a place in the constraint, from its kind on; the path of the request ends with the kind.
+            place = path + (error.field or "").removeprefix(constraint.kind)
             raise type(error)(f"{place}: {error.message}", field=place) from error
 
     def fingerprint(self, version: str) -> str:

@@ -32,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             for field in dataclasses.fields(config):
                 print(f"  {field.name}: {getattr(config, field.name)}")
+            trainer.resume()
+            if trainer.step:
+                print(f"{config.output} holds this run at step {trainer.step} of {config.steps}; it would go on from there")
+                return 0
             trainer.check()
             print("stage 0 passed: goldens, gradient flow, and the pair equals its base; nothing was trained")
             return 0
-        print(f"rail saved in {trainer.run()}", flush=True)
+        print(f"the trained rail is in {trainer.run()}", flush=True)
     except BuilderBrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2

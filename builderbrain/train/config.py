@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import Literal
 
+from builderbrain.config import check_bounds
 from builderbrain.errors import ConfigError
 from builderbrain.hosts.quantization import Quantization
 from builderbrain.train.duals import DualConfig
@@ -20,9 +23,15 @@ class RailSection:
     self_heads: int = 2
     query_heads: int = 3
     latent_heads: int = 3
-    mlp_ratio: float = 1.9
+    mlp_ratio: float = 1.7
     num_skills: int = 32
     skill_rank: int = 2
+
+    def __post_init__(self) -> None:
+        sizes = ("head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank", "reduction")
+        check_bounds(
+            self, {"width": (0, 65_536), "num_taps": (0, 256), "mlp_ratio": (0.01, 64)} | dict.fromkeys(sizes, (1, 4096))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +67,31 @@ class BudgetSection:
 
     def __post_init__(self) -> None:
         if not self.steps or list(self.steps) != sorted(self.steps) or not 0 <= self.steps[0] <= self.steps[-1] <= 1:
-            raise ConfigError(f"expected ascending budgets in [0, 1], got {self.steps}", field="budget.steps")
+            raise ConfigError(f"expected ascending budgets in [0, 1], got {self.steps}", field="steps")
+        check_bounds(self, {"improvement": (0, 1), "regress": (0, 100)})
+
+
+_ANY = math.inf
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**31 - 1),
+    "steps": (1, _ANY),
+    "batch_size": (1, 65_536),
+    "micro_batches": (1, 65_536),
+    "base_text_rows": (0, 65_536),
+    "learning_rate": (0, 1),
+    "muon_learning_rate": (0, 1),
+    "warmup_fraction": (0, 1),
+    "weight_decay": (0, 1),
+    "gradient_clip": (1e-6, _ANY),
+    "trivial_weight": (0, 1),
+    "policy_weight": (0, _ANY),
+    "copy_weight": (0, _ANY),
+    "memory_fraction": (0, 1),
+    "router_temperature": (0.001, 100),
+    "evaluation_every": (1, _ANY),
+    "evaluation_rows": (1, 65_536),
+    "checkpoint_every": (1, _ANY),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +102,7 @@ class TrainConfig:
     `data` is `repo_assistant` (generated goals) or a JSONL file of traces. `output` receives checkpoints, the log and,
     at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget. A batch is run in
     `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the batch's.
+    `tensorboard` "auto" writes its files when it is installed.
     """
 
     model: str = "builderbrain-nano"
@@ -97,21 +131,19 @@ class TrainConfig:
     evaluation_every: int = 10
     evaluation_rows: int = 48
     checkpoint_every: int = 100
-    tensorboard: bool = True
+    tensorboard: Literal["auto", "always", "never"] = "auto"
 
     rail: RailSection = field(default_factory=RailSection)
     constraints: ConstraintsSection = field(default_factory=ConstraintsSection)
     budget: BudgetSection = field(default_factory=BudgetSection)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "micro_batches", "evaluation_every", "evaluation_rows", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"expected {name} >= 1, got {getattr(self, name)}", field=name)
-        for name in ("warmup_fraction", "trivial_weight", "memory_fraction"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"expected {name} in [0, 1], got {getattr(self, name)}", field=name)
-        if self.base_text_rows < 0:
-            raise ConfigError(f"expected base_text_rows >= 0, got {self.base_text_rows}", field="base_text_rows")
+        check_bounds(self, _BOUNDS)
+        if self.micro_batches > self.batch_size:
+            raise ConfigError(
+                f"expected micro_batches of at most batch_size {self.batch_size}, got {self.micro_batches}",
+                field="micro_batches",
+            )
         if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
             raise ConfigError(
                 "expected base_text_rows >= 1 while constraints.kl_budget is on, got 0; give it rows or set "

@@ -31,7 +31,7 @@ class DualConfig:
         for name in ("target", "eta", "kappa", "cap"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
-                raise ConfigError(f"expected {name} finite and >= 0, got {value}", field=f"constraints.{name}")
+                raise ConfigError(f"expected {name} finite and >= 0, got {value}", field=name)
 
 
 class Dual:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from builderbrain.errors import ConfigError
 from builderbrain.storage import write_atomic
@@ -17,11 +18,7 @@ class Telemetry:
     """Open for the length of a run; `close` flushes."""
 
     def __init__(self, folder: Path, *, steps: int, first_step: int, tensorboard: bool) -> None:
-        """Open the log; lines of steps that will be run again are dropped from it.
-
-        Raises:
-            ConfigError: TensorBoard is asked for and not installed.
-        """
+        """Open the log; lines of steps that will be run again are dropped from it."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "log.jsonl"
         if path.exists():
@@ -101,14 +98,24 @@ def _step_of(line: str) -> int:
         return sys.maxsize
 
 
-def _open_tensorboard(folder: Path, first_step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
+def wants_tensorboard(mode: Literal["auto", "always", "never"]) -> bool:
+    """Whether to write TensorBoard files.
+
+    Raises:
+        ConfigError: "always", and TensorBoard is not installed.
+    """
+    installed = importlib.util.find_spec("tensorboard") is not None
+    if mode == "always" and not installed:
         raise ConfigError(
-            "expected TensorBoard to be installed; pip install 'builderbrain[train]', or set tensorboard=false",
+            "expected TensorBoard to be installed; pip install 'builderbrain[train]', or set tensorboard=auto",
             field="tensorboard",
-        ) from error
+        )
+    return installed and mode != "never"
+
+
+def _open_tensorboard(folder: Path, first_step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(folder), purge_step=first_step)
 
 

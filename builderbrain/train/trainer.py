@@ -30,7 +30,7 @@ from builderbrain.train.optimizers import build_optimizers, step_all
 from builderbrain.train.reading import Reading
 from builderbrain.train.rows import Batch, collate, split_by_length
 from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
-from builderbrain.train.telemetry import Telemetry
+from builderbrain.train.telemetry import Telemetry, wants_tensorboard
 
 _MAX_DROPPED = 5
 """Steps in a row whose loss is not finite before a run stops."""
@@ -46,6 +46,7 @@ class Trainer:
         self.pair = Pair(host, rail.to(host.device).train())
         self.rail = rail
         self.folder = Path(config.output)
+        self.tensorboard = wants_tensorboard(config.tensorboard)
         self.named = list(rail.named_parameters())
         self.optimizers = build_optimizers(rail, config)
         self.constraints: list[tuple[Constraint, Dual]] = _constraints(config)
@@ -56,6 +57,16 @@ class Trainer:
         self.step = 0
         self.dropped = 0
         self.held_out = self._collate(source.held_out(config.evaluation_rows))
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint of the output folder, if there is one.
+
+        Raises:
+            CheckpointError: the folder holds a run with another configuration.
+        """
+        checkpoint = load_checkpoint(self.folder / "checkpoints")
+        if checkpoint is not None:
+            self._restore(checkpoint)
 
     def check(self) -> None:
         """Stage 0; see `builderbrain.train.boot`."""
@@ -70,10 +81,13 @@ class Trainer:
             CheckpointError: the output folder holds a run with another configuration.
             ConfigError: the loss was not finite five times in a row.
         """
-        self._resume()
+        self.resume()
+        target = self.folder / "rail"
+        if self.step == self.config.steps and target.exists():
+            return target
         if self.step == 0:
             self.check()
-        telemetry = Telemetry(self.folder, steps=self.config.steps, first_step=self.step, tensorboard=self.config.tensorboard)
+        telemetry = Telemetry(self.folder, steps=self.config.steps, first_step=self.step, tensorboard=self.tensorboard)
         if self.step:
             telemetry.note(f"resumed at step {self.step}")
         try:
@@ -89,7 +103,6 @@ class Trainer:
         finally:
             telemetry.close()
         self.rail.eval()
-        target = self.folder / "rail"
         if not target.exists():
             save_rail(self.rail, target)
         return target
@@ -261,16 +274,14 @@ class Trainer:
         }
         save_checkpoint(self.folder / "checkpoints", Checkpoint(step=self.step, tensors=tensors, values=values))
 
-    def _resume(self) -> None:
-        checkpoint = load_checkpoint(self.folder / "checkpoints")
-        if checkpoint is None:
-            return
+    def _restore(self, checkpoint: Checkpoint) -> None:
         mine, theirs = _fixed(self.config), checkpoint.values["config"]
         if mine != theirs:
             key = next(name for name in mine if mine[name] != theirs.get(name))
             raise CheckpointError(
                 f"{self.folder} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
-                "choose another output folder or the same configuration",
+                "choose another output folder or the same configuration; to train a finished rail further, "
+                f"start={self.folder / 'rail'} with another output",
                 field=key,
             )
         tensors: Mapping[str, Tensor] = checkpoint.tensors

@@ -35,13 +35,17 @@ def assert_close(states: BaseStates, expected: BaseStates) -> None:
 
 
 def tensors(states: BaseStates) -> tuple[torch.Tensor, ...]:
-    return (states.embedding, states.unembedding, *states.taps)
+    return (states.tokens, states.embedding, states.unembedding, *states.taps)
 
 
 def concatenate(parts: list[BaseStates]) -> BaseStates:
     taps = tuple(torch.cat(tap, dim=1) for tap in zip(*(part.taps for part in parts), strict=True))
-    embedding = torch.cat([part.embedding for part in parts], dim=1)
-    return BaseStates(embedding=embedding, unembedding=torch.cat([part.unembedding for part in parts], dim=1), taps=taps)
+    return BaseStates(
+        tokens=torch.cat([part.tokens for part in parts], dim=1),
+        embedding=torch.cat([part.embedding for part in parts], dim=1),
+        unembedding=torch.cat([part.unembedding for part in parts], dim=1),
+        taps=taps,
+    )
 
 
 def test_it_describes_the_model(host: Host) -> None:
@@ -89,6 +93,7 @@ def test_right_padding_changes_nothing(host: Host) -> None:
     together = host.forward(padded, lengths=lengths)
     for row, length in enumerate(lengths.tolist()):
         cut = BaseStates(
+            tokens=together.tokens[row : row + 1, :length],
             embedding=together.embedding[row : row + 1, :length],
             unembedding=together.unembedding[row : row + 1, :length],
             taps=tuple(tap[row : row + 1, :length] for tap in together.taps),

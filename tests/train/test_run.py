@@ -22,7 +22,7 @@ from builderbrain.train.trainer import Trainer
 from tests.hosts.tiny_models import llama, save_model
 
 SMALL = (
-    "batch_size=4", "base_text_rows=1", "evaluation_rows=4", "evaluation_every=3", "checkpoint_every=3", "tensorboard=false",
+    "batch_size=4", "base_text_rows=1", "evaluation_rows=4", "evaluation_every=3", "checkpoint_every=3", "tensorboard=never",
     "rail.width=16", "rail.head_size=8", "rail.num_skills=4", "budget.steps=[0.2, 1.0]",
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_a_torn_checkpoint_is_passed_over(
     state = newest / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-1])
     again = trainer(base, output)
-    again._resume()
+    again.resume()
     assert again.step == 6
     assert "passed over" in caplog.text
     assert "torn" in caplog.text

@@ -6,7 +6,8 @@ from __future__ import annotations
 import random
 
 from builderbrain.train.goals.phrases import templates
-from builderbrain.train.names import PEOPLE, random_folder, random_path, random_phrase
+from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
+from builderbrain.train.names import PEOPLE
 
 _OPENERS = {
     "greet": """hello;hi;hey;hello there;hi there;hey there;good morning;good afternoon;good evening;good day;morning;evening;yo;hiya;howdy;
@@ -67,11 +68,11 @@ def say(intent: str, rng: random.Random) -> str:
         if rng.random() < 0.2:
             text += rng.choice(_REFUSED_TOO) if rng.random() < 0.5 else f" and {rng.choice(CONVERSATION[intent])}"
         for slot, make in (
-            ("{f}", random_path),
-            ("{g}", random_path),
-            ("{d}", random_folder),
-            ("{x}", random_phrase),
-            ("{y}", random_phrase),
+            ("{f}", skin_path),
+            ("{g}", skin_path),
+            ("{d}", skin_folder),
+            ("{x}", skin_phrase),
+            ("{y}", skin_phrase),
         ):
             text = text.replace(slot, make(rng))
         return text.replace("{n}", rng.choice(PEOPLE))

@@ -1,7 +1,7 @@
 """Compose goals of one to four steps, with their plan, intent and slots.
 
-**Skins.** Names are random, four in ten of them letters that spell nothing, so that a rail has to copy what stands in
-the goal (see the trial in the model's notes: without skins none of the side networks composed, with them all did).
+**Skins.** Names are random, and most hold pieces that spell nothing, so that a rail has to copy what stands in
+the goal (`skins.py`; see the trial in the model's notes: without skins none of the side networks composed, with them all did).
 **Compositions.** Sequences of three actions are drawn from those not in `LEFT_OUT_TRIPLES`.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from builderbrain.train.goals import phrases
 from builderbrain.train.goals.conversation import CONVERSATION, say
 from builderbrain.train.goals.labels import LEFT_OUT_TRIPLES, REPLIES, intent_of
-from builderbrain.train.names import random_folder, random_path, random_phrase
+from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
 
 _ACTIONS = ("search", "search_under", "read", "list", "open")
 _TEMPLATES = {name: phrases.templates(getattr(phrases, name)) for name in dir(phrases) if name.isupper()}
@@ -143,12 +143,12 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
         bare = _bare(before, action, rng)
         wording = ""
         if action in {"search", "search_under"}:
-            pattern = random_phrase(rng)
+            pattern = skin_phrase(rng)
             arguments = f"pattern={json.dumps(pattern)}"
             wording = _pick("SEARCH", question, rng) if bare is None else f"{bare}{{x}}"
             text = wording.replace("{x}", _decorate_pattern(mark("pattern", pattern), rng))
             if action == "search_under":
-                folder = random_folder(rng)
+                folder = skin_folder(rng)
                 arguments += f",path={json.dumps(folder)}"
                 place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
                 where = f"{place} {_decorate_folder(mark('path', folder), rng)}"
@@ -157,7 +157,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             steps.append(f"{identifier}=search({arguments})")
             source = f"SEARCH {identifier}"
         elif action == "read":
-            path = random_path(rng)
+            path = skin_path(rng)
             wording = _pick("READ", question, rng) if bare is None else "{f}"
             text = wording.replace("{f}", _decorate_file(mark("path", path), rng))
             steps.append(f"{identifier}=read(path={json.dumps(path)})")
@@ -166,7 +166,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
                 text = _pick("LIST_ROOT", question, rng)
                 steps.append(f"{identifier}=list()")
             else:
-                folder = random_folder(rng)
+                folder = skin_folder(rng)
                 wording = _pick("LIST", question, rng) if bare is None else "{d}"
                 text = wording.replace("{d}", _decorate_folder(mark("path", folder), rng))
                 steps.append(f"{identifier}=list(path={json.dumps(folder)})")
