@@ -198,9 +198,9 @@ def _bare(before: tuple[str, str], action: str, rng: random.Random) -> str | Non
     `before` holds that step's kind and wording, which must end with its object: "search for X and for Y", "open A and B".
     """
     kind, wording = before
-    if kind != action or not wording.endswith(("{x}", "{f}", "{d}")) or rng.random() > 0.4:
+    if kind != action or not wording.endswith(("{x}", "{f}", "{d}")) or rng.random() > 0.5:
         return None
-    return "for " if wording.endswith(" for {x}") and rng.random() < 0.4 else ""
+    return "for " if wording.endswith(" for {x}") and rng.random() < 0.6 else ""
 
 
 def _decorate_pattern(pattern: str, rng: random.Random) -> str:
