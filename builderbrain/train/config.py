@@ -101,7 +101,7 @@ class TrainConfig:
     `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`.
     `data` is `repo_assistant` (generated goals) or a JSONL file of traces. `output` receives checkpoints, the log and,
     at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget. A batch is run in
-    `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the batch's.
+    at most `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the batch's.
     `tensorboard` "auto" writes its files when it is installed.
     """
 
@@ -139,11 +139,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, _BOUNDS)
-        if self.micro_batches > self.batch_size:
-            raise ConfigError(
-                f"expected micro_batches of at most batch_size {self.batch_size}, got {self.micro_batches}",
-                field="micro_batches",
-            )
         if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
             raise ConfigError(
                 "expected base_text_rows >= 1 while constraints.kl_budget is on, got 0; give it rows or set "
