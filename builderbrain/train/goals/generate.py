@@ -102,15 +102,22 @@ def _conversation(rng: random.Random) -> Goal:
 
 
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
+    length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 4, 1))[0]
     while True:
-        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 4, 1))[0]
         actions: list[str] = []
-        for _ in range(length):
+        while len(actions) < length:
             finding = any(action in {"search", "search_under", "list"} for action in actions)
-            weights = (3, 2, 2.5, 2.5, 5 if finding else 0)
+            weights = [3, 2, 2.5, 2.5, 5 if finding else 0]
+            if not left_out:
+                # Drawn among what may follow, not drawn and thrown away: else a pair with few triples left would hardly ever
+                # go on, and a rail would learn to stop behind it whatever the goal says.
+                for k, action in enumerate(_ACTIONS):
+                    if (*actions[-2:], action) in LEFT_OUT_TRIPLES:
+                        weights[k] = 0
+            if not any(weights):
+                break
             actions.append(rng.choices(_ACTIONS, weights)[0])
-        windows = {tuple(actions[i : i + 3]) for i in range(len(actions) - 2)}
-        if bool(windows & LEFT_OUT_TRIPLES) == left_out:
+        if len(actions) == length and (not left_out or tuple(actions) in LEFT_OUT_TRIPLES):
             return tuple(actions)
 
 
