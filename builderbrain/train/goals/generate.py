@@ -247,13 +247,12 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
     text = clauses[0].text
     if rng.random() < 0.35:
         text = f"{rng.choice(_PREFIXES)} {text}"
-    repeated = rng.choice(_JOINERS)
-    same = rng.random() < 0.4
-    for clause in clauses[1:]:
+    joiners = _joiners(len(clauses) - 1, rng)
+    for joiner, clause in zip(joiners, clauses[1:], strict=True):
         if clause.bare:
-            text += rng.choice(_BARE_JOINERS) + clause.text
+            text += (joiner if joiner in {", ", " and ", ", and "} else rng.choice(_BARE_JOINERS)) + clause.text
             continue
-        joiner, following = repeated if same else rng.choice(_JOINERS), clause.text
+        following = clause.text
         if "?" in joiner or rng.random() < 0.08:
             following = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {following}"
         if joiner == ". ":
@@ -275,6 +274,16 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
             plain += character
     skills = tuple({"search_under": "search", "open": "read"}.get(action, action) for action in actions)
     return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick)
+
+
+def _joiners(count: int, rng: random.Random) -> list[str]:
+    """What stands between the steps: a list ("A, B and C"), one joiner throughout, or any."""
+    draw = rng.random()
+    if count > 1 and draw < 0.4:
+        return [", "] * (count - 1) + [rng.choice((", and ", " and ", ", then ", ", and then ", ", and finally ", ", "))]
+    if draw < 0.64:
+        return [rng.choice(_JOINERS)] * count
+    return [rng.choice(_JOINERS) for _ in range(count)]
 
 
 def _capital(text: str) -> str:

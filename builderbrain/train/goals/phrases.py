@@ -68,7 +68,7 @@ READ = """
 open {f};read {f};show {f};show me {f};display {f};print {f};print out {f};cat {f};view {f};load {f};bring up {f};pull up {f};
 call up {f};dump {f};look at {f};look into {f};look inside {f};take a look at {f};have a look at {f};peek into {f};peek at {f};
 let me see {f};let me read {f};let me look at {f};let me have {f};give me {f};get me {f};fetch {f};open up {f};
-show the contents of {f};show me the contents of {f};print the contents of {f};give me the contents of {f};
+show the contents of {f};show me the contents of {f};give me the contents of {f};
 read out {f};read through {f};read me {f};go through {f};inspect {f};examine {f};check {f};review {f};study {f};
 show me what is in {f};show me what {f} says;tell me what {f} says;tell me what is in {f};see what {f} says;see what is in {f};
 put {f} on screen;throw {f} on the screen;present {f};output {f};retrieve {f};
