@@ -113,7 +113,7 @@ list what {d} has;list what {d} holds;list what lies in {d};list whatever is in 
 show files in {d};show the contents of {d};show the entries of {d};show all files in {d};show everything in {d};show what {d} has;
 show me {d} and its files;show me the contents of {d};show me everything in {d};show me all that is in {d};show me what files {d} has;
 show me which files are in {d};show me what lies in {d};show me what sits in {d};show me the entries of {d};
-display what is in {d};display the contents of {d};display the entries of {d};display all files in {d};print the contents of {d};
+display what is in {d};display the contents of {d};display the entries of {d};display all files in {d};
 print the entries of {d};print a listing of {d};print what is in {d};output the files in {d};name what is in {d};name all files in {d};
 name everything in {d};name the entries of {d};enumerate the contents of {d};enumerate what is in {d};enumerate everything in {d};
 browse the files in {d};browse through {d};browse the contents of {d};walk through {d};walk the files of {d};go through the files in {d};
