@@ -59,15 +59,18 @@ def nano_rail(host: Host, tmp_path: Path) -> Callable[[int], Path]:
 
 
 def test_the_first_version_then_refusals_then_rollback(
-    run: Callable[..., tuple[int, str, str]], make_rail: MakeRail, evaluated: Callable[..., None], tmp_path: Path
+    run: Callable[..., tuple[int, str, str]],
+    nano_rail: Callable[[int], Path],
+    evaluated: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     assert run("list")[:2] == (0, f"no versions in {tmp_path / 'versions'}; add one with `promote FOLDER`\n")
-    code, out, _ = run("promote", make_rail("first"))
+    code, out, _ = run("promote", nano_rail(1))
     assert code == 0
     assert "the first version, without a report" in out
     registry = Registry(tmp_path / "versions")
     first = registry.live_path().name
-    second = registry.add(make_rail("second"))
+    second = registry.add(nano_rail(2))
     code, _, err = run("promote", second)
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("report: ")
@@ -86,8 +89,16 @@ def test_the_first_version_then_refusals_then_rollback(
     assert run("rollback")[0] == 2
 
 
-def test_damage_is_named(run: Callable[..., tuple[int, str, str]], make_rail: MakeRail, tmp_path: Path) -> None:
-    run("promote", make_rail("first"))
+def test_what_does_not_load_as_a_rail_never_enters_the_registry(
+    run: Callable[..., tuple[int, str, str]], make_rail: MakeRail, tmp_path: Path
+) -> None:
+    code, out, err = run("promote", make_rail("no rail at all"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "versions").exists()
+
+
+def test_damage_is_named(run: Callable[..., tuple[int, str, str]], nano_rail: Callable[[int], Path], tmp_path: Path) -> None:
+    run("promote", nano_rail(1))
     registry = Registry(tmp_path / "versions")
     path = registry.live_path() / "rail.safetensors"
     path.write_bytes(path.read_bytes()[::-1] + b"x")
