@@ -22,12 +22,12 @@ from builderbrain.rail.rail import BuilderRail, Memory
 from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from builderbrain.train.config import TrainConfig
+from builderbrain.train.constraint_reading import ConstraintReading
 from builderbrain.train.constraints import CFSEnergy, Constraint, KLBudget
 from builderbrain.train.data import RowSource, base_text_rows
 from builderbrain.train.duals import Dual, DualConfig
 from builderbrain.train.objective import Objective, compute_objective
 from builderbrain.train.optimizers import build_optimizers, step_all
-from builderbrain.train.reading import Reading
 from builderbrain.train.rows import Batch, collate, split_by_length
 from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -115,7 +115,7 @@ class Trainer:
         texts = sum(text.numel() for _, text in parts if text is not None)
         rows = sum(len(part.lengths) for part, _ in parts)
         values: defaultdict[str, float] = defaultdict(float)
-        readings = {constraint.name: Reading(dual=dual.value) for constraint, dual in self.constraints}
+        readings = {constraint.name: ConstraintReading(dual=dual.value) for constraint, dual in self.constraints}
         objectives: list[Objective] = []
         self.rail.zero_grad(set_to_none=True)
         for index, (part, text) in enumerate(parts):

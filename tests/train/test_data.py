@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from builderbrain.errors import ConfigError
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
-from builderbrain.train.goals import ACTIONS, INTENTS
+from builderbrain.train.goals import ACTIONS, INTENTS, generate_goals
 from builderbrain.train.rows import split_by_length
 from tests.hosts.tiny_models import tiny_tokenizer
 
@@ -23,6 +24,13 @@ def test_a_step_always_gives_the_same_rows() -> None:
     first, second = (GeneratedGoals(TOKENIZER, CONFIG, seed=3).rows(7, 5) for _ in range(2))
     assert first == second
     assert GeneratedGoals(TOKENIZER, CONFIG, seed=4).rows(7, 5) != first
+
+
+def test_the_shortest_and_the_longest_rows_are_drawn_as_often_as_the_others() -> None:
+    source = GeneratedGoals(TOKENIZER, CONFIG, seed=0)
+    drawn = Counter(len(row.answer) > 60 for step in range(60) for row in source.rows(step, 4))
+    every = Counter(len(row.answer) > 60 for row in source._take(generate_goals(9), 2000))
+    assert drawn[True] / drawn.total() == pytest.approx(every[True] / every.total(), abs=0.12)
 
 
 def test_parts_hold_every_row_once_and_rows_of_like_length() -> None:

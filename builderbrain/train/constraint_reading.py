@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass
-class Reading:
+class ConstraintReading:
     """`value`: mean over the batch, in the constraint's unit; `count`: tokens it covers; `dual`: multiplier of this step."""
 
     dual: float
