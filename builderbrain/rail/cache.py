@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass
@@ -43,17 +44,43 @@ class CopyCache:
 
 
 @dataclass
+class ReadingState:
+    """Where the reading head stands, per row: `place`, `anchor` (place when the literal began) and `open` (whether one is),
+    int64 [B]; `run` int64 [B, P], equal tokens up to each place, and `copied` bool [B, P], which tokens are copies.
+    """
+
+    place: Tensor
+    anchor: Tensor
+    open: Tensor
+    run: Tensor
+    copied: Tensor
+
+
+@dataclass
 class ReadingCache:
     """Grown in place along dim 1: `tokens` int64 [B, P] and `pieces` [B, P, r], their projected embeddings."""
 
     tokens: Tensor | None = None
     pieces: Tensor | None = None
+    _state: ReadingState | None = None
 
     def extend(self, tokens: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
         """Append T positions; returns all P + T of them."""
         self.tokens = tokens if self.tokens is None else torch.cat([self.tokens, tokens], 1)
         self.pieces = pieces if self.pieces is None else torch.cat([self.pieces, pieces], 1)
         return self.tokens, self.pieces
+
+    def state(self, batch: int, total: int, device: torch.device) -> ReadingState:
+        """The state of `batch` rows, widened to `total` positions."""
+        if self._state is None:
+            zeros = torch.zeros(batch, dtype=torch.int64, device=device)
+            wide = torch.zeros(batch, total, dtype=torch.int64, device=device)
+            self._state = ReadingState(place=zeros, anchor=zeros, open=zeros, run=wide, copied=wide.bool())
+        grown = total - self._state.run.shape[1]
+        if grown:
+            self._state.run = F.pad(self._state.run, (0, grown))
+            self._state.copied = F.pad(self._state.copied, (0, grown))
+        return self._state
 
 
 @dataclass

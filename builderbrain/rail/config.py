@@ -13,6 +13,7 @@ from builderbrain.errors import ConfigError
 class RailConfig:
     """A rail for one base: `d_model`, `num_taps` and `base_name` must match the host it is attached to.
 
+    `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
     """
 
@@ -27,8 +28,10 @@ class RailConfig:
     mlp_ratio: float = 2.0
     rope_theta: float = 10_000.0
     reading_match: int = 4
-    reading_window: int = 8
-    reading_width: int = 24
+    reading_window: int = 16
+    reading_width: int = 16
+    quote_tokens: tuple[int, ...] = ()
+    line_tokens: tuple[int, ...] = ()
     num_skills: int = 32
     skill_rank: int = 2
     max_memory_tokens: int = 8

@@ -7,8 +7,11 @@ stands there, the very direction that makes the base say it. Pointer networks (V
 (See et al. 2017) mix distributions; this mixes states, so that the base's norm and head, the gates and the alpha budget
 apply as to anything else the builder proposes.
 
-    copy   = sum_j a_j rms_norm(e_j),   a = softmax_j(q_t . rot(k_j) / sqrt(D) + f_t [j is where the reading head stands])
+    copy   = sum_j a_j rms_norm(e_j),   a = softmax_j(q_t . rot(k_j) / sqrt(D) + f_t[j - place_t])
     update += 2 tanh(gate_t) rms(h^B) * copy,   gate zero at the start
+
+`place_t` is where the reading head stands, and f_t [window] scores the tokens from there on: the next name to say is more
+often two tokens behind the last one than anywhere else.
 
 The gate is per token: where copying helps it opens while the attention is still flat (any word of the context is a better
 guess for a name than any word), and then the attention sharpens. A scale per channel in its place, and a null key to look
@@ -48,17 +51,17 @@ class CopyAttention(nn.Module):
         self.norm = nn.RMSNorm(config.width)
         self.query = nn.Linear(config.width, config.head_size, bias=False)
         self.key = nn.Linear(config.width, config.head_size, bias=False)
-        self.follow = nn.Linear(config.width, 1, bias=False)
+        self.follow = nn.Linear(config.width, config.reading_window, bias=False)
         self.gate = nn.Linear(config.width, 1, bias=False)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.follow.weight)
 
     def forward(
-        self, x: Tensor, unembedding: Tensor, base: Tensor, following: Tensor, *, offset: int, cache: CopyCache | None
+        self, x: Tensor, unembedding: Tensor, base: Tensor, place: Tensor, *, offset: int, cache: CopyCache | None
     ) -> Copying:
         """Look back from x [B, T, c]; `unembedding` and `base` [B, T, d] are of the new tokens.
 
-        `following` int64 [B, T] are the places the reading head found, -1 for none.
+        `place` int64 [B, T] is where the reading head stands.
         """
         queries = x.shape[1]
         normed = self.norm(x)
@@ -69,8 +72,9 @@ class CopyAttention(nn.Module):
         if cache is not None:
             key, value = cache.extend(key, value)
         scores = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5
-        found = torch.arange(key.shape[1], device=x.device) == following[..., None]
-        scores = scores + self.follow(normed) * found
+        ahead = place[..., None] + torch.arange(self.follow.out_features, device=x.device)
+        known = ahead < key.shape[1]
+        scores = scores.scatter_add(2, torch.where(known, ahead, 0), self.follow(normed) * known)
         future = torch.arange(key.shape[1], device=x.device) > positions[:, None]
         scores = scores.masked_fill(future, -torch.inf)
         weights = scores.softmax(-1)

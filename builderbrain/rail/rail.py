@@ -108,7 +108,7 @@ class BuilderRail(nn.Module):
             slots, slot_lengths = self.memory(memory.tokens), memory.lengths
         alpha = self.gates()
         weight = self.mix.softmax(0)
-        x, following = self._enter(states, cache)
+        x, place = self._enter(states, cache)
         choice: SkillChoice | None = None
         copying: Copying | None = None
         mixed = torch.zeros_like(embedding, dtype=x.dtype)
@@ -124,7 +124,7 @@ class BuilderRail(nn.Module):
             update = block.propose(x)
             if i == last:
                 copy_cache = None if cache is None else cache.copying
-                copying = self.copying(x, states.unembedding, tap, following, offset=offset, cache=copy_cache)
+                copying = self.copying(x, states.unembedding, tap, place, offset=offset, cache=copy_cache)
                 update = update + copying.update
             fused = gated_fusion(tap, update, alpha[i])
             mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
@@ -147,7 +147,7 @@ class BuilderRail(nn.Module):
             cache.previous = normed[:, -1:]
         x = self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
         reading = self.reading(states.tokens, normed, cache=None if cache is None else cache.reading)
-        return x + reading.read, reading.following
+        return x + reading.read, reading.place
 
     def read_policy(self, features: Tensor, lengths: Tensor) -> PolicyOutput:
         """Policy heads over the features [B, T, c] of prompts with `lengths` int64 [B] real tokens."""

@@ -1,16 +1,17 @@
-"""The reading head: where in the context the last tokens stood before, and what followed them there.
+"""The reading head: how far the plan has got in what it is made from, and what comes next there.
 
-While a plan repeats a name of its goal, the last tokens of the plan stand in the goal as well, and what comes next there is
-what the builder has to decide about: one more token of the name, or its end. The reading head finds the place by comparing
-token ids and lets the tokens behind it enter the stream:
+A plan says names of its goal again, inside string literals, mostly in the goal's order. The reading head finds each name
+where it stands by comparing token ids, remembers the place until the next name, and lets the tokens behind it enter the
+stream: inside a literal they say how the name goes on, after it what else the goal asks for.
 
-    match(t, i) = number of equal tokens before and at t and i, at most L,   i < t
-    i*(t)       = the first i with the longest match, if that is at least 1
-    h(t)        = W [P e(i* + 1), ..., P e(i* + window)] + length[match(t, i*)]
+    run(t, i) = number of equal tokens up to t and i since the literal began, where i is no copy itself
+    i*(t)     = the place with the longest run; among equals the first one behind where the literal before it ended
+    place(t)  = i*(t) + 1 inside a literal that matches, else place(t - 1);   place = 0 at the start
+    h(t)      = W [P e(place), ..., P e(place + window - 1)] + length[longest run]
 
-An induction head (Olsson et al. 2022) learns the same comparison from data; made of ids it is exact for names that nobody has
-seen, in any base. Tokens at and before t alone are read, so the head is causal. Nothing is learned about *where*, only about
-what to do with what is found there.
+An induction head (Olsson et al. 2022) learns such comparisons from data, and monotonic attention (Raffel et al. 2017) the
+order; made of ids the head is exact for names that nobody has seen, in any base. Tokens at and before t alone are read, so it
+is causal. Nothing is learned about *where*, only about what to do with what is found there.
 """
 
 from __future__ import annotations
@@ -20,20 +21,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from builderbrain.hosts.base import Tokenizer
 from builderbrain.rail.cache import ReadingCache
 from builderbrain.rail.config import RailConfig
 
 
+def literal_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Ids of the tokens that open or close a literal (an odd number of unescaped quotes), and of those that break a line."""
+    texts = [tokenizer.decode([token]) for token in range(tokenizer.vocab_size)]
+    quotes = (i for i, text in enumerate(texts) if text.replace('\\"', "").count('"') % 2)
+    return tuple(quotes), tuple(i for i, text in enumerate(texts) if "\n" in text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """`read` [B, T, c]: what enters the stream. `following` int64 [B, T]: the place after the match, -1 without one."""
+    """`read` [B, T, c]: what enters the stream. `place` int64 [B, T]: where the head stands, at most one past t."""
 
     read: Tensor
-    following: Tensor
+    place: Tensor
 
 
 class ReadingHead(nn.Module):
-    """Looks tokens up in the context and reads on from there."""
+    """Looks names up in the context and reads on from there."""
+
+    quote: Tensor
+    line: Tensor
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
@@ -42,40 +54,54 @@ class ReadingHead(nn.Module):
         self.enter = nn.Linear(config.reading_window * config.reading_width, config.width, bias=False)
         self.length = nn.Embedding(config.reading_match + 1, config.width)
         nn.init.normal_(self.length.weight, std=0.02)
+        self.register_buffer("quote", torch.tensor(config.quote_tokens, dtype=torch.int64), persistent=False)
+        self.register_buffer("line", torch.tensor(config.line_tokens, dtype=torch.int64), persistent=False)
 
     def forward(self, tokens: Tensor, normed: Tensor, *, cache: ReadingCache | None) -> Reading:
         """Read for T new tokens: `tokens` int64 [B, T], `normed` [B, T, d] their embeddings; extends `cache`."""
-        pieces, everything = self.project(normed), tokens
-        if cache is not None:
-            everything, pieces = cache.extend(tokens, pieces)
+        cache = ReadingCache() if cache is None else cache
+        everything, pieces = cache.extend(tokens, self.project(normed))
+        place, run = self._follow(cache, everything, tokens.shape[1])
         rows = torch.arange(everything.shape[1] - tokens.shape[1], everything.shape[1], device=tokens.device)
-        following, match = find_following(everything, rows, self.longest)
-        places = following[..., None] + torch.arange(self.window, device=tokens.device)
-        readable = (following[..., None] >= 0) & (places <= rows[:, None])
+        places = place[..., None] + torch.arange(self.window, device=tokens.device)
+        readable = places <= rows[:, None]
         batch = torch.arange(tokens.shape[0], device=tokens.device)[:, None, None]
         ahead = pieces[batch, torch.where(readable, places, 0)] * readable[..., None]
-        return Reading(read=self.enter(ahead.flatten(-2)) + self.length(match), following=following)
+        return Reading(read=self.enter(ahead.flatten(-2)) + self.length(run.clamp(max=self.longest)), place=place)
 
+    def _follow(self, cache: ReadingCache, tokens: Tensor, new: int) -> tuple[Tensor, Tensor]:
+        """Places and longest runs, both int64 [B, new], of the last `new` of `tokens` int64 [B, P]; moves `cache` on.
 
-def find_following(tokens: Tensor, rows: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-    """The place after the longest earlier match of the tokens that end at each row.
-
-    Args:
-        tokens: int64 [B, P], the whole context.
-        rows: int64 [T], positions to look up.
-        longest: matches count up to this length.
-
-    Returns:
-        The place, int64 [B, T], at most the row itself and -1 without a match; and the match's length, int64 [B, T].
-    """
-    places = torch.arange(tokens.shape[1], device=tokens.device)
-    running = (places < rows[:, None]).expand(tokens.shape[0], -1, -1)
-    match = torch.zeros(running.shape, dtype=torch.int64, device=tokens.device)
-    for back in range(longest):
-        inside = (places >= back) & (rows[:, None] >= back)
-        here, there = tokens[:, (rows - back).clamp(min=0)], tokens[:, (places - back).clamp(min=0)]
-        running = running & inside & (here[:, :, None] == there[:, None, :])
-        match = match + running
-    best = match.amax(-1)
-    first = torch.where(match == best[..., None], places, tokens.shape[1]).amin(-1)
-    return torch.where(best > 0, first + 1, -1), best
+        Only steps inside literals take work: about fifteen operations on [B, P] each.
+        """
+        batch, total = tokens.shape
+        state = cache.state(batch, total, tokens.device)
+        fresh = tokens[:, total - new :]
+        quote, line = torch.isin(fresh, self.quote), torch.isin(fresh, self.line)
+        # Literals end with their line: the quotes that count are those since the last line break.
+        count = quote.long().cumsum(1) + state.open[:, None]
+        before_line = torch.where(line, count, 0).cummax(1).values
+        odd = (count - before_line) % 2 == 1
+        inside, opening = odd & ~quote, odd & quote
+        busy = (inside | opening).any(0).tolist()
+        places = torch.arange(total, device=tokens.device)
+        out_place, out_run = [], []
+        for step in range(new):
+            longest = torch.zeros_like(state.place)
+            if busy[step]:
+                t = total - new + step
+                state.anchor = torch.where(opening[:, step], state.place, state.anchor)
+                run = torch.cat([torch.zeros_like(state.run[:, :1]), state.run[:, :-1]], 1)
+                run = torch.where((tokens == fresh[:, step, None]) & (places < t) & ~state.copied, run + 1, 0)
+                state.run = torch.where(inside[:, step, None], run, 0)
+                longest = state.run.amax(1)
+                best = (state.run == longest[:, None]) & (longest > 0)[:, None]
+                behind = best & (places >= state.anchor[:, None])
+                candidates = torch.where(behind.any(1, keepdim=True), behind, best)
+                first = torch.where(candidates, places, total).amin(1)
+                state.place = torch.where(longest > 0, first + 1, state.place)
+                state.copied[:, t] = longest > 0
+            out_place.append(state.place)
+            out_run.append(longest)
+        state.open = (count - before_line)[:, -1] % 2
+        return torch.stack(out_place, 1), torch.stack(out_run, 1)

@@ -17,6 +17,7 @@ from builderbrain.plan.goldens import check_goldens
 from builderbrain.rail.config import RailConfig, default_width
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail, Memory
+from builderbrain.rail.reading import literal_tokens
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.goals import ACTIONS, INTENTS
 from builderbrain.train.objective import compute_objective
@@ -47,6 +48,7 @@ class RunSummary:
 def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
     """A new rail for a host; the seed fixes its weights."""
     section = config.rail
+    quote_tokens, line_tokens = literal_tokens(host.tokenizer)
     rail_config = RailConfig(
         base_name=host.name,
         d_model=host.d_model,
@@ -60,6 +62,8 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
         alpha_budget=config.budget.steps[0],
+        quote_tokens=quote_tokens,
+        line_tokens=line_tokens,
         intents=INTENTS,
         actions=ACTIONS,
     )

@@ -23,7 +23,7 @@ class RailSection:
     self_heads: int = 2
     query_heads: int = 3
     latent_heads: int = 3
-    mlp_ratio: float = 1.7
+    mlp_ratio: float = 1.65
     num_skills: int = 32
     skill_rank: int = 2
 

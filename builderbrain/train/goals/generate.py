@@ -2,7 +2,7 @@
 
 **Skins.** Names are random, and most hold pieces that spell nothing, so that a rail has to copy what stands in
 the goal (`skins.py`; see the trial in the model's notes: without skins none of the side networks composed, with them all did).
-**Compositions.** Sequences of three actions are drawn from those not in `LEFT_OUT_TRIPLES`.
+**Compositions.** No goal asks for a sequence of `LEFT_OUT_SEQUENCES` alone; longer ones may hold it.
 """
 
 # ruff: noqa: E501 - tables of phrases
@@ -15,29 +15,12 @@ from dataclasses import dataclass
 
 from builderbrain.train.goals import phrases
 from builderbrain.train.goals.conversation import CONVERSATION, say
-from builderbrain.train.goals.labels import LEFT_OUT_TRIPLES, REPLIES, intent_of
+from builderbrain.train.goals.labels import LEFT_OUT_SEQUENCES, REPLIES, intent_of
+from builderbrain.train.goals.politeness import PREFIXES, ending, wrap
 from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
 
 _ACTIONS = ("search", "search_under", "read", "list", "open")
 _TEMPLATES = {name: phrases.templates(getattr(phrases, name)) for name in dir(phrases) if name.isupper()}
-_PREFIXES = phrases.templates(
-    """please;could you;can you;would you;will you;could you please;can you please;I want you to;I need you to;I would like you to;
-    I'd like you to;go and;now;next;just;quickly;kindly;hey,;hi,;ok,;okay,;so,;well,;you should;you must;it would be nice if you could;
-    let's;help me;I want to;I'd like to;I need to;would you mind to;do me a favour and;be so kind and;first;for me,;try to;
-    hello,;good morning,;great,;thank you,;alright,;good,;excuse me,;"""
-)
-_SUFFIXES = (
-    " please",
-    ", please",
-    " for me",
-    " now",
-    ", thanks",
-    ", thank you",
-    " if you can",
-    " right away",
-    " quickly",
-    " again",
-)
 _JOINERS = (" and ", " and then ", ", then ", " then ", ", and then ", "; ", "; then ", ". Then ", ", and ", ", ", " and after that ", ", after that ", ". After that ",
             " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ", ". ", ". ")  # fmt: skip
 _BARE_JOINERS = (
@@ -80,21 +63,21 @@ def generate_goals(seed: int, *, left_out: bool = False) -> Iterator[Goal]:
 
     Args:
         seed: of the generator.
-        left_out: only compositions of three actions from `LEFT_OUT_TRIPLES`, for measuring; training never sets this.
+        left_out: only compositions of `LEFT_OUT_SEQUENCES`, for measuring; training never sets this.
     """
     rng = random.Random(seed)
     while True:
-        if not left_out and rng.random() < 0.25:
+        if not left_out and rng.random() < 0.22:
             yield _conversation(rng)
         else:
             yield _task(_sequence(rng, left_out=left_out), rng)
 
 
 def _conversation(rng: random.Random) -> Goal:
-    intent = "refuse" if rng.random() < 0.45 else rng.choice([name for name in CONVERSATION if name != "refuse"])
+    intent = "refuse" if rng.random() < 0.4 else rng.choice([name for name in CONVERSATION if name != "refuse"])
     text = say(intent, rng)
     if intent in {"refuse", "identify", "capabilities"} and rng.random() < 0.3:
-        text = f"{rng.choice(_PREFIXES)} {text}"
+        text = f"{rng.choice(PREFIXES)} {text}"
     plan = f"s1=talk(text={json.dumps(REPLIES[intent])})"
     return Goal(
         text=_finish(text, rng), plan=plan, intent=intent, actions=("talk",), spans={"pattern": None, "path": None}, pick="none"
@@ -102,22 +85,13 @@ def _conversation(rng: random.Random) -> Goal:
 
 
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
-    length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 4, 1))[0]
     while True:
         actions: list[str] = []
-        while len(actions) < length:
+        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 3, 3))[0]
+        for _ in range(length):
             finding = any(action in {"search", "search_under", "list"} for action in actions)
-            weights = [3, 2, 2.5, 2.5, 5 if finding else 0]
-            if not left_out:
-                # Drawn among what may follow, not drawn and thrown away: else a pair with few triples left would hardly ever
-                # go on, and a rail would learn to stop behind it whatever the goal says.
-                for k, action in enumerate(_ACTIONS):
-                    if (*actions[-2:], action) in LEFT_OUT_TRIPLES:
-                        weights[k] = 0
-            if not any(weights):
-                break
-            actions.append(rng.choices(_ACTIONS, weights)[0])
-        if len(actions) == length and (not left_out or tuple(actions) in LEFT_OUT_TRIPLES):
+            actions.append(rng.choices(_ACTIONS, (3, 2, 2.5, 2.5, 5 if finding else 0))[0])
+        if left_out == (tuple(actions) in LEFT_OUT_SEQUENCES):
             return tuple(actions)
 
 
@@ -244,9 +218,7 @@ def _decorate_folder(folder: str, rng: random.Random) -> str:
 
 
 def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
-    text = clauses[0].text
-    if rng.random() < 0.35:
-        text = f"{rng.choice(_PREFIXES)} {text}"
+    text = wrap(clauses[0].text, rng)
     joiners = _joiners(len(clauses) - 1, rng)
     for joiner, clause in zip(joiners, clauses[1:], strict=True):
         if clause.bare:
@@ -259,7 +231,7 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
             following = _capital(following)
         text += joiner.replace(" before you ", " and ").replace(", followed by that ", ", then ") + following
     if rng.random() < 0.2:
-        text += rng.choice(_SUFFIXES)
+        text += ending(rng)
     text = _finish(text, rng)
     spans: dict[str, tuple[int, int] | None] = {"pattern": None, "path": None}
     plain = ""
