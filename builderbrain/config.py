@@ -7,6 +7,7 @@ Overrides are `section.key=value` with YAML values. Unknown keys are errors that
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -87,6 +88,18 @@ def build_config(cls: type[T], value: Mapping[str, Any], *, prefix: str = "") ->
         if not prefix:
             raise
         raise ConfigError(f"{prefix[:-1]}: {error.message}", field=f"{prefix}{error.field or ''}") from error
+
+
+def overrides_of(config: Any, *, prefix: str = "") -> list[str]:
+    """Every key of a configuration as an override that `load_config` reads back, e.g. `rail.width=0`."""
+    lines: list[str] = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            lines += overrides_of(value, prefix=f"{prefix}{field.name}.")
+        else:
+            lines.append(f"{prefix}{field.name}={json.dumps(value)}")
+    return lines
 
 
 def check_bounds(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None:

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError
+from builderbrain.grammar.endless import check_finite
 from builderbrain.grammar.json_text import JsonTextError, parse_strict
 from builderbrain.grammar.patterns import check_json_pattern, read_pattern
 from builderbrain.grammar.subschemas import pointer_of, resolve, walk
@@ -55,7 +56,7 @@ def admit_schema(source: str) -> dict[str, Any] | bool:
 
     Raises:
         GrammarLimitError: over a limit; `field` is the JSON pointer.
-        GrammarRefusedError: no strict JSON, no schema, or a reference that is not local.
+        GrammarRefusedError: no strict JSON, no schema, a reference that is not local, or no finite value.
     """
     check_source_size(source, field="")
     try:
@@ -83,6 +84,7 @@ def admit_schema(source: str) -> dict[str, Any] | bool:
             _admit_json_pattern(pattern, pointer_of(pointer, "pattern"))
         for pattern in node.get("patternProperties", {}) if isinstance(node.get("patternProperties"), dict) else ():
             _admit_json_pattern(pattern, pointer_of(pointer, "patternProperties", pattern))
+    check_finite(schema)
     return schema
 
 

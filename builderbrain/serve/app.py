@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Protocol
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -68,9 +70,23 @@ def create_app(
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     own = (chat_router, completions_router, tokenization_router, plans_router, probes_router)
-    for router in (*(make(service) for make in own), *routers):
+    every = (*(make(service) for make in own), *routers)
+    for router in every:
         app.include_router(router)
+    index = {"name": "BuilderBrain", "version": version("builderbrain"), "routes": _routes(every)}
+
+    @app.get("/")
+    async def root() -> Response:
+        return json_reply(index)
+
     return app
+
+
+def _routes(routers: Iterable[APIRouter]) -> list[str]:
+    """What can be asked, as "METHOD path" in the order of the paths."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    pairs = sorted((route.path, method) for route in routes for method in route.methods)
+    return [f"{method} {path}" for path, method in pairs]
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -80,7 +96,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     """Unknown paths and methods, in the shape of every other error."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    advice = "see /v1/models for what is served" if status == 404 else "use another method"
+    advice = "GET / lists what there is" if status == 404 else "use another method"
     message = f"there is no {request.method} {request.url.path} here; {advice}"
     kind = "not_found_error" if status == 404 else "invalid_request_error"
     return json_reply(

@@ -35,6 +35,8 @@ class RequestModel(BaseModel):
     """Accepted and without effect on the output."""
     refused_fields: ClassVar[Mapping[str, str]] = {}
     """Refused unless neutral (null, false, empty); the value says what to do instead."""
+    neutral_values: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    """More values of refused fields that ask for nothing."""
     removed_fields: ClassVar[Mapping[str, str]] = {}
     """Refused whatever they hold; the value names the replacement."""
 
@@ -49,7 +51,8 @@ class RequestModel(BaseModel):
                 continue
             advice = cls.removed_fields.get(name)
             if advice is None and name in cls.refused_fields:
-                if any(value is neutral or (value == neutral and type(value) is type(neutral)) for neutral in _NEUTRAL):
+                neutrals = (*_NEUTRAL, *cls.neutral_values.get(name, ()))
+                if any(value is neutral or (value == neutral and type(value) is type(neutral)) for neutral in neutrals):
                     continue
                 advice = cls.refused_fields[name]
             if advice is None:

@@ -153,7 +153,7 @@ class Message(RequestModel):
     """One turn of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None
     ignored_fields: ClassVar = frozenset({"name"})
     refused_fields: ClassVar = {
         "tool_calls": "tools are not served here",
@@ -164,9 +164,15 @@ class Message(RequestModel):
         "reasoning": "put the text into content",
     }
 
+    @model_validator(mode="after")
+    def _only_an_assistant_may_have_said_nothing(self) -> Message:
+        if self.content is None and self.role != "assistant":
+            raise refusal("content", f"expected text from the role {self.role}, got null")
+        return self
+
     def text(self) -> str:
-        """The content as one string."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        """The content as one string; empty for null."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
 
 
 class ChatRequest(SamplingRequest):
@@ -191,6 +197,7 @@ class ChatRequest(SamplingRequest):
         "reasoning_effort": "remove it",
         "web_search_options": "remove it",
     }
+    neutral_values: ClassVar = {"tool_choice": ("none", "auto"), "modalities": (["text"],)}
 
     @model_validator(mode="after")
     def _alternatives_need_logprobs(self) -> ChatRequest:

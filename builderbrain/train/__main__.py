@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builderbrain.config import load_config
+from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import BuilderBrainError
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.setup import build_trainer
@@ -30,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer, summary = build_trainer(config)
         print(summary, flush=True)
         if options.dry_run:
-            for field in dataclasses.fields(config):
-                print(f"  {field.name}: {getattr(config, field.name)}")
+            print(*(f"  {override}" for override in overrides_of(config)), sep="\n")
             trainer.resume()
             if trainer.step:
                 print(f"{config.output} holds this run at step {trainer.step} of {config.steps}; it would go on from there")

@@ -89,6 +89,9 @@ def test_a_body_must_say_that_it_is_json(http: httpx.Client) -> None:
             "messages.0.content.0.image_url",
         ),
         (CHAT, chat(messages=[{"role": "user", "content": "x", "colour": 1}]), "messages.0.colour"),
+        (CHAT, chat(messages=[{"role": "user", "content": None}]), "messages.0.content"),
+        (CHAT, chat(tool_choice="required"), "tool_choice"),
+        (CHAT, chat(modalities=["audio"]), "modalities"),
         (CHAT, {"model": "tiny"}, "messages"),
         (CHAT, chat(model=7), "model"),
         (CHAT, chat(response_format={"type": "xml"}), "response_format.type"),
@@ -153,6 +156,12 @@ def test_fields_without_effect_and_neutral_ones_pass(http: httpx.Client) -> None
     assert reply.status_code == 200, reply.text
 
 
+def test_what_clients_send_without_asking_for_anything_passes(http: httpx.Client) -> None:
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": None}, {"role": "user", "content": "go"}]
+    reply = http.post(CHAT, json=chat(tool_choice="none", modalities=["text"], messages=turns))
+    assert reply.status_code == 200, reply.text
+
+
 def _deep(depth: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(depth):
@@ -171,8 +180,9 @@ def _deep(depth: int) -> dict[str, Any]:
         {"type": "string", "pattern": "(a{1,1000}){1,1000}"},
         {"type": "nonsense"},
         {"$ref": "#"},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
     ],
-    ids=["deep", "enum", "properties", "remote", "length", "repetition", "type", "self-reference"],
+    ids=["deep", "enum", "properties", "remote", "length", "repetition", "type", "self-reference", "endless"],
 )
 def test_hostile_schemas_are_refused_and_placed(http: httpx.Client, schema: dict[str, Any]) -> None:
     error = refused(

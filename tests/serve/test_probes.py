@@ -24,6 +24,12 @@ def test_health_ready_and_version(http: httpx.Client) -> None:
     assert http.get("/version").json()["weight_version"] == "v1"
 
 
+def test_the_root_lists_every_route(http: httpx.Client) -> None:
+    routes = http.get("/").json()["routes"]
+    assert {"POST /v1/chat/completions", "GET /health", "GET /metrics"} <= set(routes)
+    assert "GET / lists" in http.get("/nowhere").json()["error"]["message"]
+
+
 def test_metrics_count_what_was_served(http: httpx.Client) -> None:
     def value(name: str) -> float:
         lines = [line for line in http.get("/metrics").text.splitlines() if line.startswith(name)]

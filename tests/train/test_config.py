@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builderbrain.config import load_config
+from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import ConfigError
 from builderbrain.train.config import TrainConfig
 
@@ -20,6 +20,12 @@ def test_file_then_overrides(tmp_path: Path) -> None:
     assert config.constraints.kl_budget.eta == TrainConfig().constraints.kl_budget.eta
     assert not config.constraints.cfs_energy.enabled
     assert config.budget.steps == (0.1, 1.0)
+
+
+def test_a_configuration_prints_as_overrides_that_give_it_back() -> None:
+    config = load_config(TrainConfig, None, ["steps=9", "learning_rate=2e-5", "rail.width=40", "budget.steps=[0.1, 1.0]"])
+    assert "rail.width=40" in overrides_of(config)
+    assert load_config(TrainConfig, None, overrides_of(config)) == config
 
 
 @pytest.mark.parametrize(
