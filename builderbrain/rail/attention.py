@@ -42,7 +42,11 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention from the builder into one tapped base layer through a shared latent, [B, T, c] -> [B, T, c]."""
+    """Attention from the builder into one tapped base layer through a shared latent, [B, T, c] -> [B, T, c].
+
+    The latent of a token's own position is added without attention (as ladder side networks do, Sung et al. 2022): what the
+    base made of the token is there from the first step on, before the attention has learned where to look.
+    """
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
@@ -51,6 +55,7 @@ class CrossAttention(nn.Module):
         self.base_norm = nn.RMSNorm(config.d_model)
         self.query = nn.Linear(config.width, config.query_heads * config.head_size, bias=False)
         self.latent = nn.Linear(config.d_model, config.latent_heads * config.head_size, bias=False)
+        self.own = nn.Linear(config.latent_heads * config.head_size, config.width, bias=False)
         self.output = nn.Linear(config.query_heads * config.head_size, config.width, bias=False)
 
     def forward(
@@ -58,9 +63,11 @@ class CrossAttention(nn.Module):
     ) -> Tensor:
         """Attend into `base` [B, T, d] (and what `cache` holds of it) and `memory` [B, M, G * D]; extends `cache`."""
         query = self.query(self.norm(x)).unflatten(-1, (-1, self.head_size))
-        latent = self.latent(self.base_norm(base.to(x.dtype))).unflatten(-1, (-1, self.head_size))
+        latent = self.latent(self.base_norm(base.to(x.dtype)))
+        own = self.own(latent)
+        latent = latent.unflatten(-1, (-1, self.head_size))
         if cache is not None:
             latent = cache.extend_latent(latent)
         slots = memory.unflatten(-1, (-1, self.head_size))
         out = cross_attention(query, latent, slots, memory_lengths, offset=offset, theta=self.theta)
-        return self.output(out.flatten(-2))
+        return self.output(out.flatten(-2)) + own

@@ -87,13 +87,15 @@ class ReadingCache:
 class RailCache:
     """Cache of one batch under one builder version.
 
-    `length` is the number of tokens seen, `previous` [B, 1, d] the normed embedding of the last one (None before the first).
+    `length` is the number of tokens seen, `previous` [B, 1, d] the normed embedding of the last one and `recent` int64 [B, r]
+    the last few ids (None before the first).
     """
 
     blocks: list[BlockCache]
     copying: CopyCache = field(default_factory=CopyCache)
     reading: ReadingCache = field(default_factory=ReadingCache)
     previous: Tensor | None = None
+    recent: Tensor | None = None
     length: int = field(default=0)
 
     @classmethod

@@ -30,6 +30,8 @@ class RailConfig:
     reading_match: int = 4
     reading_window: int = 16
     reading_width: int = 16
+    phrase_slots: int = 1024
+    phrase_width: int = 32
     quote_tokens: tuple[int, ...] = ()
     line_tokens: tuple[int, ...] = ()
     num_skills: int = 32
@@ -44,7 +46,7 @@ class RailConfig:
 
     def __post_init__(self) -> None:
         for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
-                     "reading_match", "reading_window", "reading_width"):  # fmt: skip
+                     "reading_match", "reading_window", "reading_width", "phrase_slots", "phrase_width"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
         if self.head_size % 2:

@@ -59,6 +59,8 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         query_heads=section.query_heads,
         latent_heads=section.latent_heads,
         mlp_ratio=section.mlp_ratio,
+        phrase_slots=section.phrase_slots,
+        phrase_width=section.phrase_width,
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
         alpha_budget=config.budget.steps[0],

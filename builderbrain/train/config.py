@@ -21,16 +21,21 @@ class RailSection:
     num_taps: int = 0
     head_size: int = 32
     self_heads: int = 2
-    query_heads: int = 3
-    latent_heads: int = 3
-    mlp_ratio: float = 1.65
+    query_heads: int = 2
+    latent_heads: int = 2
+    mlp_ratio: float = 1.5
+    phrase_slots: int = 1024
+    phrase_width: int = 24
     num_skills: int = 32
     skill_rank: int = 2
 
     def __post_init__(self) -> None:
-        sizes = ("head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank", "reduction")
+        sizes = ("head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank", "reduction",
+                 "phrase_width")  # fmt: skip
         check_bounds(
-            self, {"width": (0, 65_536), "num_taps": (0, 256), "mlp_ratio": (0.01, 64)} | dict.fromkeys(sizes, (1, 4096))
+            self,
+            {"width": (0, 65_536), "num_taps": (0, 256), "phrase_slots": (1, 1 << 24), "mlp_ratio": (0.01, 64)}
+            | dict.fromkeys(sizes, (1, 4096)),
         )
 
 
@@ -113,13 +118,13 @@ class TrainConfig:
     data: str = "repo_assistant"
     seed: int = 0
 
-    steps: int = 2000
-    batch_size: int = 40
-    micro_batches: int = 4
-    base_text_rows: int = 6
+    steps: int = 4000
+    batch_size: int = 20
+    micro_batches: int = 3
+    base_text_rows: int = 3
     learning_rate: float = 3e-3
     muon_learning_rate: float = 0.04
-    warmup_fraction: float = 0.1
+    warmup_fraction: float = 0.01
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     trivial_weight: float = 0.1
@@ -129,7 +134,7 @@ class TrainConfig:
     router_temperature: tuple[float, float] = (1.0, 0.05)
 
     evaluation_every: int = 10
-    evaluation_rows: int = 48
+    evaluation_rows: int = 24
     checkpoint_every: int = 100
     tensorboard: Literal["auto", "always", "never"] = "auto"
 

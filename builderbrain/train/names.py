@@ -55,7 +55,7 @@ cmd pkg
 
 def random_word(rng: random.Random) -> str:
     """A dictionary word, or letters that spell nothing."""
-    return rng.choice(WORDS) if rng.random() < 0.7 else "".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 9)))
+    return rng.choice(WORDS) if rng.random() < 0.88 else "".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 9)))
 
 
 def random_identifier(rng: random.Random) -> str:
@@ -93,7 +93,7 @@ def random_path(rng: random.Random) -> str:
 
 
 def random_phrase(rng: random.Random) -> str:
-    """One to three words or an identifier: something that could be looked for."""
+    """One to four words or an identifier: something that could be looked for."""
     if rng.random() < 0.4:
         return random_identifier(rng)
-    return " ".join(random_word(rng) for _ in range(rng.choice((1, 2, 2, 3))))
+    return " ".join(random_word(rng) for _ in range(rng.choice((1, 1, 2, 2, 2, 3, 3, 4))))

@@ -87,7 +87,7 @@ def _conversation(rng: random.Random) -> Goal:
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
     while True:
         actions: list[str] = []
-        length = 3 if left_out else rng.choices((1, 2, 3, 4), (4, 4, 3, 3))[0]
+        length = 3 if left_out else rng.choices((1, 2, 3, 4), (5, 4, 4, 2))[0]
         for _ in range(length):
             finding = any(action in {"search", "search_under", "list"} for action in actions)
             actions.append(rng.choices(_ACTIONS, (3, 2, 2.5, 2.5, 5 if finding else 0))[0])

@@ -1,7 +1,7 @@
 """Names for goals as they occur in the world's repositories: made-up words, versions, dates, dots, digits and capitals.
 
-A rail that has only met the words of `builderbrain.train.names` learns where those end, and cuts "zstd-1.5.6" short. So four
-in ten names here are of forms and syllables that it cannot have by heart.
+A rail that has only met the words of `builderbrain.train.names` learns where those end, and cuts "zstd-1.5.6" short. So one in
+five names here is of forms and syllables that it cannot have by heart.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ ts tsx jsx go rs java kt swift scala rb php pl lua ex exs erl hs ml mli cc hh hp
 gradle cmake mk bazel bzl sbt cabal mod sum lock conf config env properties xml svg tex bib adoc org ipynb wasm vue scss
 tar.gz d.ts test.js spec.ts min.js yml.j2 conf.in tmpl.html
 """.split()  # noqa: SIM905 - a list of this length is easier to read as text
+_FAMILIAR = 0.8
+"""Share of names made of the words of `names.py`: the others cost twice the tokens."""
 _WHOLE_FILES = 0.06
 
 
 def skin_phrase(rng: random.Random) -> str:
     """Something that could be looked for."""
-    if rng.random() < 0.6:
+    if rng.random() < _FAMILIAR:
         return random_phrase(rng)
     if rng.random() < 0.4:
         return _identifier(rng)
@@ -50,7 +52,7 @@ def skin_phrase(rng: random.Random) -> str:
 
 def skin_folder(rng: random.Random) -> str:
     """A folder of one to three levels."""
-    if rng.random() < 0.6:
+    if rng.random() < _FAMILIAR:
         return random_folder(rng)
     first = rng.choice((".", "", "", "", "")) + _segment(rng)
     return "/".join([first, *(_segment(rng) for _ in range(rng.choice((0, 0, 1, 1, 2))))])
@@ -58,7 +60,7 @@ def skin_folder(rng: random.Random) -> str:
 
 def skin_path(rng: random.Random) -> str:
     """A file, with or without folders."""
-    if rng.random() < 0.6:
+    if rng.random() < _FAMILIAR:
         return random_path(rng)
     draw = rng.random()
     if draw < _WHOLE_FILES:
