@@ -50,6 +50,10 @@ class Tokenizer(Protocol):
         """Token ids of plain text. Special tokens are never produced from text."""
         ...
 
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """What `encode` gives, and per token the half-open range of characters of `text` that it stands for."""
+        ...
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids; special tokens give nothing, torn UTF-8 gives U+FFFD."""
         ...

@@ -66,11 +66,24 @@ class HuggingFaceTokenizer:
         Raises:
             InvalidRequestError: the tokenizer's vocabulary turns this text into a special token however it is cut.
         """
-        ids = self._encode(text)
+        return self.encode_with_offsets(text)[0]
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids of plain text, and per token the half-open range of characters that it stands for.
+
+        Raises:
+            InvalidRequestError: as `encode`.
+        """
+        ids, offsets = self._encode(text)
         if self._forbidden.isdisjoint(ids):
-            return ids
+            return ids, offsets
         # Unigram models may hold special tokens as ordinary pieces, which the switch above does not cover.
-        ids = [index for piece in self._cut.split(text) for index in self._encode(piece)]
+        ids, offsets, start = [], [], 0
+        for piece in self._cut.split(text):
+            more, ranges = self._encode(piece)
+            ids += more
+            offsets += [(start + first, start + last) for first, last in ranges]
+            start += len(piece)
         if not self._forbidden.isdisjoint(ids):
             found = sorted(self._forbidden.intersection(ids))
             raise InvalidRequestError(
@@ -78,13 +91,13 @@ class HuggingFaceTokenizer:
                 "remove or respell them",
                 field="text",
             )
-        return ids
+        return ids, offsets
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids; special tokens and ids beyond the vocabulary give nothing, torn UTF-8 gives U+FFFD."""
         text: str = self._tokenizer.decode([index for index in token_ids if index not in self.special_ids])
         return text
 
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
+    def _encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets

@@ -84,18 +84,37 @@ class ReadingCache:
 
 
 @dataclass
+class WordCache:
+    """Hashes int64 [B] of the word that the last token ends and of the word before; 0 at the start."""
+
+    _word: Tensor | None = None
+    _before: Tensor | None = None
+
+    def word(self, tokens: Tensor) -> Tensor:
+        """The last word of the rows of `tokens`."""
+        return torch.zeros_like(tokens[:, 0]) if self._word is None else self._word
+
+    def before(self, tokens: Tensor) -> Tensor:
+        """The word before it."""
+        return torch.zeros_like(tokens[:, 0]) if self._before is None else self._before
+
+    def move(self, word: Tensor, before: Tensor) -> None:
+        """Remember the newest."""
+        self._word, self._before = word, before
+
+
+@dataclass
 class RailCache:
     """Cache of one batch under one builder version.
 
-    `length` is the number of tokens seen, `previous` [B, 1, d] the normed embedding of the last one and `recent` int64 [B, r]
-    the last few ids (None before the first).
+    `length` is the number of tokens seen, `previous` [B, 1, d] the normed embedding of the last one (None before the first).
     """
 
     blocks: list[BlockCache]
     copying: CopyCache = field(default_factory=CopyCache)
     reading: ReadingCache = field(default_factory=ReadingCache)
+    words: WordCache = field(default_factory=WordCache)
     previous: Tensor | None = None
-    recent: Tensor | None = None
     length: int = field(default=0)
 
     @classmethod

@@ -11,7 +11,7 @@ from builderbrain.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
-    """A rail for one base: `d_model`, `num_taps` and `base_name` must match the host it is attached to.
+    """A rail for one base: `d_model`, `vocab_size` (of the tokenizer), `num_taps` and `base_name` must match its host.
 
     `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
@@ -19,6 +19,7 @@ class RailConfig:
 
     base_name: str
     d_model: int
+    vocab_size: int
     tap_points: tuple[int, ...]
     width: int
     head_size: int = 32
@@ -30,8 +31,8 @@ class RailConfig:
     reading_match: int = 4
     reading_window: int = 16
     reading_width: int = 16
-    phrase_slots: int = 1024
-    phrase_width: int = 32
+    word_slots: int = 1024
+    word_width: int = 24
     quote_tokens: tuple[int, ...] = ()
     line_tokens: tuple[int, ...] = ()
     num_skills: int = 32
@@ -40,13 +41,14 @@ class RailConfig:
     alpha_budget: float = 0.05
     intents: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
+    clause_kinds: tuple[str, ...] = ()
     max_actions: int = 6
     span_slots: tuple[str, ...] = ("pattern", "path")
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
 
     def __post_init__(self) -> None:
         for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
-                     "reading_match", "reading_window", "reading_width", "phrase_slots", "phrase_width"):  # fmt: skip
+                     "reading_match", "reading_window", "reading_width", "word_slots", "word_width", "vocab_size"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
         if self.head_size % 2:

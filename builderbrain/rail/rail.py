@@ -22,9 +22,9 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
-from builderbrain.rail.phrases import REACH, PhraseEmbedding
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skills import SkillChoice, SkillRouter
+from builderbrain.rail.words import WordEmbedding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class BuilderRail(nn.Module):
         self.enter_norm = nn.RMSNorm(config.d_model)
         self.enter = nn.Linear(config.d_model, config.width, bias=False)
         self.enter_previous = nn.Linear(config.d_model, config.width, bias=False)
-        self.phrases = PhraseEmbedding(config)
+        self.words = WordEmbedding(config)
         self.reading = ReadingHead(config)
         self.memory = nn.Linear(config.width, config.latent_heads * config.head_size, bias=False)
         self.router = SkillRouter(config)
@@ -140,19 +140,16 @@ class BuilderRail(nn.Module):
     def _enter(self, states: BaseStates, cache: RailCache | None) -> tuple[Tensor, Tensor]:
         """The stream [B, T, c] before the first block, and the reading head's places int64 [B, T].
 
-        Token t enters together with token t - 1, so that a key can say what followed a token, with the phrase it ends, and
-        with what the reading head finds.
+        Token t enters together with token t - 1, so that a key can say what followed a token, with the word it ends, and with
+        what the reading head finds.
         """
         tokens = states.tokens
         normed = self.enter_norm(states.embedding.to(self.enter.weight.dtype))
-        first, before = torch.zeros_like(normed[:, :1]), torch.full_like(tokens[:, :1], -1).expand(-1, REACH)
+        first = torch.zeros_like(normed[:, :1]) if cache is None or cache.previous is None else cache.previous
         if cache is not None:
-            first = first if cache.previous is None else cache.previous
-            before = before if cache.recent is None else cache.recent
-        recent = torch.cat([before, tokens], 1)
-        if cache is not None:
-            cache.previous, cache.recent = normed[:, -1:], recent[:, -REACH:]
-        x = self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1)) + self.phrases(recent)
+            cache.previous = normed[:, -1:]
+        x = self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
+        x = x + self.words(tokens, cache=None if cache is None else cache.words)
         reading = self.reading(tokens, normed, cache=None if cache is None else cache.reading)
         return x + reading.read, reading.place
 

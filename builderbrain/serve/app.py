@@ -85,7 +85,7 @@ def create_app(
 def _routes(routers: Iterable[APIRouter]) -> list[str]:
     """What can be asked, as "METHOD path" in the order of the paths."""
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    pairs = sorted((route.path, method) for route in routes for method in route.methods)
+    pairs = sorted((route.path, method) for route in routes for method in route.methods or ())
     return [f"{method} {path}" for path, method in pairs]
 
 

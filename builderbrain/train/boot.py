@@ -18,8 +18,9 @@ from builderbrain.rail.config import RailConfig, default_width
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail, Memory
 from builderbrain.rail.reading import literal_tokens
+from builderbrain.rail.words import spellings
 from builderbrain.train.config import TrainConfig
-from builderbrain.train.goals import ACTIONS, INTENTS
+from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS
 from builderbrain.train.objective import compute_objective
 from builderbrain.train.rows import Batch
 
@@ -52,6 +53,7 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
     rail_config = RailConfig(
         base_name=host.name,
         d_model=host.d_model,
+        vocab_size=host.tokenizer.vocab_size,
         tap_points=host.tap_points,
         width=section.width or max(_MIN_STREAM, default_width(host.d_model, section.reduction)),
         head_size=section.head_size,
@@ -59,8 +61,8 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         query_heads=section.query_heads,
         latent_heads=section.latent_heads,
         mlp_ratio=section.mlp_ratio,
-        phrase_slots=section.phrase_slots,
-        phrase_width=section.phrase_width,
+        word_slots=section.word_slots,
+        word_width=section.word_width,
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
         alpha_budget=config.budget.steps[0],
@@ -68,10 +70,13 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         line_tokens=line_tokens,
         intents=INTENTS,
         actions=ACTIONS,
+        clause_kinds=CLAUSES,
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        return BuilderRail(rail_config)
+        rail = BuilderRail(rail_config)
+    rail.words.spelling.copy_(spellings(host.tokenizer))
+    return rail
 
 
 def summarise(host: Host, rail: BuilderRail, config: TrainConfig) -> RunSummary:
@@ -139,7 +144,7 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
     noise = torch.rand(rows, batch.tokens.shape[1], rail.config.num_skills, generator=generator)
     gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6))) * 4.0
     objective = compute_objective(Pair(pair.host, rail), batch, memory=memory, gumbel=gumbel)
-    (objective.plan + objective.policy + objective.copy).backward()
+    (objective.plan + objective.policy + objective.copy + objective.clause).backward()
     dead = [
         name
         for name, parameter in rail.named_parameters()

@@ -24,17 +24,17 @@ class RailSection:
     query_heads: int = 2
     latent_heads: int = 2
     mlp_ratio: float = 1.5
-    phrase_slots: int = 1024
-    phrase_width: int = 24
+    word_slots: int = 1024
+    word_width: int = 24
     num_skills: int = 32
     skill_rank: int = 2
 
     def __post_init__(self) -> None:
         sizes = ("head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank", "reduction",
-                 "phrase_width")  # fmt: skip
+                 "word_width")  # fmt: skip
         check_bounds(
             self,
-            {"width": (0, 65_536), "num_taps": (0, 256), "phrase_slots": (1, 1 << 24), "mlp_ratio": (0.01, 64)}
+            {"width": (0, 65_536), "num_taps": (0, 256), "word_slots": (1, 1 << 24), "mlp_ratio": (0.01, 64)}
             | dict.fromkeys(sizes, (1, 4096)),
         )
 
@@ -91,6 +91,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "trivial_weight": (0, 1),
     "policy_weight": (0, _ANY),
     "copy_weight": (0, _ANY),
+    "clause_weight": (0, _ANY),
     "memory_fraction": (0, 1),
     "router_temperature": (0.001, 100),
     "evaluation_every": (1, _ANY),
@@ -130,6 +131,7 @@ class TrainConfig:
     trivial_weight: float = 0.1
     policy_weight: float = 0.6
     copy_weight: float = 0.3
+    clause_weight: float = 0.5
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)
 

@@ -26,7 +26,7 @@ IGNORED = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One goal. Spans are half-open token ranges of the prompt; None where there is none."""
+    """One goal. Spans are half-open token ranges of the prompt, None where there is none; `clauses` per token of the prompt."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -34,6 +34,7 @@ class Row:
     actions: tuple[int, ...] = ()
     spans: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
     choices: tuple[int, ...] = ()
+    clauses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Batch:
     `tokens` int64 [R, T]; `lengths`, `prompt_lengths` int64 [R]. `positions` int64 [N] indexes the flattened [R * T]
     states that predict an answer token, `labels` int64 [N] are those tokens, `bitmask` int32 [N, words] what the grammar
     allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
-    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C]; IGNORED has no loss.
+    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `clauses` [R, T_p]; IGNORED has no loss.
     """
 
     tokens: Tensor
@@ -58,29 +59,35 @@ class Batch:
     span_start: Tensor
     span_end: Tensor
     choices: Tensor
+    clauses: Tensor
 
 
 def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
     """Tokenise a goal and its labels.
 
-    The prompt is put together from pieces cut at the spans, so that a span is a range of tokens whatever the tokenizer.
+    The prompt is tokenised as it will be at run time; a span takes in every token that has a character of it.
     """
-    cuts = sorted({0, len(goal.text), *(edge for span in goal.spans.values() if span for edge in span)})
-    prompt = tokenizer.encode(BEFORE_GOAL)
-    at: dict[int, int] = {}
-    for start, end in pairwise(cuts):
-        at[start] = len(prompt)
-        prompt += tokenizer.encode(goal.text[start:end])
-    at[len(goal.text)] = len(prompt)
-    prompt += tokenizer.encode(AFTER_GOAL)
+    before, after = tokenizer.encode(BEFORE_GOAL), tokenizer.encode(AFTER_GOAL)
+    ids, offsets = tokenizer.encode_with_offsets(goal.text)
+
+    def tokens_of(start: int, end: int) -> tuple[int, int]:
+        inside = [i for i, (first, last) in enumerate(offsets, len(before)) if first < end and last > start]
+        return inside[0], inside[-1] + 1
+
+    kinds = {kind: number for number, kind in enumerate(config.clause_kinds, 1)}
+    clauses = [0 if goal.clauses and kinds else IGNORED] * len(ids)
+    for start, end, kind in goal.clauses:
+        first, last = (edge - len(before) for edge in tokens_of(start, end))
+        clauses[first:last] = [kinds.get(kind, IGNORED)] * (last - first)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
     return Row(
-        prompt=tuple(prompt),
+        prompt=(*before, *ids, *after),
         answer=(*tokenizer.encode(goal.plan), tokenizer.eos_token_id),
         intent=config.intents.index(goal.intent),
         actions=tuple(numbers + [0] * (config.max_actions - len(numbers))),
-        spans={slot: None if span is None else (at[span[0]], at[span[1]]) for slot, span in goal.spans.items()},
+        spans={slot: None if span is None else tokens_of(*span) for slot, span in goal.spans.items()},
         choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
+        clauses=(*[IGNORED] * len(before), *clauses, *[IGNORED] * len(after)),
     )
 
 
@@ -141,4 +148,5 @@ def collate(
         span_start=spans(0),
         span_end=spans(1),
         choices=labels([row.choices for row in rows], len(config.choice_slots)),
+        clauses=torch.tensor([[*row.clauses, *[IGNORED] * (prompt_width - len(row.clauses))] for row in rows]),
     )

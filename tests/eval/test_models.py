@@ -41,7 +41,13 @@ def grammar(host):
 def rail_for(host, *, intents=INTENTS) -> BuilderRail:
     return BuilderRail(
         RailConfig(
-            base_name=host.name, d_model=host.d_model, tap_points=host.tap_points, width=32, intents=intents, actions=ACTIONS
+            base_name=host.name,
+            d_model=host.d_model,
+            vocab_size=host.vocab_size,
+            tap_points=host.tap_points,
+            width=32,
+            intents=intents,
+            actions=ACTIONS,
         )
     )
 

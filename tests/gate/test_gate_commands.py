@@ -50,7 +50,9 @@ def nano_rail(host: Host, tmp_path: Path) -> Callable[[int], Path]:
 
     def make(seed: int) -> Path:
         torch.manual_seed(seed)
-        config = RailConfig(base_name=NANO, d_model=host.d_model, tap_points=host.tap_points, width=16, head_size=8)
+        config = RailConfig(
+            base_name=NANO, d_model=host.d_model, vocab_size=host.vocab_size, tap_points=host.tap_points, width=16, head_size=8
+        )
         folder = tmp_path / f"rail{seed}"
         save_rail(BuilderRail(config), folder)
         return folder
@@ -215,7 +217,9 @@ def test_a_rail_subject_is_deterministic_and_its_distributions_are_whole(host: H
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
     torch.manual_seed(0)
-    config = RailConfig(base_name=NANO, d_model=host.d_model, tap_points=host.tap_points, width=16, head_size=8)
+    config = RailConfig(
+        base_name=NANO, d_model=host.d_model, vocab_size=host.vocab_size, tap_points=host.tap_points, width=16, head_size=8
+    )
     rail = BuilderRail(config)
     greedy, sampled = (RailSubject("a", host, rail, grammar, temperature=value, max_tokens=16) for value in (0.0, 1.0))
     assert greedy.answer("list docs", seed=1) == greedy.answer("list docs", seed=2)

@@ -27,6 +27,7 @@ def make_rail(host: Host, *, seed: int = 0, jitter: float = 0.0, budget: float =
         RailConfig(
             base_name=host.name,
             d_model=host.d_model,
+            vocab_size=host.vocab_size,
             tap_points=host.tap_points,
             width=24,
             head_size=8,

@@ -17,7 +17,14 @@ QUOTE, LINE, AND = 90, 91, 92
 def head() -> ReadingHead:
     torch.manual_seed(1)
     config = RailConfig(
-        base_name="x", d_model=12, tap_points=(0,), width=8, reading_window=4, quote_tokens=(QUOTE,), line_tokens=(LINE,)
+        base_name="x",
+        d_model=12,
+        vocab_size=100,
+        tap_points=(0,),
+        width=8,
+        reading_window=4,
+        quote_tokens=(QUOTE,),
+        line_tokens=(LINE,),
     )
     return ReadingHead(config)
 

@@ -39,14 +39,15 @@ _BARE_JOINERS = (
 _PLAIN = 8
 """How many plain wordings open each table of phrases."""
 _OPENING, _CLOSING = "\ue000", "\ue001"
-"""Private-use characters that mark a span while a sentence is put together."""
+_BEGIN, _END = "\ue004", "\ue005"
+"""Private-use characters that mark spans and clauses while a sentence is put together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
     """A goal in words and what it means.
 
-    `plan` is the text form. `spans` holds per slot the half-open character range in `text`, or None. `pick` names which
+    `plan` is the text form. `clauses` holds half-open character ranges with what each asks for (`CLAUSES`). `spans` holds per slot the half-open character range in `text`, or None. `pick` names which
     result is opened: none, first or last.
     """
 
@@ -56,6 +57,7 @@ class Goal:
     actions: tuple[str, ...]
     spans: dict[str, tuple[int, int] | None]
     pick: str
+    clauses: tuple[tuple[int, int, str], ...] = ()
 
 
 def generate_goals(seed: int, *, left_out: bool = False) -> Iterator[Goal]:
@@ -79,9 +81,10 @@ def _conversation(rng: random.Random) -> Goal:
     if intent in {"refuse", "identify", "capabilities"} and rng.random() < 0.3:
         text = f"{rng.choice(PREFIXES)} {text}"
     plan = f"s1=talk(text={json.dumps(REPLIES[intent])})"
-    return Goal(
-        text=_finish(text, rng), plan=plan, intent=intent, actions=("talk",), spans={"pattern": None, "path": None}, pick="none"
-    )
+    text = _finish(text, rng)
+    spans: dict[str, tuple[int, int] | None] = {"pattern": None, "path": None}
+    clauses = ((0, len(text), intent),)
+    return Goal(text=text, plan=plan, intent=intent, actions=("talk",), spans=spans, pick="none", clauses=clauses)
 
 
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
@@ -97,9 +100,10 @@ def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Clause:
-    """One step in words; `bare` when its verb is left out."""
+    """One step in words and what it asks for; `bare` when its verb is left out."""
 
     text: str
+    kind: str
     bare: bool
 
 
@@ -109,6 +113,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
     source = ""  # the latest search or list, as (kind, step id)
     pick = "none"
     marked: set[str] = set()
+    last = False
     before = ("", "")
 
     def mark(slot: str, value: str) -> str:
@@ -163,7 +168,8 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
                 pick = "last" if last else "first"
             steps.append(f"{identifier}=read(path={found}.{'last' if last else 'first'}_path)")
         before = (action, wording)
-        clauses.append(_Clause(text=text, bare=bare is not None))
+        kind = action if action != "open" else "open_last" if last else "open_first"
+        clauses.append(_Clause(text=text, kind=kind, bare=bare is not None))
     return _assemble(clauses, actions, "\n".join(steps), pick, rng)
 
 
@@ -218,13 +224,16 @@ def _decorate_folder(folder: str, rng: random.Random) -> str:
 
 
 def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
-    text = wrap(clauses[0].text, rng)
+    before, request = wrap(clauses[0].text, rng)
+    text = f"{before}{_BEGIN}{request}{_END}"
     joiners = _joiners(len(clauses) - 1, rng)
     for joiner, clause in zip(joiners, clauses[1:], strict=True):
         if clause.bare:
-            text += (joiner if joiner in {", ", " and ", ", and "} else rng.choice(_BARE_JOINERS)) + clause.text
+            text += (
+                joiner if joiner in {", ", " and ", ", and "} else rng.choice(_BARE_JOINERS)
+            ) + f"{_BEGIN}{clause.text}{_END}"
             continue
-        following = clause.text
+        following = f"{_BEGIN}{clause.text}{_END}"
         if "?" in joiner or rng.random() < 0.08:
             following = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {following}"
         if joiner == ". ":
@@ -236,16 +245,19 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
     spans: dict[str, tuple[int, int] | None] = {"pattern": None, "path": None}
     plain = ""
     starts: dict[int, int] = {}
+    ranges: list[tuple[int, int, str]] = []
     for character in text:
         code = ord(character) - ord(_OPENING)
-        if code in (0, 2):
+        if code in (0, 2, 4):
             starts[code] = len(plain)
         elif code in (1, 3):
             spans["pattern" if code == 1 else "path"] = (starts[code - 1], len(plain))
+        elif code == 5:
+            ranges.append((starts[4], len(plain), clauses[len(ranges)].kind))
         else:
             plain += character
     skills = tuple({"search_under": "search", "open": "read"}.get(action, action) for action in actions)
-    return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick)
+    return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick, clauses=tuple(ranges))
 
 
 def _joiners(count: int, rng: random.Random) -> list[str]:
@@ -259,7 +271,8 @@ def _joiners(count: int, rng: random.Random) -> list[str]:
 
 
 def _capital(text: str) -> str:
-    return text[0].upper() + text[1:] if text[0].isascii() else text
+    at = 1 if text.startswith(_BEGIN) else 0
+    return text[:at] + text[at].upper() + text[at + 1 :] if text[at].isascii() else text
 
 
 def _finish(text: str, rng: random.Random) -> str:

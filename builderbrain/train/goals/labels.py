@@ -23,6 +23,9 @@ INTENTS = (
 
 ACTIONS = ("search", "read", "list", "talk")
 
+CLAUSES = ("search", "search_under", "read", "list", "open_first", "open_last", *INTENTS[:6])
+"""What a part of a goal may ask for: an action, or a conversational intent."""
+
 REPLIES = {
     "greet": "Hello. What shall I look for?",
     "thank": "You are welcome.",

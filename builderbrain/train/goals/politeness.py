@@ -39,18 +39,18 @@ _NO_VERB = frozenset(
 )
 
 
-def wrap(text: str, rng: random.Random) -> str:
-    """A request that starts with a verb, perhaps with something before it."""
+def wrap(text: str, rng: random.Random) -> tuple[str, str]:
+    """What stands before a request, perhaps nothing, and the request as it goes on from there."""
     draw = rng.random()
+    before = ""
     if draw < 0.30:
-        text = f"{rng.choice(PREFIXES)} {text}"
+        before = f"{rng.choice(PREFIXES)} "
     elif draw < 0.36:
-        text = f"{rng.choice(_MINDING)} {_gerund(text)}"
-    if rng.random() < 0.08:
-        aside = rng.choice(_ASIDES)
+        before, text = f"{rng.choice(_MINDING)} ", _gerund(text)
+    if rng.random() < 0.06:
         mark = rng.choice((".", ".", ",", ";", ":", " -"))
-        text = f"{aside[:-1]}{mark} {text}"
-    return text
+        before = f"{rng.choice(_ASIDES)[:-1]}{mark} {before}"
+    return before, text
 
 
 def ending(rng: random.Random) -> str:
