@@ -118,6 +118,7 @@ class Workbench:
                     config=config,
                     pad=self.host.tokenizer.eos_token_id,
                     trivial_weight=defaults.trivial_weight,
+                    literal_weight=defaults.literal_weight,
                 )
                 for rows in split_by_length(source.rows(step, batch_size), defaults.micro_batches)
             ]

@@ -89,6 +89,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 1),
     "gradient_clip": (1e-6, _ANY),
     "trivial_weight": (0, 1),
+    "literal_weight": (0, 1),
     "policy_weight": (0, _ANY),
     "copy_weight": (0, _ANY),
     "clause_weight": (0, _ANY),
@@ -124,14 +125,15 @@ class TrainConfig:
     micro_batches: int = 3
     base_text_rows: int = 3
     learning_rate: float = 3e-3
-    muon_learning_rate: float = 0.04
+    muon_learning_rate: float = 0.03
     warmup_fraction: float = 0.01
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     trivial_weight: float = 0.1
+    literal_weight: float = 0.3
     policy_weight: float = 0.6
     copy_weight: float = 0.3
-    clause_weight: float = 0.5
+    clause_weight: float = 2.0
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)
 

@@ -6,6 +6,7 @@ adds, per answer token, the mask of what the plan grammar allows there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -99,7 +100,14 @@ def split_by_length(rows: Sequence[Row], parts: int) -> list[list[Row]]:
 
 
 def collate(
-    rows: Sequence[Row], *, grammar: CompiledConstraint, vocab_size: int, config: RailConfig, pad: int, trivial_weight: float
+    rows: Sequence[Row],
+    *,
+    grammar: CompiledConstraint,
+    vocab_size: int,
+    config: RailConfig,
+    pad: int,
+    trivial_weight: float,
+    literal_weight: float,
 ) -> Batch:
     """Pad rows into a batch.
 
@@ -109,7 +117,9 @@ def collate(
         vocab_size: width of the logits.
         config: of the rail, for the sizes of the policy labels.
         pad: any token id.
-        trivial_weight: weight of answer tokens that the grammar forces; all others weigh 1.
+        trivial_weight: weight of answer tokens that the grammar forces.
+        literal_weight: weight of what goes on inside a string literal, its first token and its end excepted. All other
+            tokens weigh 1, and a row's weights are divided by the root of their sum.
     """
     length = max(len(row.prompt) + len(row.answer) for row in rows)
     prompt_width = max(len(row.prompt) for row in rows)
@@ -142,7 +152,7 @@ def collate(
         positions=torch.tensor(positions),
         labels=torch.tensor([token for row in rows for token in row.answer]),
         bitmask=bitmask,
-        weights=torch.where(forced, trivial_weight, 1.0),
+        weights=_weights(rows, forced.tolist(), config, trivial_weight, literal_weight),
         intent=torch.tensor([row.intent for row in rows]),
         actions=labels([row.actions for row in rows], config.max_actions),
         span_start=spans(0),
@@ -150,3 +160,20 @@ def collate(
         choices=labels([row.choices for row in rows], len(config.choice_slots)),
         clauses=torch.tensor([[*row.clauses, *[IGNORED] * (prompt_width - len(row.clauses))] for row in rows]),
     )
+
+
+def _weights(rows: Sequence[Row], forced: Sequence[bool], config: RailConfig, trivial: float, literal: float) -> Tensor:
+    """float32 [N]. Most tokens of a plan copy names, few decide; unweighted, the noise of the many drowns the few."""
+    quotes, lines = set(config.quote_tokens), set(config.line_tokens)
+    weights: list[float] = []
+    for row in rows:
+        mine: list[float] = []
+        inside = began = False
+        for token in row.answer:
+            goes_on = inside and not began and token not in quotes
+            mine.append(trivial if forced[len(weights) + len(mine)] else literal if goes_on else 1.0)
+            began = token in quotes and not inside
+            inside = (inside or began) and not (token in lines or (token in quotes and not began))
+        scale = math.sqrt(sum(mine))
+        weights.extend(weight / scale for weight in mine)
+    return torch.tensor(weights)

@@ -202,6 +202,7 @@ class Trainer:
             config=self.rail.config,
             pad=host.tokenizer.eos_token_id,
             trivial_weight=self.config.trivial_weight,
+            literal_weight=self.config.literal_weight,
         )
 
     def _parts(self) -> list[tuple[Batch, Tensor | None]]:

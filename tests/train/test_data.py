@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from builderbrain.errors import ConfigError
+from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+from builderbrain.plan import load_grammar
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
-from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS, generate_goals
-from builderbrain.train.rows import split_by_length
+from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS, Goal, generate_goals
+from builderbrain.train.rows import collate, row_of, split_by_length
 from tests.hosts.tiny_models import tiny_tokenizer
 
 TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
@@ -89,3 +92,28 @@ def test_a_goal_said_in_a_chat_is_ordinary_text() -> None:
     texts = [TOKENIZER.decode(row) for row in base_text_rows(TOKENIZER, seed=0, step=1, count=4, width=300).tolist()]
     assert [text.startswith("User: ") and "\nAssistant: " in text for text in texts] == [False, True, False, True]
     assert base_text_rows(TOKENIZER, seed=0, step=1, count=0, width=9).shape == (0, 9)
+
+
+def test_what_decides_weighs_more_than_what_is_forced_or_copied() -> None:
+    config = RailConfig(base_name="x", d_model=8, vocab_size=8, tap_points=(0,), width=8, intents=INTENTS, actions=ACTIONS,
+                        quote_tokens=tuple(TOKENIZER.encode('"')), line_tokens=tuple(TOKENIZER.encode("\n")))  # fmt: skip
+    plan = 's1=search(pattern="a bc d")\ns2=read(path=s1.first_path)'
+    goals = [Goal(text="x", plan=text, intent="search", actions=(), spans={}, pick="none") for text in (plan, "s1=list()")]
+    rows = [row_of(goal, TOKENIZER, config) for goal in goals]
+    engine = XGrammarEngine(TOKENIZER, TOKENIZER.vocab_size)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
+    batch = collate(
+        rows, grammar=grammar, vocab_size=TOKENIZER.vocab_size, config=config, pad=0, trivial_weight=0.125, literal_weight=0.5
+    )
+    first = len(rows[0].answer)
+    tokens = [TOKENIZER.decode([token]) for token in rows[0].answer]
+    own = batch.weights[:first] / batch.weights[:first].max()
+    start = tokens.index('"') + 1
+    end = tokens.index('"', start)
+    assert own[0] == 0.125  # "s": nothing else can begin a plan
+    assert own[start] == own[end] == 1.0  # which name, and where it ends
+    assert set(own[start + 1 : end].tolist()) == {0.5}
+    assert own[tokens.index("f", end)] == 1.0  # "first_path": no literal
+    sums = [float(batch.weights[:first].sum()), float(batch.weights[first:].sum())]
+    assert sums[0] > sums[1] > 1.0  # a long plan counts more than a short one, but not in proportion
+    assert sums[0] / sums[1] < first / len(rows[1].answer)
