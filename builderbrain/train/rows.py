@@ -118,7 +118,7 @@ def collate(
         config: of the rail, for the sizes of the policy labels.
         pad: any token id.
         trivial_weight: weight of answer tokens that the grammar forces.
-        literal_weight: weight of what goes on inside a string literal, its first token and its end excepted. All other
+        literal_weight: weight of the tokens of a string literal after its first, the quote that ends it included. All other
             tokens weigh 1, and a row's weights are divided by the root of their sum.
     """
     length = max(len(row.prompt) + len(row.answer) for row in rows)
@@ -170,7 +170,7 @@ def _weights(rows: Sequence[Row], forced: Sequence[bool], config: RailConfig, tr
         mine: list[float] = []
         inside = began = False
         for token in row.answer:
-            goes_on = inside and not began and token not in quotes
+            goes_on = inside and not began  # its end weighs the same, or names would be cut short
             mine.append(trivial if forced[len(weights) + len(mine)] else literal if goes_on else 1.0)
             began = token in quotes and not inside
             inside = (inside or began) and not (token in lines or (token in quotes and not began))

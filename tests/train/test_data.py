@@ -111,8 +111,8 @@ def test_what_decides_weighs_more_than_what_is_forced_or_copied() -> None:
     start = tokens.index('"') + 1
     end = tokens.index('"', start)
     assert own[0] == 0.125  # "s": nothing else can begin a plan
-    assert own[start] == own[end] == 1.0  # which name, and where it ends
-    assert set(own[start + 1 : end].tolist()) == {0.5}
+    assert own[start] == 1.0  # which name
+    assert set(own[start + 1 : end + 1].tolist()) == {0.5}  # going on and ending alike
     assert own[tokens.index("f", end)] == 1.0  # "first_path": no literal
     sums = [float(batch.weights[:first].sum()), float(batch.weights[first:].sum())]
     assert sums[0] > sums[1] > 1.0  # a long plan counts more than a short one, but not in proportion
