@@ -7,6 +7,7 @@ cannot do without has. Anything not understood here counts as finite, so that no
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from builderbrain.errors import GrammarRefusedError
@@ -20,12 +21,19 @@ def check_finite(schema: dict[str, Any]) -> None:
         GrammarRefusedError: with the pointer of the place that needs itself.
     """
     nodes = _nodes(schema)
+    # Each node is looked at once, and again when one of its parts turns out finite: linear in the schema, also for a chain of
+    # a thousand references.
+    waiting: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for _, node in nodes:
+        for part in _depends(schema, node):
+            waiting[id(part)].append(node)
     finite: set[int] = set()
-    growing = True
-    while growing:
-        fresh = {id(node) for _, node in nodes if id(node) not in finite and _has_value(schema, node, finite)}
-        finite |= fresh
-        growing = bool(fresh)
+    pending = [node for _, node in nodes]
+    while pending:
+        node = pending.pop()
+        if id(node) not in finite and _has_value(schema, node, finite):
+            finite.add(id(node))
+            pending += waiting[id(node)]
     if id(schema) in finite:
         return
     reachable = {id(node) for node in _needed(schema, finite)}
@@ -84,16 +92,23 @@ def _parts(node: dict[str, Any]) -> list[Any]:
     return []
 
 
+def _depends(root: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The object schemas whose having a value decides whether this node has one."""
+    parts = _parts(node)
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        if isinstance(branches := node.get(keyword), list):
+            parts += branches
+    if isinstance(reference := node.get("$ref"), str):
+        parts.append(resolve(root, reference))
+    return [part for part in parts if isinstance(part, dict)]
+
+
 def _needed(root: dict[str, Any], finite: set[int]) -> list[dict[str, Any]]:
     """The endless nodes that the root cannot do without."""
     pending, found = [root], dict[int, dict[str, Any]]()
     while pending:
         node = pending.pop()
-        if id(node) in found or id(node) in finite:
-            continue
-        found[id(node)] = node
-        parts = [*_parts(node), *(node.get("allOf") or ()), *(node.get("anyOf") or ()), *(node.get("oneOf") or ())]
-        if isinstance(reference := node.get("$ref"), str):
-            parts.append(resolve(root, reference))
-        pending += [part for part in parts if isinstance(part, dict)]
+        if id(node) not in found and id(node) not in finite:
+            found[id(node)] = node
+            pending += _depends(root, node)
     return list(found.values())

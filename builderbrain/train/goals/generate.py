@@ -1,6 +1,6 @@
 """Compose goals of one to four steps, with their plan, intent and slots.
 
-**Skins.** Names are random, and most hold pieces that spell nothing, so that a rail has to copy what stands in
+**Skins.** Names are random, and one in five holds pieces that spell nothing, so that a rail has to copy what stands in
 the goal (`skins.py`; see the trial in the model's notes: without skins none of the side networks composed, with them all did).
 **Compositions.** No goal asks for a sequence of `LEFT_OUT_SEQUENCES` alone; longer ones may hold it.
 """
@@ -47,8 +47,8 @@ _BEGIN, _END = "\ue004", "\ue005"
 class Goal:
     """A goal in words and what it means.
 
-    `plan` is the text form. `clauses` holds half-open character ranges with what each asks for (`CLAUSES`). `spans` holds per slot the half-open character range in `text`, or None. `pick` names which
-    result is opened: none, first or last.
+    `plan` is the text form. `spans` holds per slot the half-open character range in `text`, or None; `clauses` such ranges with
+    what each asks for (one of `CLAUSES`). `pick` names which result is opened: none, first or last.
     """
 
     text: str
