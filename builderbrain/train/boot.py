@@ -22,7 +22,7 @@ from builderbrain.rail.words import spellings
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS
 from builderbrain.train.objective import compute_objective
-from builderbrain.train.rows import Batch
+from builderbrain.train.rows import IGNORED, Batch
 
 _JITTER = 0.02
 _MIN_STREAM = 72
@@ -145,10 +145,13 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
     gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6))) * 4.0
     objective = compute_objective(Pair(pair.host, rail), batch, memory=memory, gumbel=gumbel)
     (objective.plan + objective.policy + objective.copy + objective.clause).backward()
+    # Traces carry no clause labels, so that head has nothing to learn from them; a missing label is no cut graph.
+    unlabelled = () if bool((batch.clauses != IGNORED).any()) else ("policy.clauses.",)
     dead = [
         name
         for name, parameter in rail.named_parameters()
         if parameter.requires_grad
+        and not name.startswith(unlabelled)
         and (parameter.grad is None or not bool(parameter.grad.isfinite().all()) or not bool(parameter.grad.any()))
     ]
     if dead:

@@ -57,9 +57,10 @@ def command(base: Path, output: Path) -> list[str]:
 
 def kill_once_there_is(sign: Path, base: Path, output: Path) -> None:
     """Start a run and kill it when `sign` exists. A run that was through before anyone looked is started afresh."""
+    deadline = time.monotonic() + 400
     for _ in range(5):
         process = subprocess.Popen(command(base, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not sign.exists():
+        while process.poll() is None and not sign.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
         if process.wait(timeout=60) == -signal.SIGKILL:
@@ -116,6 +117,17 @@ def test_every_trainable_parameter_gets_a_gradient_and_a_cut_graph_is_refused(ba
     rail.blocks[0].mlp.down.register_forward_hook(lambda _module, _args, output: output.detach())  # type: ignore[union-attr,operator]
     with pytest.raises(DeadGradientError, match=r"blocks\.0\.mlp"):
         check_gradient_flow(run.pair, batch)
+
+
+def test_a_file_of_traces_trains_without_clause_labels(base: Path, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"goal": f"find x{i} in a{i}", "plan": f's1=search(pattern="x{i}",path="a{i}")', "intent": "search_under",
+                    "pattern": f"x{i}", "path": f"a{i}"})
+        for i in range(40)
+    ]  # fmt: skip
+    (tmp_path / "traces.jsonl").write_text("\n".join(lines))
+    run = trainer(base, tmp_path / "run", f"data={tmp_path / 'traces.jsonl'}", "steps=4")
+    assert (run.run() / "rail.safetensors").is_file()
 
 
 def test_a_loss_that_is_not_finite_changes_nothing_and_five_in_a_row_stop_the_run(base: Path, tmp_path: Path) -> None:
