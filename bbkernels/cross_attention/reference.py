@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 
 def rotate(x: Tensor, positions: Tensor, theta: float) -> Tensor:
-    """Rotary embedding of x [B, T, H, D] at positions int64 [T]; halves are paired, angles in float32."""
+    """Rotary embedding of x [B, T, H, D] at positions int64 [T] or [B, T]; halves are paired, angles in float32."""
     half = x.shape[-1] // 2
     frequency = theta ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angle = positions.to(torch.float32)[:, None] * frequency
-    cos, sin = angle.cos()[:, None].to(x.dtype), angle.sin()[:, None].to(x.dtype)
+    angle = positions.to(torch.float32)[..., None] * frequency
+    cos, sin = angle.cos()[..., None, :].to(x.dtype), angle.sin()[..., None, :].to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
 

@@ -41,10 +41,18 @@ class BuilderBlock(nn.Module):
         nn.init.zeros_(self.leave.weight)  # the pair equals the base at step 0
 
     def attend(
-        self, x: Tensor, base: Tensor, memory: Tensor, memory_lengths: Tensor, *, offset: int, cache: BlockCache | None
+        self,
+        x: Tensor,
+        base: Tensor,
+        memory: Tensor,
+        memory_lengths: Tensor,
+        place: Tensor,
+        *,
+        offset: int,
+        cache: BlockCache | None,
     ) -> Tensor:
-        """Both attentions, residual included."""
-        x = x + self.self_attention(x, offset=offset, cache=cache)
+        """Both attentions, residual included; `place` int64 [B, T] is where the reading head stands."""
+        x = x + self.self_attention(x, place, offset=offset, cache=cache)
         return x + self.cross_attention(x, base, memory, memory_lengths, offset=offset, cache=cache)
 
     def compute(self, x: Tensor, choice: SkillChoice, ablated: frozenset[int]) -> Tensor:

@@ -44,14 +44,29 @@ class CopyCache:
 
 
 @dataclass
+class LabelCache:
+    """Grown in place along dim 1: `known` [B, P, S], the label probabilities of all slots."""
+
+    known: Tensor | None = None
+
+    def extend(self, own: Tensor) -> Tensor:
+        """Append T positions; returns all P + T of them."""
+        self.known = own if self.known is None else torch.cat([self.known, own], 1)
+        return self.known
+
+
+@dataclass
 class ReadingState:
-    """Where the reading head stands, per row: `place`, `anchor` (place when the literal began) and `open` (whether one is),
-    int64 [B]; `run` int64 [B, P], equal tokens up to each place, and `copied` bool [B, P], which tokens are copies.
+    """Where the reading head stands, per row: `place`, `anchor` (place when the literal began), `open` (whether one is),
+    `opened` (where the last one began) and `longest` (run at the last token), int64 [B]; `run` int64 [B, P], equal tokens up
+    to each place, and `copied` bool [B, P], which tokens are copies.
     """
 
     place: Tensor
     anchor: Tensor
     open: Tensor
+    opened: Tensor
+    longest: Tensor
     run: Tensor
     copied: Tensor
 
@@ -75,7 +90,9 @@ class ReadingCache:
         if self._state is None:
             zeros = torch.zeros(batch, dtype=torch.int64, device=device)
             wide = torch.zeros(batch, total, dtype=torch.int64, device=device)
-            self._state = ReadingState(place=zeros, anchor=zeros, open=zeros, run=wide, copied=wide.bool())
+            self._state = ReadingState(
+                place=zeros, anchor=zeros, open=zeros, opened=zeros, longest=zeros, run=wide, copied=wide.bool()
+            )
         grown = total - self._state.run.shape[1]
         if grown:
             self._state.run = F.pad(self._state.run, (0, grown))
@@ -114,6 +131,7 @@ class RailCache:
     copying: CopyCache = field(default_factory=CopyCache)
     reading: ReadingCache = field(default_factory=ReadingCache)
     words: WordCache = field(default_factory=WordCache)
+    labels: LabelCache = field(default_factory=LabelCache)
     previous: Tensor | None = None
     length: int = field(default=0)
 

@@ -24,6 +24,7 @@ class RailConfig:
     width: int
     head_size: int = 32
     self_heads: int = 2
+    reading_heads: int = 1
     query_heads: int = 3
     latent_heads: int = 3
     mlp_ratio: float = 2.0
@@ -41,14 +42,15 @@ class RailConfig:
     alpha_budget: float = 0.05
     intents: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
-    clause_kinds: tuple[str, ...] = ()
     max_actions: int = 6
     span_slots: tuple[str, ...] = ("pattern", "path")
+    token_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
 
     def __post_init__(self) -> None:
-        for name in ("d_model", "width", "head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
-                     "reading_match", "reading_window", "reading_width", "word_slots", "word_width", "vocab_size"):  # fmt: skip
+        for name in ("d_model", "width", "head_size", "self_heads", "reading_heads", "query_heads", "latent_heads",
+                     "num_skills", "skill_rank", "reading_match", "reading_window", "reading_width", "word_slots", "word_width",
+                     "vocab_size"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
         if self.head_size % 2:

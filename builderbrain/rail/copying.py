@@ -7,11 +7,11 @@ stands there, the very direction that makes the base say it. Pointer networks (V
 (See et al. 2017) mix distributions; this mixes states, so that the base's norm and head, the gates and the alpha budget
 apply as to anything else the builder proposes.
 
-    copy   = sum_j a_j rms_norm(e_j),   a = softmax_j(q_t . rot(k_j) / sqrt(D) + f_t[j - place_t])
+    copy   = sum_j a_j rms_norm(e_j),   a = softmax_j(q_t . rot(k_j) / sqrt(D) + f_t[j - place_t] + s(t, j))
     update += 2 tanh(gate_t) rms(h^B) * copy,   gate zero at the start
 
 `place_t` is where the reading head stands, and f_t [window] scores the tokens from there on: the next name to say is more
-often two tokens behind the last one than anywhere else.
+often two tokens behind the last one than anywhere else. s(t, j) scores tokens by what they are labelled (`labels.py`).
 
 The gate is per token: where copying helps it opens while the attention is still flat (any word of the context is a better
 guess for a name than any word), and then the attention sharpens. A scale per channel in its place, and a null key to look
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bbkernels.cross_attention.reference import rotate
+from builderbrain.rail.attention import from_place
 from builderbrain.rail.cache import CopyCache
 from builderbrain.rail.config import RailConfig
 
@@ -57,11 +58,19 @@ class CopyAttention(nn.Module):
         nn.init.zeros_(self.follow.weight)
 
     def forward(
-        self, x: Tensor, unembedding: Tensor, base: Tensor, place: Tensor, *, offset: int, cache: CopyCache | None
+        self,
+        x: Tensor,
+        unembedding: Tensor,
+        base: Tensor,
+        place: Tensor,
+        hints: Tensor | None,
+        *,
+        offset: int,
+        cache: CopyCache | None,
     ) -> Copying:
         """Look back from x [B, T, c]; `unembedding` and `base` [B, T, d] are of the new tokens.
 
-        `place` int64 [B, T] is where the reading head stands.
+        `place` int64 [B, T] is where the reading head stands; `hints` [B, T, P + T] are the labels' scores.
         """
         queries = x.shape[1]
         normed = self.norm(x)
@@ -72,9 +81,9 @@ class CopyAttention(nn.Module):
         if cache is not None:
             key, value = cache.extend(key, value)
         scores = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5
-        ahead = place[..., None] + torch.arange(self.follow.out_features, device=x.device)
-        known = ahead < key.shape[1]
-        scores = scores.scatter_add(2, torch.where(known, ahead, 0), self.follow(normed) * known)
+        scores = scores + from_place(self.follow(normed), place, key.shape[1])
+        if hints is not None:
+            scores = scores + hints
         future = torch.arange(key.shape[1], device=x.device) > positions[:, None]
         scores = scores.masked_fill(future, -torch.inf)
         weights = scores.softmax(-1)

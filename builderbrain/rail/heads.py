@@ -19,8 +19,7 @@ class PolicyOutput:
     """Unnormalised scores over a prompt of T tokens.
 
     `concept` [B, c]; `intent` [B, I]; `actions` [B, A, 1 + number of actions] (0 is none); `span_start`, `span_end`
-    [B, S, T + 1], where index T is "no such span"; `choices` one [B, C] per choice slot; `clauses` [B, T, 1 + number of
-    kinds] (0 is none): which kind of clause each token is in, as far as it can be told from the tokens up to it.
+    [B, S, T + 1], where index T is "no such span"; `choices` one [B, C] per choice slot.
     """
 
     concept: Tensor
@@ -29,7 +28,6 @@ class PolicyOutput:
     span_start: Tensor
     span_end: Tensor
     choices: tuple[Tensor, ...]
-    clauses: Tensor
 
 
 class PolicyHeads(nn.Module):
@@ -42,7 +40,6 @@ class PolicyHeads(nn.Module):
         self.intent = nn.Linear(c, max(1, len(config.intents)))
         self.actions = nn.Linear(c, config.max_actions * (1 + len(config.actions)))
         self.choices = nn.ModuleList(nn.Linear(c, len(options)) for _, options in config.choice_slots)
-        self.clauses = nn.Linear(c, 1 + len(config.clause_kinds))
         self.span_query = nn.Linear(c, 2 * slots * c, bias=False)
         self.span_bias = nn.Linear(c, 2 * slots)
         self.span_none = nn.Linear(c, 2 * slots)
@@ -64,5 +61,4 @@ class PolicyHeads(nn.Module):
             span_start=start,
             span_end=end,
             choices=tuple(head(concept) for head in self.choices),
-            clauses=self.clauses(features),
         )

@@ -22,6 +22,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
+from builderbrain.rail.labels import Labels, TokenLabels
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skills import SkillChoice, SkillRouter
 from builderbrain.rail.words import WordEmbedding
@@ -41,13 +42,14 @@ class RailOutput:
 
     `fused` [B, T, d] in the base's dtype: the last tap after fusion, before the base's final norm.
     `features` [B, T, c]: what the other heads read. `choice`: the skills taken.
-    `copying`: where the copy attention looked.
+    `copying`: where the copy attention looked. `labels`: scores [B, T, 1 + options] per token slot of the configuration.
     """
 
     fused: Tensor
     features: Tensor
     choice: SkillChoice
     copying: Copying
+    labels: tuple[Tensor, ...]
 
 
 class BuilderRail(nn.Module):
@@ -65,6 +67,7 @@ class BuilderRail(nn.Module):
         self.memory = nn.Linear(config.width, config.latent_heads * config.head_size, bias=False)
         self.router = SkillRouter(config)
         self.blocks = nn.ModuleList(BuilderBlock(config) for _ in config.tap_points)
+        self.labels = TokenLabels(config) if config.token_slots else None
         self.copying = CopyAttention(config)
         self.gates = Gates(config)
         self.mix = nn.Parameter(torch.zeros(config.num_taps))
@@ -113,20 +116,26 @@ class BuilderRail(nn.Module):
         x, place = self._enter(states, cache)
         choice: SkillChoice | None = None
         copying: Copying | None = None
+        labels: Labels | None = None
         mixed = torch.zeros_like(embedding, dtype=x.dtype)
         fused = embedding
         last = len(states.taps) - 1
         blocks = cast(Iterable[BuilderBlock], self.blocks)
         for i, (block, tap) in enumerate(zip(blocks, states.taps, strict=True)):
             block_cache = None if cache is None else cache.blocks[i]
-            x = block.attend(x, tap, slots, slot_lengths, offset=offset, cache=block_cache)
+            x = block.attend(x, tap, slots, slot_lengths, place, offset=offset, cache=block_cache)
             if choice is None:
                 choice = self.router(x, gumbel=gumbel, temperature=temperature)
             x = block.compute(x, choice, self.ablated_skills)
+            if self.labels is not None and i == last // 2:
+                label_cache = None if cache is None else cache.labels
+                labels = self.labels(x, place, offset=offset, cache=label_cache)
+                x = x + labels.enters
             update = block.propose(x)
             if i == last:
                 copy_cache = None if cache is None else cache.copying
-                copying = self.copying(x, states.unembedding, tap, place, offset=offset, cache=copy_cache)
+                hints = None if labels is None else labels.copying
+                copying = self.copying(x, states.unembedding, tap, place, hints, offset=offset, cache=copy_cache)
                 update = update + copying.update
             fused = gated_fusion(tap, update, alpha[i])
             mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
@@ -135,7 +144,9 @@ class BuilderRail(nn.Module):
         features = self.feature_norm(x + self.mix_read(mixed))
         if choice is None or copying is None:
             raise TapError("expected at least one tap, got none", field="tap_points")
-        return RailOutput(fused=fused, features=features, choice=choice, copying=copying)
+        return RailOutput(
+            fused=fused, features=features, choice=choice, copying=copying, labels=() if labels is None else labels.scores
+        )
 
     def _enter(self, states: BaseStates, cache: RailCache | None) -> tuple[Tensor, Tensor]:
         """The stream [B, T, c] before the first block, and the reading head's places int64 [B, T].

@@ -4,10 +4,12 @@ A plan says names of its goal again, inside string literals, mostly in the goal'
 where it stands by comparing token ids, remembers the place until the next name, and lets the tokens behind it enter the
 stream: inside a literal they say how the name goes on, after it what else the goal asks for.
 
-    run(t, i) = number of equal tokens up to t and i since the literal began, where i is no copy itself
+    run(t, i) = number of equal tokens up to t and i since the literal began, i before the literal and no copy itself
     i*(t)     = the place with the longest run; among equals the first one behind where the literal before it ended
     place(t)  = i*(t) + 1 inside a literal that matches, else place(t - 1);   place = 0 at the start
     h(t)      = W [P e(place), ..., P e(place + window - 1)] + length[longest run]
+
+A literal is a copy when all of it was found; what else stands in quotes, in a goal for instance, can be read.
 
 An induction head (Olsson et al. 2022) learns such comparisons from data, and monotonic attention (Raffel et al. 2017) the
 order; made of ids the head is exact for names that nobody has seen, in any base. Tokens at and before t alone are read, so it
@@ -82,17 +84,21 @@ class ReadingHead(nn.Module):
         count = quote.long().cumsum(1) + state.open[:, None]
         before_line = torch.where(line, count, 0).cummax(1).values
         odd = (count - before_line) % 2 == 1
-        inside, opening = odd & ~quote, odd & quote
-        busy = (inside | opening).any(0).tolist()
+        inside, opening, closing = odd & ~quote, odd & quote, quote & ~odd
+        busy = (odd | quote).any(0).tolist()
         places = torch.arange(total, device=tokens.device)
         out_place, out_run = [], []
         for step in range(new):
             longest = torch.zeros_like(state.place)
             if busy[step]:
                 t = total - new + step
+                found = closing[:, step] & (state.longest == t - 1 - state.opened) & (state.longest > 0)
+                state.copied |= found[:, None] & (places > state.opened[:, None]) & (places < t)
                 state.anchor = torch.where(opening[:, step], state.place, state.anchor)
+                state.opened = torch.where(opening[:, step], t, state.opened)
                 run = torch.cat([torch.zeros_like(state.run[:, :1]), state.run[:, :-1]], 1)
-                run = torch.where((tokens == fresh[:, step, None]) & (places < t) & ~state.copied, run + 1, 0)
+                readable = (places < state.opened[:, None]) & ~state.copied
+                run = torch.where((tokens == fresh[:, step, None]) & readable, run + 1, 0)
                 state.run = torch.where(inside[:, step, None], run, 0)
                 longest = state.run.amax(1)
                 best = (state.run == longest[:, None]) & (longest > 0)[:, None]
@@ -100,7 +106,7 @@ class ReadingHead(nn.Module):
                 candidates = torch.where(behind.any(1, keepdim=True), behind, best)
                 first = torch.where(candidates, places, total).amin(1)
                 state.place = torch.where(longest > 0, first + 1, state.place)
-                state.copied[:, t] = longest > 0
+            state.longest = longest
             out_place.append(state.place)
             out_run.append(longest)
         state.open = (count - before_line)[:, -1] % 2

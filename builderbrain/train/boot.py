@@ -20,9 +20,9 @@ from builderbrain.rail.rail import BuilderRail, Memory
 from builderbrain.rail.reading import literal_tokens
 from builderbrain.rail.words import spellings
 from builderbrain.train.config import TrainConfig
-from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS
+from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS
 from builderbrain.train.objective import compute_objective
-from builderbrain.train.rows import IGNORED, Batch
+from builderbrain.train.rows import Batch
 
 _JITTER = 0.02
 _MIN_STREAM = 72
@@ -58,6 +58,7 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         width=section.width or max(_MIN_STREAM, default_width(host.d_model, section.reduction)),
         head_size=section.head_size,
         self_heads=section.self_heads,
+        reading_heads=section.reading_heads,
         query_heads=section.query_heads,
         latent_heads=section.latent_heads,
         mlp_ratio=section.mlp_ratio,
@@ -70,7 +71,7 @@ def build_rail(host: Host, config: TrainConfig) -> BuilderRail:
         line_tokens=line_tokens,
         intents=INTENTS,
         actions=ACTIONS,
-        clause_kinds=CLAUSES,
+        token_slots=TOKEN_SLOTS,
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -144,14 +145,11 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
     noise = torch.rand(rows, batch.tokens.shape[1], rail.config.num_skills, generator=generator)
     gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6))) * 4.0
     objective = compute_objective(Pair(pair.host, rail), batch, memory=memory, gumbel=gumbel)
-    (objective.plan + objective.policy + objective.copy + objective.clause).backward()
-    # Traces carry no clause labels, so that head has nothing to learn from them; a missing label is no cut graph.
-    unlabelled = () if bool((batch.clauses != IGNORED).any()) else ("policy.clauses.",)
+    (objective.plan + objective.policy + objective.copy + objective.labels).backward()
     dead = [
         name
         for name, parameter in rail.named_parameters()
         if parameter.requires_grad
-        and not name.startswith(unlabelled)
         and (parameter.grad is None or not bool(parameter.grad.isfinite().all()) or not bool(parameter.grad.any()))
     ]
     if dead:

@@ -20,18 +20,19 @@ class RailSection:
     reduction: int = 16
     num_taps: int = 0
     head_size: int = 32
-    self_heads: int = 2
+    self_heads: int = 1
+    reading_heads: int = 1
     query_heads: int = 2
     latent_heads: int = 2
-    mlp_ratio: float = 1.5
+    mlp_ratio: float = 1.2
     word_slots: int = 1024
     word_width: int = 24
     num_skills: int = 32
     skill_rank: int = 2
 
     def __post_init__(self) -> None:
-        sizes = ("head_size", "self_heads", "query_heads", "latent_heads", "num_skills", "skill_rank", "reduction",
-                 "word_width")  # fmt: skip
+        sizes = ("head_size", "self_heads", "reading_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
+                 "reduction", "word_width")  # fmt: skip
         check_bounds(
             self,
             {"width": (0, 65_536), "num_taps": (0, 256), "word_slots": (1, 1 << 24), "mlp_ratio": (0.01, 64)}
@@ -92,7 +93,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "literal_weight": (0, 1),
     "policy_weight": (0, _ANY),
     "copy_weight": (0, _ANY),
-    "clause_weight": (0, _ANY),
+    "label_weight": (0, _ANY),
     "memory_fraction": (0, 1),
     "router_temperature": (0.001, 100),
     "evaluation_every": (1, _ANY),
@@ -133,7 +134,7 @@ class TrainConfig:
     literal_weight: float = 0.3
     policy_weight: float = 0.6
     copy_weight: float = 0.3
-    clause_weight: float = 2.0
+    label_weight: float = 10.0
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)
 

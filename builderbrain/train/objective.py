@@ -4,14 +4,15 @@
 
 The task is the weighted cross-entropy of the answer tokens, plus `policy_weight` times the mean cross-entropy of the
 policy heads, plus `copy_weight` times the copy loss: minus the log of the attention that an answer token which stands in
-the goal pays to the places where it stands. Nobody has to say which of them is meant. `clause_weight` times the clause loss
-is added where the data says which part of a goal asks for what: every token of a clause then teaches what its words mean,
-where the plan has one or two tokens that do.
+the goal pays to the places where it stands. Nobody has to say which of them is meant. `label_weight` times the loss of the
+token labels is added where the data says which part of a goal asks for what: every token of a clause then teaches what its
+words mean, where the plan has one or two tokens that do.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,7 @@ from builderbrain.train.rows import IGNORED, Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Readings of one batch; `plan`, `policy`, `copy` and `clause` are differentiable scalars in nats.
+    """Readings of one batch; `plan`, `policy`, `copy` and `labels` are differentiable scalars in nats.
 
     `confident` bool [N]: whether the label has more than half of the probability, so that greedy decoding picks it.
     `concept` [R, c]: concept vectors. `skills` int64 [R, T]: skills taken at the goals' tokens.
@@ -37,7 +38,7 @@ class Objective:
     plan: Tensor
     policy: Tensor
     copy: Tensor
-    clause: Tensor
+    labels: Tensor
     signals: Signals
     confident: Tensor
     concept: Tensor
@@ -82,7 +83,7 @@ def compute_objective(
     return Objective(
         plan=(answer.cross_entropy * batch.weights).sum() / batch.weights.sum(),
         policy=policy_loss(policy, batch),
-        clause=clause_loss(policy, batch),
+        labels=label_loss(output.rail.labels, batch),
         copy=copy_loss(output.rail.copying.weights[:rows], batch),
         signals=Signals(answer=answer, base_text=text),
         confident=answer.cross_entropy.detach() < math.log(2.0),
@@ -107,12 +108,19 @@ def copy_loss(weights: Tensor, batch: Batch) -> Tensor:
     return -mass.clamp(min=1e-6).log().mean()
 
 
-def clause_loss(policy: PolicyOutput, batch: Batch) -> Tensor:
-    """Mean cross-entropy of the clause labels over the tokens that have one, nats."""
-    known = batch.clauses != IGNORED
-    if not bool(known.any()):
-        return policy.clauses.sum() * 0.0
-    return F.cross_entropy(policy.clauses[known], batch.clauses[known])
+def label_loss(scores: Sequence[Tensor], batch: Batch) -> Tensor:
+    """Mean over the token slots of the mean cross-entropy over the tokens that have a label, nats; 0 without labels.
+
+    `scores` [R + Q, T, 1 + options] per slot.
+    """
+    rows = batch.tokens.shape[0]
+    terms = []
+    for slot, score in enumerate(scores):
+        labels = batch.token_labels[..., slot]
+        known = labels != IGNORED
+        if bool(known.any()):
+            terms.append(F.cross_entropy(score[:rows][known], labels[known]))
+    return torch.stack(terms).mean() if terms else torch.zeros((), device=batch.tokens.device)
 
 
 def policy_loss(policy: PolicyOutput, batch: Batch) -> Tensor:

@@ -27,7 +27,10 @@ IGNORED = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One goal. Spans are half-open token ranges of the prompt, None where there is none; `clauses` per token of the prompt."""
+    """One goal. Spans are half-open token ranges of the prompt, None where there is none.
+
+    `token_labels` are per token slot the labels of all tokens, those of the answer's end token excepted.
+    """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -35,7 +38,7 @@ class Row:
     actions: tuple[int, ...] = ()
     spans: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
     choices: tuple[int, ...] = ()
-    clauses: tuple[int, ...] = ()
+    token_labels: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ class Batch:
     `tokens` int64 [R, T]; `lengths`, `prompt_lengths` int64 [R]. `positions` int64 [N] indexes the flattened [R * T]
     states that predict an answer token, `labels` int64 [N] are those tokens, `bitmask` int32 [N, words] what the grammar
     allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
-    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `clauses` [R, T_p]; IGNORED has no loss.
+    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `token_labels` [R, T, token slots]; IGNORED has
+    no loss.
     """
 
     tokens: Tensor
@@ -60,7 +64,7 @@ class Batch:
     span_start: Tensor
     span_end: Tensor
     choices: Tensor
-    clauses: Tensor
+    token_labels: Tensor
 
 
 def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
@@ -75,21 +79,42 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
         inside = [i for i, (first, last) in enumerate(offsets, len(before)) if first < end and last > start]
         return inside[0], inside[-1] + 1
 
-    kinds = {kind: number for number, kind in enumerate(config.clause_kinds, 1)}
-    clauses = [0 if goal.clauses and kinds else IGNORED] * len(ids)
-    for start, end, kind in goal.clauses:
-        first, last = (edge - len(before) for edge in tokens_of(start, end))
-        clauses[first:last] = [kinds.get(kind, IGNORED)] * (last - first)
+    answer = tokenizer.encode(goal.plan)
+    labels: dict[str, list[int]] = {}
+    for slot, options in config.token_slots if goal.clauses else ():
+        mine = [0] * (len(before) + len(ids) + len(after) + len(answer))
+        for start, end, option in goal.token_ranges(slot):
+            first, last = tokens_of(start, end)
+            mine[first:last] = [1 + options.index(option)] * (last - first)
+            if slot == "name":
+                mine[first] = 1 + options.index(f"{option} begins")
+        labels[slot] = mine
+    if labels:
+        _label_answer(labels, tokenizer, answer, config)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
     return Row(
         prompt=(*before, *ids, *after),
-        answer=(*tokenizer.encode(goal.plan), tokenizer.eos_token_id),
+        answer=(*answer, tokenizer.eos_token_id),
         intent=config.intents.index(goal.intent),
         actions=tuple(numbers + [0] * (config.max_actions - len(numbers))),
         spans={slot: None if span is None else tokens_of(*span) for slot, span in goal.spans.items()},
         choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
-        clauses=(*[IGNORED] * len(before), *clauses, *[IGNORED] * len(after)),
+        token_labels=tuple(tuple(mine) for mine in labels.values()),
     )
+
+
+def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, answer: Sequence[int], config: RailConfig) -> None:
+    """The tokens of a step say which one they write, and a quote that opens a name which name has to begin."""
+    options = dict(config.token_slots)
+    first = len(labels["step"]) - len(answer)
+    step, text = 1, ""
+    for at, token in enumerate(answer, first):
+        step += token in config.line_tokens
+        labels["step"][at] = step
+        text += tokenizer.decode([token])
+        for name in ("pattern", "path"):
+            if text.endswith(f'{name}="'):
+                labels["name"][at] = 1 + options["name"].index(f"{name} begins")
 
 
 def split_by_length(rows: Sequence[Row], parts: int) -> list[list[Row]]:
@@ -158,8 +183,17 @@ def collate(
         span_start=spans(0),
         span_end=spans(1),
         choices=labels([row.choices for row in rows], len(config.choice_slots)),
-        clauses=torch.tensor([[*row.clauses, *[IGNORED] * (prompt_width - len(row.clauses))] for row in rows]),
+        token_labels=_token_labels(rows, len(config.token_slots), length),
     )
+
+
+def _token_labels(rows: Sequence[Row], slots: int, width: int) -> Tensor:
+    """int64 [R, T, token slots]."""
+    out = torch.full((len(rows), width, slots), IGNORED, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        for slot, labels in enumerate(row.token_labels):
+            out[i, : len(labels), slot] = torch.tensor(labels)
+    return out
 
 
 def _weights(rows: Sequence[Row], forced: Sequence[bool], config: RailConfig, trivial: float, literal: float) -> Tensor:

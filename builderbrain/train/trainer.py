@@ -126,10 +126,10 @@ class Trainer:
                 "plan": objective.plan * float(part.weights.sum()) / labels,
                 "policy": objective.policy * share,
                 "copy": objective.copy * share,
-                "clause": objective.clause * share,
+                "labels": objective.labels * share,
             }
             loss = terms["plan"] + self.config.policy_weight * terms["policy"]
-            loss = loss + self.config.copy_weight * terms["copy"] + self.config.clause_weight * terms["clause"]
+            loss = loss + self.config.copy_weight * terms["copy"] + self.config.label_weight * terms["labels"]
             tokens = {
                 "answer": part.labels.numel() / answers,
                 "base_text": 0.0 if text is None else text.numel() / texts,

@@ -35,6 +35,7 @@ def make_rail(host: Host, *, seed: int = 0, jitter: float = 0.0, budget: float =
             alpha_budget=budget,
             intents=("greet", "search"),
             actions=("search", "read"),
+            token_slots=(("clause", ("search", "read")), ("step", ("1", "2", "3"))),
         )
     ).eval()
     with torch.no_grad():

@@ -103,3 +103,15 @@ def test_quotes_and_line_breaks_are_found_in_a_vocabulary() -> None:
     quotes, lines = literal_tokens(tokenizer)
     assert {tokenizer.decode([i]) for i in quotes} >= {'"'}
     assert {tokenizer.decode([i]) for i in lines} >= {"\n"}
+
+
+def test_what_stands_in_quotes_in_the_goal_can_be_read_like_anything_else() -> None:
+    #        0  1      2  3    4      5     6      7  8    9
+    goal = [7, QUOTE, 8, AND, 9, QUOTE, AND, 5, LINE]
+    assert places([*goal, QUOTE, 8, AND, 9])[-3:] == [3, 4, 5]  # AND stands inside quotes first, and outside them later
+
+
+def test_a_whole_copy_is_never_read_again_but_a_broken_one_may_be() -> None:
+    goal = [7, 8, LINE]
+    assert places([*goal, QUOTE, 8, QUOTE, QUOTE, 8])[-1] == 2
+    assert places([*goal, QUOTE, 6, QUOTE, QUOTE, 6])[-1] == 5

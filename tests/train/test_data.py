@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,24 @@ from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.reading import literal_tokens
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
-from builderbrain.train.goals import ACTIONS, CLAUSES, INTENTS, Goal, generate_goals
+from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS, Goal, generate_goals
 from builderbrain.train.rows import collate, row_of, split_by_length
 from tests.hosts.tiny_models import tiny_tokenizer
 
 TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
+_, LINES = literal_tokens(TOKENIZER)
 CONFIG = RailConfig(
-    base_name="x", d_model=8, vocab_size=8, tap_points=(0,), width=8, intents=INTENTS, actions=ACTIONS, clause_kinds=CLAUSES
+    base_name="x",
+    d_model=8,
+    vocab_size=8,
+    tap_points=(0,),
+    width=8,
+    intents=INTENTS,
+    actions=ACTIONS,
+    token_slots=TOKEN_SLOTS,
+    line_tokens=LINES,
 )
 
 
@@ -54,6 +65,44 @@ def test_spans_are_token_ranges_of_the_prompt() -> None:
         for span in row.spans.values():
             if span is not None:
                 assert TOKENIZER.decode(row.prompt[slice(*span)]).strip() in answer
+
+
+def test_every_token_of_a_goal_says_its_clause_its_name_and_its_step() -> None:
+    goal = Goal(
+        text="find x7 in a1 then open it",
+        plan='s1=search(pattern="x7",path="a1")\ns2=read(path=s1.first_path)',
+        intent="search_under_open",
+        actions=("search", "read"),
+        spans={},
+        pick="first",
+        clauses=((0, 13, "search_under"), (19, 26, "open_first")),
+        names=((5, 7, "pattern"), (11, 13, "path")),
+    )
+    row = row_of(goal, TOKENIZER, CONFIG)
+    told = {
+        slot: [("none", *options)[label] for label in labels]
+        for (slot, options), labels in zip(TOKEN_SLOTS, row.token_labels, strict=True)
+    }
+    texts = [TOKENIZER.decode([token]) for token in row.prompt + row.answer[:-1]]
+
+    def said(slot: str, option: str) -> str:
+        return "".join(text for text, label in zip(texts, told[slot], strict=True) if label == option).strip()
+
+    assert said("clause", "search_under") == "find x7 in a1"
+    assert said("clause", "open_first") == "open it"
+    assert said("name", "pattern begins") + said("name", "pattern") == 'x"7'
+    assert said("name", "path begins") + said("name", "path") == 'a"1'
+    assert said("step", "1").replace(" ", "") == 'findx7ina1s1=search(pattern="x7",path="a1")'
+    assert said("step", "2") == "open it\ns2=read(path=s1.first_path)"
+
+
+def test_ranges_of_generated_goals_are_those_of_their_plans() -> None:
+    for goal in islice(generate_goals(5), 200):
+        steps = goal.plan.split("\n")
+        assert len(goal.clauses) == len(steps)
+        for start, end, slot in goal.names:
+            assert f"{slot}={json.dumps(goal.text[start:end])}" in goal.plan
+        assert len(goal.names) == sum(step.count('="') for step in steps if "talk" not in step)
 
 
 def trace(tmp_path: Path, *lines: str) -> Path:

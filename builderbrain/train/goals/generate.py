@@ -38,9 +38,11 @@ _BARE_JOINERS = (
 """Between a step and one of the same kind whose verb is left out: "open A and B"."""
 _PLAIN = 8
 """How many plain wordings open each table of phrases."""
-_OPENING, _CLOSING = "\ue000", "\ue001"
-_BEGIN, _END = "\ue004", "\ue005"
-"""Private-use characters that mark spans and clauses while a sentence is put together."""
+_SLOTS = ("pattern", "path")
+_MARKS = "\ue000"
+"""First of the private-use characters that mark ranges while a sentence is put together: a pair per kind of range."""
+_CLAUSE, _NAME = 0, 1
+_BEGIN, _END = "\ue000", "\ue001"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,8 @@ class Goal:
     """A goal in words and what it means.
 
     `plan` is the text form. `spans` holds per slot the half-open character range in `text`, or None; `clauses` such ranges with
-    what each asks for (one of `CLAUSES`). `pick` names which result is opened: none, first or last.
+    what each asks for (one of `CLAUSES`), in the order of the plan's steps; `names` such ranges with the slot that each name
+    fills. `pick` names which result is opened: none, first or last.
     """
 
     text: str
@@ -58,6 +61,13 @@ class Goal:
     spans: dict[str, tuple[int, int] | None]
     pick: str
     clauses: tuple[tuple[int, int, str], ...] = ()
+    names: tuple[tuple[int, int, str], ...] = ()
+
+    def token_ranges(self, slot: str) -> tuple[tuple[int, int, str], ...]:
+        """Character ranges of the text with the option of a slot of `TOKEN_SLOTS` that holds there; elsewhere none does."""
+        if slot == "step":
+            return tuple((start, end, str(number)) for number, (start, end, _) in enumerate(self.clauses, 1))
+        return self.clauses if slot == "clause" else self.names
 
 
 def generate_goals(seed: int, *, left_out: bool = False) -> Iterator[Goal]:
@@ -112,16 +122,8 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
     steps: list[str] = []
     source = ""  # the latest search or list, as (kind, step id)
     pick = "none"
-    marked: set[str] = set()
     last = False
     before = ("", "")
-
-    def mark(slot: str, value: str) -> str:
-        if slot in marked:
-            return value
-        marked.add(slot)
-        code = 0 if slot == "pattern" else 2
-        return chr(ord(_OPENING) + code) + value + chr(ord(_CLOSING) + code)
 
     for i, action in enumerate(actions):
         identifier = f"s{i + 1}"
@@ -132,12 +134,12 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             pattern = skin_phrase(rng)
             arguments = f"pattern={json.dumps(pattern)}"
             wording = _pick("SEARCH", question, rng) if bare is None else f"{bare}{{x}}"
-            text = wording.replace("{x}", _decorate_pattern(mark("pattern", pattern), rng))
+            text = wording.replace("{x}", _decorate_pattern(_mark("pattern", pattern), rng))
             if action == "search_under":
                 folder = skin_folder(rng)
                 arguments += f",path={json.dumps(folder)}"
                 place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
-                where = f"{place} {_decorate_folder(mark('path', folder), rng)}"
+                where = f"{place} {_decorate_folder(_mark('path', folder), rng)}"
                 first = not question and bare is None and rng.random() < 0.12
                 text = f"{where}{rng.choice((', ', ' '))}{text}" if first else f"{text} {where}"
             steps.append(f"{identifier}=search({arguments})")
@@ -145,7 +147,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
         elif action == "read":
             path = skin_path(rng)
             wording = _pick("READ", question, rng) if bare is None else "{f}"
-            text = wording.replace("{f}", _decorate_file(mark("path", path), rng))
+            text = wording.replace("{f}", _decorate_file(_mark("path", path), rng))
             steps.append(f"{identifier}=read(path={json.dumps(path)})")
         elif action == "list":
             if bare is None and rng.random() < 0.25:
@@ -154,7 +156,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             else:
                 folder = skin_folder(rng)
                 wording = _pick("LIST", question, rng) if bare is None else "{d}"
-                text = wording.replace("{d}", _decorate_folder(mark("path", folder), rng))
+                text = wording.replace("{d}", _decorate_folder(_mark("path", folder), rng))
                 steps.append(f"{identifier}=list(path={json.dumps(folder)})")
             source = f"LIST {identifier}"
         else:
@@ -188,6 +190,12 @@ def _bare(before: tuple[str, str], action: str, rng: random.Random) -> str | Non
     if kind != action or not wording.endswith(("{x}", "{f}", "{d}")) or rng.random() > 0.5:
         return None
     return "for " if wording.endswith(" for {x}") and rng.random() < 0.6 else ""
+
+
+def _mark(slot: str, name: str) -> str:
+    """The name between the marks of its slot."""
+    code = ord(_MARKS) + 2 * (_NAME + _SLOTS.index(slot))
+    return chr(code) + name + chr(code + 1)
 
 
 def _decorate_pattern(pattern: str, rng: random.Random) -> str:
@@ -242,22 +250,32 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
     if rng.random() < 0.2:
         text += ending(rng)
     text = _finish(text, rng)
-    spans: dict[str, tuple[int, int] | None] = {"pattern": None, "path": None}
     plain = ""
     starts: dict[int, int] = {}
     ranges: list[tuple[int, int, str]] = []
+    names: list[tuple[int, int, str]] = []
     for character in text:
-        code = ord(character) - ord(_OPENING)
-        if code in (0, 2, 4):
-            starts[code] = len(plain)
-        elif code in (1, 3):
-            spans["pattern" if code == 1 else "path"] = (starts[code - 1], len(plain))
-        elif code == 5:
-            ranges.append((starts[4], len(plain), clauses[len(ranges)].kind))
-        else:
+        kind, closing = divmod(ord(character) - ord(_MARKS), 2)
+        if not 0 <= kind < _NAME + len(_SLOTS):
             plain += character
+        elif not closing:
+            starts[kind] = len(plain)
+        elif kind == _CLAUSE:
+            ranges.append((starts[kind], len(plain), clauses[len(ranges)].kind))
+        else:
+            names.append((starts[kind], len(plain), _SLOTS[kind - _NAME]))
+    spans = {slot: next(((start, end) for start, end, mine in names if mine == slot), None) for slot in _SLOTS}
     skills = tuple({"search_under": "search", "open": "read"}.get(action, action) for action in actions)
-    return Goal(text=plain, plan=plan, intent=intent_of(actions), actions=skills, spans=spans, pick=pick, clauses=tuple(ranges))
+    return Goal(
+        text=plain,
+        plan=plan,
+        intent=intent_of(actions),
+        actions=skills,
+        spans=spans,
+        pick=pick,
+        clauses=tuple(ranges),
+        names=tuple(names),
+    )
 
 
 def _joiners(count: int, rng: random.Random) -> list[str]:

@@ -26,6 +26,9 @@ ACTIONS = ("search", "read", "list", "talk")
 CLAUSES = ("search", "search_under", "read", "list", "open_first", "open_last", *INTENTS[:6])
 """What a part of a goal may ask for: an action, or a conversational intent."""
 
+TOKEN_SLOTS = (("clause", CLAUSES), ("name", ("pattern begins", "path begins", "pattern", "path")), ("step", tuple("123456")))
+"""What the token labels tell: what a token's clause asks for, the name it is part of, the step its clause becomes."""
+
 REPLIES = {
     "greet": "Hello. What shall I look for?",
     "thank": "You are welcome.",
