@@ -54,7 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     syntax.add_argument("--temperature", type=float, default=1.5, help="of every draw (default: 1.5)")
     syntax.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     lora = commands.add_parser("train-lora", parents=[base], help="train a LoRA as large as the rail on its batches")
-    lora.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the adapter goes; must not exist")
+    lora.add_argument(
+        "--out",
+        metavar="FOLDER",
+        type=Path,
+        required=True,
+        help="where the adapter goes; must not exist; a run that was cut off goes on",
+    )
     lora.add_argument("--seed", type=int, default=0, help="of the adapter and of the batches; the rail's (default: 0)")
     lora.add_argument("--steps", type=int, help="batches to train on (default: the rail's)")
     lora.add_argument("--batch-size", type=int, help="rows of a batch (default: the rail's)")

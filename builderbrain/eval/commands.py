@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,10 @@ def make_lora(
     batch_size: int | None = None,
     learning_rate: float = 2e-3,
 ) -> int:
-    """Train the LoRA with as many parameters as the rail, on the batches the rail was trained on."""
+    """Train the LoRA with as many parameters as the rail, on the batches the rail was trained on.
+
+    Checkpoints lie beside `out` until it is done; the same command goes on from them.
+    """
     from builderbrain.eval.lora import LoraSettings, train_lora
     from builderbrain.train.config import TrainConfig
 
@@ -101,13 +105,15 @@ def make_lora(
     batch_size = defaults.batch_size if batch_size is None else batch_size
     rail = workbench.load_rail(seed)
     parameters = sum(parameter.numel() for parameter in rail.parameters())
+    checkpoints = out.with_name(f"{out.name}.checkpoints")
     with _progress() as progress:
         task = progress.add_task("lora", total=steps)
         training = train_lora(
             workbench.host,
-            workbench.training_batches(seed=seed, batch_size=batch_size),
+            workbench.training_batch_of(seed=seed, batch_size=batch_size),
             steps=steps,
             settings=LoraSettings(parameters=parameters, learning_rate=learning_rate, seed=seed),
+            checkpoints=checkpoints,
             on_step=lambda step, loss: progress.update(task, completed=step, description=f"lora, loss {loss:.4f}"),
         )
     training.save(out)
@@ -122,6 +128,7 @@ def make_lora(
         "losses": training.losses,
     }
     _write_json(out / "training.json", record)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     Console().print(
         f"wrote {out}: rank {training.rank}, {training.parameters} parameters beside the rail's {parameters}, "
         f"{training.tokens} tokens, loss {training.losses[0]:.4f} -> {training.losses[-1]:.4f}",

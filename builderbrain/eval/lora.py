@@ -12,8 +12,8 @@ from __future__ import annotations
 import copy
 import importlib.util
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -24,6 +24,7 @@ from torch.nn import functional
 from builderbrain.errors import CheckpointError, SubjectError
 from builderbrain.hosts.base import Host
 from builderbrain.hosts.huggingface import HuggingFaceHost
+from builderbrain.train.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _SCALE = 2
 _WARMUP_SHARE = 0.03
+_CHECKPOINT_EVERY = 100
 
 
 class TokenBatch(Protocol):
@@ -86,33 +88,37 @@ class LoraTraining:
 
 def train_lora(
     host: Host,
-    batches: Iterable[Sequence[TokenBatch]],
+    batch_of: Callable[[int], Sequence[TokenBatch]],
     *,
     steps: int,
     settings: LoraSettings,
+    checkpoints: Path | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> LoraTraining:
-    """Train an adapter with AdamW, linear warm-up and cosine decay, on the first `steps` batches.
+    """Train an adapter with AdamW, linear warm-up and cosine decay, on the batches of steps 0 to `steps` - 1.
 
     Args:
         host: the base; not changed.
-        batches: what the rail was trained on, in its order; each as the parts it is run in.
+        batch_of: what the rail was trained on at a step, as the parts it is run in.
+        checkpoints: folder to go on from and to write to; the run then gives what an uninterrupted one gives.
         on_step: told the step, from 1, and its loss.
 
     Raises:
-        SubjectError: the host is no `transformers` model, PEFT is missing, or there are fewer batches than steps.
+        SubjectError: the host is no `transformers` model, or PEFT is missing.
+        CheckpointError: the checkpoints are of a run with other settings.
     """
     base = _around_transformers(host)
     torch.manual_seed(settings.seed)
     adapter, rank = _inject(copy.deepcopy(base.model), settings.parameters)
     trainable = [parameter for parameter in adapter.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=settings.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    losses: list[float] = []
-    tokens = 0
-    for batch in batches:
-        if len(losses) == steps:
-            break
+    named = [(name, parameter) for name, parameter in adapter.named_parameters() if parameter.requires_grad]
+    run = {"steps": steps, **asdict(settings)}
+    losses, tokens = _resume(checkpoints, named, optimizer, run)
+    for step in range(len(losses), steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(step, steps)
+        batch = batch_of(step)
         optimizer.zero_grad(set_to_none=True)
         whole = sum(float(part.weights.sum()) for part in batch)
         total = 0.0
@@ -123,14 +129,14 @@ def train_lora(
             tokens += part.tokens.numel()
         torch.nn.utils.clip_grad_norm_(trainable, settings.max_gradient_norm)
         optimizer.step()
-        schedule.step()
         losses.append(total)
         if on_step is not None:
             on_step(len(losses), losses[-1])
-    if len(losses) < steps:
-        raise SubjectError(
-            f"expected {steps} batches, got {len(losses)}; give an endless iterator or fewer steps", field="steps"
-        )
+        if checkpoints is not None and len(losses) % _CHECKPOINT_EVERY == 0:
+            tensors = {f"lora/{name}": parameter for name, parameter in named}
+            tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer_tensors(optimizer, named).items()}
+            values = {"run": run, "losses": losses, "tokens": tokens}
+            save_checkpoint(checkpoints, Checkpoint(step=len(losses), tensors=tensors, values=values))
     return LoraTraining(
         host=_as_host(adapter, base),
         adapter=adapter,
@@ -139,6 +145,29 @@ def train_lora(
         tokens=tokens,
         losses=tuple(losses),
     )
+
+
+def _resume(
+    checkpoints: Path | None, named: Sequence[tuple[str, Tensor]], optimizer: torch.optim.Optimizer, run: dict[str, Any]
+) -> tuple[list[float], int]:
+    """Put adapter and optimiser where the last checkpoint left them; its losses and its number of tokens."""
+    checkpoint = None if checkpoints is None else load_checkpoint(checkpoints)
+    if checkpoint is None:
+        return [], 0
+    theirs = checkpoint.values["run"]
+    if theirs != run:
+        key = next(name for name in run if theirs.get(name) != run[name])
+        raise CheckpointError(
+            f"{checkpoints} holds a run with {key}={theirs.get(key)!r}, but this one has {run[key]!r}; "
+            "remove it or choose another output folder",
+            field=key,
+        )
+    with torch.no_grad():
+        for name, parameter in named:
+            parameter.copy_(checkpoint.tensors[f"lora/{name}"])
+    state = {k.removeprefix("optimizer/"): v for k, v in checkpoint.tensors.items() if k.startswith("optimizer/")}
+    restore_optimizer(optimizer, named, state)
+    return list(checkpoint.values["losses"]), int(checkpoint.values["tokens"])
 
 
 def load_lora(host: Host, folder: Path) -> Host:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -99,8 +99,8 @@ class Workbench:
             raise SubjectError(f"expected --rail FOLDER for the base {self.model}, got none; train one", field="rail")
         return load_rail(_seeded(self._rail_template, seed))
 
-    def training_batches(self, *, seed: int, batch_size: int) -> Iterator[Sequence[TokenBatch]]:
-        """The batches that a rail of this seed is trained on, in its order, each in its parts, without end."""
+    def training_batch_of(self, *, seed: int, batch_size: int) -> Callable[[int], Sequence[TokenBatch]]:
+        """A function from a step to the batch that a rail of this seed is trained on at it, in its parts."""
         from builderbrain.train.config import TrainConfig
         from builderbrain.train.data import GeneratedGoals
         from builderbrain.train.rows import collate, split_by_length
@@ -108,9 +108,9 @@ class Workbench:
         defaults = TrainConfig()
         config = self.load_rail(self._seeds_of("rail")[0]).config
         source = GeneratedGoals(self.host.tokenizer, config, seed=seed)
-        step = 0
-        while True:
-            yield [
+
+        def batch_of(step: int) -> Sequence[TokenBatch]:
+            return [
                 collate(
                     rows,
                     grammar=self.grammar,
@@ -122,7 +122,8 @@ class Workbench:
                 )
                 for rows in split_by_length(source.rows(step, batch_size), defaults.micro_batches)
             ]
-            step += 1
+
+        return batch_of
 
     def _seeds_of(self, name: str) -> tuple[int | None, ...]:
         template = {"rail": self._rail_template, "lora": self.lora}.get(name)
