@@ -101,29 +101,22 @@ class Workbench:
 
     def training_batch_of(self, *, seed: int, batch_size: int) -> Callable[[int], Sequence[TokenBatch]]:
         """A function from a step to the batch that a rail of this seed is trained on at it, in its parts."""
+        from builderbrain.train.batch import Collator
         from builderbrain.train.config import TrainConfig
         from builderbrain.train.data import GeneratedGoals
-        from builderbrain.train.rows import collate, split_by_length
 
         defaults = TrainConfig()
         config = self.load_rail(self._seeds_of("rail")[0]).config
         source = GeneratedGoals(self.host.tokenizer, config, seed=seed)
 
-        def batch_of(step: int) -> Sequence[TokenBatch]:
-            return [
-                collate(
-                    rows,
-                    grammar=self.grammar,
-                    vocab_size=self.host.vocab_size,
-                    config=config,
-                    pad=self.host.tokenizer.eos_token_id,
-                    trivial_weight=defaults.trivial_weight,
-                    literal_weight=defaults.literal_weight,
-                )
-                for rows in split_by_length(source.rows(step, batch_size), defaults.micro_batches)
-            ]
-
-        return batch_of
+        collate = Collator(
+            host=self.host,
+            config=config,
+            grammar=self.grammar,
+            trivial_weight=defaults.trivial_weight,
+            literal_weight=defaults.literal_weight,
+        )
+        return lambda step: collate.parts(source.rows(step, batch_size), defaults.micro_batches)
 
     def _seeds_of(self, name: str) -> tuple[int | None, ...]:
         template = {"rail": self._rail_template, "lora": self.lora}.get(name)

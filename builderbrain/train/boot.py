@@ -19,10 +19,10 @@ from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail, Memory
 from builderbrain.rail.reading import literal_tokens
 from builderbrain.rail.words import spellings
+from builderbrain.train.batch import Batch
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS
 from builderbrain.train.objective import compute_objective
-from builderbrain.train.rows import Batch
 
 _JITTER = 0.02
 _MIN_STREAM = 72

@@ -23,8 +23,9 @@ from bbkernels.governed_loss import GovernedLoss, governed_loss
 from builderbrain.rail.heads import PolicyOutput
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import Memory
+from builderbrain.train.batch import Batch
 from builderbrain.train.constraints import Signals
-from builderbrain.train.rows import IGNORED, Batch
+from builderbrain.train.rows import IGNORED
 
 
 @dataclass(frozen=True, kw_only=True)

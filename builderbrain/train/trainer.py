@@ -19,6 +19,7 @@ from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail, Memory
+from builderbrain.train.batch import Batch, Collator
 from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from builderbrain.train.config import TrainConfig
@@ -28,7 +29,6 @@ from builderbrain.train.data import RowSource, base_text_rows
 from builderbrain.train.duals import Dual, DualConfig
 from builderbrain.train.objective import Objective, compute_objective
 from builderbrain.train.optimizers import build_optimizers, step_all
-from builderbrain.train.rows import Batch, collate, split_by_length
 from builderbrain.train.schedule import BudgetSchedule, learning_rate_scale, router_temperature
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
 
@@ -42,7 +42,7 @@ class Trainer:
     def __init__(
         self, host: Host, rail: BuilderRail, grammar: CompiledConstraint, source: RowSource, config: TrainConfig
     ) -> None:
-        self.config, self.grammar, self.source = config, grammar, source
+        self.config, self.source = config, source
         self.pair = Pair(host, rail.to(host.device).train())
         self.rail = rail
         self.folder = Path(config.output)
@@ -56,7 +56,14 @@ class Trainer:
         self.memory = torch.zeros(rail.config.max_memory_tokens, rail.config.width, device=host.device)
         self.step = 0
         self.dropped = 0
-        self.held_out = self._collate(source.held_out(config.evaluation_rows))
+        self.collate = Collator(
+            host=host,
+            config=rail.config,
+            grammar=grammar,
+            trivial_weight=config.trivial_weight,
+            literal_weight=config.literal_weight,
+        )
+        self.held_out = self.collate(source.held_out(config.evaluation_rows))
 
     def resume(self) -> None:
         """Go on from the last checkpoint of the output folder, if there is one.
@@ -70,7 +77,7 @@ class Trainer:
 
     def check(self) -> None:
         """Stage 0; see `builderbrain.train.boot`."""
-        batch = self._collate(self.source.rows(0, self.config.batch_size))
+        batch = self.collate(self.source.rows(0, self.config.batch_size))
         boot_checks(self.pair, batch, fresh=not self.config.start)
 
     def run(self) -> Path:
@@ -193,25 +200,12 @@ class Trainer:
             "held_out_tokens_right": float(objective.confident.float().mean()),
         }
 
-    def _collate(self, rows: Any) -> Batch:
-        host = self.pair.host
-        return collate(
-            rows,
-            grammar=self.grammar,
-            vocab_size=host.vocab_size,
-            config=self.rail.config,
-            pad=host.tokenizer.eos_token_id,
-            trivial_weight=self.config.trivial_weight,
-            literal_weight=self.config.literal_weight,
-        )
-
     def _parts(self) -> list[tuple[Batch, Tensor | None]]:
         """This step's rows in parts of like length, each with its share of ordinary text."""
         config = self.config
-        split = split_by_length(self.source.rows(self.step, config.batch_size), config.micro_batches)
+        split = self.collate.parts(self.source.rows(self.step, config.batch_size), config.micro_batches)
         parts: list[tuple[Batch, Tensor | None]] = []
-        for index, rows in enumerate(split):
-            batch = self._collate(rows)
+        for index, batch in enumerate(split):
             count = config.base_text_rows // len(split) + (index < config.base_text_rows % len(split))
             text = base_text_rows(
                 self.pair.host.tokenizer,

@@ -12,14 +12,16 @@ import pytest
 from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import literal_tokens
+from builderbrain.train.batch import Collator
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
 from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS, Goal, generate_goals
-from builderbrain.train.rows import collate, row_of, split_by_length
-from tests.hosts.tiny_models import tiny_tokenizer
+from builderbrain.train.rows import row_of, split_by_length
+from tests.hosts.tiny_models import llama, tiny_tokenizer
 
 TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
 _, LINES = literal_tokens(TOKENIZER)
@@ -151,9 +153,8 @@ def test_what_decides_weighs_more_than_what_is_forced_or_copied() -> None:
     rows = [row_of(goal, TOKENIZER, config) for goal in goals]
     engine = XGrammarEngine(TOKENIZER, TOKENIZER.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
-    batch = collate(
-        rows, grammar=grammar, vocab_size=TOKENIZER.vocab_size, config=config, pad=0, trivial_weight=0.125, literal_weight=0.5
-    )
+    host = HuggingFaceHost(llama(), TOKENIZER, name="tiny")
+    batch = Collator(host=host, config=config, grammar=grammar, trivial_weight=0.125, literal_weight=0.5)(rows)
     first = len(rows[0].answer)
     tokens = [TOKENIZER.decode([token]) for token in rows[0].answer]
     own = batch.weights[:first] / batch.weights[:first].max()

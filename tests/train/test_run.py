@@ -110,7 +110,7 @@ def test_training_leaves_every_bit_of_the_base_alone_and_without_gradient(base: 
 
 def test_every_trainable_parameter_gets_a_gradient_and_a_cut_graph_is_refused(base: Path, tmp_path: Path) -> None:
     run = trainer(base, tmp_path / "run")
-    batch = run._collate(run.source.rows(0, 8))
+    batch = run.collate(run.source.rows(0, 8))
     check_gradient_flow(run.pair, batch)
     rail = run.pair.rail
     assert rail is not None

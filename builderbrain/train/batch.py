@@ -1,0 +1,140 @@
+"""Batches: rows padded to the right and, per answer token, the mask of what the plan grammar allows there and its weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.grammar.masks import masks_along
+from builderbrain.hosts.base import Host
+from builderbrain.rail.config import RailConfig
+from builderbrain.train.rows import IGNORED, Row, split_by_length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """R rows of T tokens, right-padded.
+
+    `tokens` int64 [R, T]; `lengths`, `prompt_lengths` int64 [R]. `positions` int64 [N] indexes the flattened [R * T]
+    states that predict an answer token, `labels` int64 [N] are those tokens, `bitmask` int32 [N, words] what the grammar
+    allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
+    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `token_labels` [R, T, token slots]; IGNORED has
+    no loss.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    prompt_lengths: Tensor
+    positions: Tensor
+    labels: Tensor
+    bitmask: Tensor
+    weights: Tensor
+    intent: Tensor
+    actions: Tensor
+    span_start: Tensor
+    span_end: Tensor
+    choices: Tensor
+    token_labels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collator:
+    """Pads rows into batches.
+
+    Args:
+        host: of the rail, for the width of the logits and a token to pad with.
+        config: of the rail, for the sizes of the labels.
+        grammar: of the plans; its masks feed the grammar energy and find the tokens that it forces.
+        trivial_weight: weight of answer tokens that the grammar forces.
+        literal_weight: weight of the tokens of a string literal after its first, the quote that ends it included. All other
+            tokens weigh 1, and a row's weights are divided by the root of their sum.
+    """
+
+    host: Host
+    config: RailConfig
+    grammar: CompiledConstraint
+    trivial_weight: float
+    literal_weight: float
+
+    def parts(self, rows: Sequence[Row], parts: int) -> list[Batch]:
+        """At most `parts` batches, each of rows of like length."""
+        return [self(some) for some in split_by_length(rows, parts)]
+
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """One batch of at least one row."""
+        return _collate(rows, self)
+
+
+def _collate(rows: Sequence[Row], collator: Collator) -> Batch:
+    config, vocab_size = collator.config, collator.host.vocab_size
+    length = max(len(row.prompt) + len(row.answer) for row in rows)
+    prompt_width = max(len(row.prompt) for row in rows)
+    tokens = torch.full((len(rows), length), collator.host.tokenizer.eos_token_id, dtype=torch.int64)
+    positions: list[int] = []
+    for i, row in enumerate(rows):
+        tokens[i, : len(row.prompt) + len(row.answer)] = torch.tensor(row.prompt + row.answer)
+        first = i * length + len(row.prompt) - 1
+        positions.extend(range(first, first + len(row.answer)))
+    bitmask = torch.cat([masks_along(collator.grammar, row.answer, vocab_size) for row in rows])
+    bits = torch.arange(32, dtype=torch.int32)
+    forced = ((bitmask[..., None] >> bits) & 1).sum((1, 2)) == 1
+
+    def spans(edge: int) -> Tensor:
+        out = torch.full((len(rows), len(config.span_slots)), IGNORED, dtype=torch.int64)
+        for i, row in enumerate(rows):
+            for j, slot in enumerate(config.span_slots):
+                if slot in row.spans:
+                    span = row.spans[slot]
+                    out[i, j] = prompt_width if span is None else span[edge]
+        return out
+
+    def labels(values: Sequence[Sequence[int]], width: int) -> Tensor:
+        return torch.tensor([list(value) or [IGNORED] * width for value in values], dtype=torch.int64).view(len(rows), width)
+
+    return Batch(
+        tokens=tokens,
+        lengths=torch.tensor([len(row.prompt) + len(row.answer) for row in rows]),
+        prompt_lengths=torch.tensor([len(row.prompt) for row in rows]),
+        positions=torch.tensor(positions),
+        labels=torch.tensor([token for row in rows for token in row.answer]),
+        bitmask=bitmask,
+        weights=_weights(rows, forced.tolist(), collator),
+        intent=torch.tensor([row.intent for row in rows]),
+        actions=labels([row.actions for row in rows], config.max_actions),
+        span_start=spans(0),
+        span_end=spans(1),
+        choices=labels([row.choices for row in rows], len(config.choice_slots)),
+        token_labels=_token_labels(rows, len(config.token_slots), length),
+    )
+
+
+def _token_labels(rows: Sequence[Row], slots: int, width: int) -> Tensor:
+    """int64 [R, T, token slots]."""
+    out = torch.full((len(rows), width, slots), IGNORED, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        for slot, labels in enumerate(row.token_labels):
+            out[i, : len(labels), slot] = torch.tensor(labels)
+    return out
+
+
+def _weights(rows: Sequence[Row], forced: Sequence[bool], collator: Collator) -> Tensor:
+    """float32 [N]. Most tokens of a plan copy names, few decide; unweighted, the noise of the many drowns the few."""
+    quotes, lines = set(collator.config.quote_tokens), set(collator.config.line_tokens)
+    trivial, literal = collator.trivial_weight, collator.literal_weight
+    weights: list[float] = []
+    for row in rows:
+        mine: list[float] = []
+        inside = began = False
+        for token in row.answer:
+            goes_on = inside and not began  # its end weighs the same, or names would be cut short
+            mine.append(trivial if forced[len(weights) + len(mine)] else literal if goes_on else 1.0)
+            began = token in quotes and not inside
+            inside = (inside or began) and not (token in lines or (token in quotes and not began))
+        scale = math.sqrt(sum(mine))
+        weights.extend(weight / scale for weight in mine)
+    return torch.tensor(weights)
