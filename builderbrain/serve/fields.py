@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -62,6 +63,9 @@ class RequestModel(BaseModel):
             raise refusal(name, f"this field is not served; {advice}")
         return values
 
+
+_SHOULD = re.compile(r"^\w+ should (?:be|have) ")
+"""How pydantic begins ("Input should be a valid string"); ours begin like all other messages of the project."""
 
 M = TypeVar("M", bound=RequestModel)
 
@@ -123,7 +127,8 @@ def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
         return InvalidRequestError(f"{'.'.join(path)}: {detail['msg']}", field=".".join(path))
     field = ".".join(path)
     got = _shorten(detail["input"])
-    message = detail["msg"][0].lower() + detail["msg"][1:]
+    message = _SHOULD.sub("expected ", detail["msg"])
+    message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
         return InvalidRequestError(f"{field}: this field is required", field=field)
     return InvalidRequestError(f"{field}: {message}, got {got}", field=field or None)
