@@ -107,7 +107,7 @@ class Workbench:
 
         defaults = TrainConfig()
         config = self.load_rail(self._seeds_of("rail")[0]).config
-        source = GeneratedGoals(self.host.tokenizer, config, seed=seed)
+        source = GeneratedGoals(self.host.tokenizer, config, seed=seed, wrong_steps=defaults.wrong_steps)
 
         collate = Collator(
             host=self.host,

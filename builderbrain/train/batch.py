@@ -130,9 +130,10 @@ def _weights(rows: Sequence[Row], forced: Sequence[bool], collator: Collator) ->
     for row in rows:
         mine: list[float] = []
         inside = began = False
-        for token in row.answer:
+        for at, token in enumerate(row.answer):
             goes_on = inside and not began  # its end weighs the same, or names would be cut short
-            mine.append(trivial if forced[len(weights) + len(mine)] else literal if goes_on else 1.0)
+            weight = trivial if forced[len(weights) + len(mine)] else literal if goes_on else 1.0
+            mine.append(0.0 if row.unscored[0] <= at < row.unscored[1] else weight)
             began = token in quotes and not inside
             inside = (inside or began) and not (token in lines or (token in quotes and not began))
         scale = math.sqrt(sum(mine))

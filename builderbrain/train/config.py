@@ -94,6 +94,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "policy_weight": (0, _ANY),
     "copy_weight": (0, _ANY),
     "label_weight": (0, _ANY),
+    "wrong_steps": (0, 1),
     "memory_fraction": (0, 1),
     "router_temperature": (0.001, 100),
     "evaluation_every": (1, _ANY),
@@ -135,6 +136,7 @@ class TrainConfig:
     policy_weight: float = 0.6
     copy_weight: float = 0.3
     label_weight: float = 10.0
+    wrong_steps: float = 0.3
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)
 

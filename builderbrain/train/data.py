@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ from builderbrain.train.rows import Row, row_of
 
 _STRIDE = 1_000_003
 """Keeps the seeds of different runs apart."""
+_OTHERS = 1 << 40
+"""From a step's seed to that of the goals whose steps stand in for others."""
 HELD_OUT_STEP = 999_983
 """The step number whose generator makes the held-out rows; no run is that long."""
 
@@ -45,14 +48,24 @@ class RowSource(Protocol):
 
 
 class GeneratedGoals:
-    """Goals of `builderbrain.train.goals`; half of the held-out rows are compositions that training leaves out."""
+    """Goals of `builderbrain.train.goals`; half of the held-out rows are compositions that training leaves out.
 
-    def __init__(self, tokenizer: Tokenizer, config: RailConfig, *, seed: int) -> None:
-        self._tokenizer, self._config, self._seed = tokenizer, config, seed
+    A share `wrong_steps` of the rows has another goal's step in place of one that is not the last: which steps follow one
+    another in training goals says nothing about compositions that are left out, and is not to be learned by heart.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, config: RailConfig, *, seed: int, wrong_steps: float = 0.0) -> None:
+        self._tokenizer, self._config, self._seed, self._wrong_steps = tokenizer, config, seed, wrong_steps
 
     def rows(self, step: int, count: int) -> list[Row]:
         """See `RowSource`."""
-        return self._take(generate_goals(self._seed * _STRIDE + step), count)
+        seed = self._seed * _STRIDE + step
+        rng, others = random.Random(seed), generate_goals(seed + _OTHERS)
+        rows = []
+        for goal in islice(generate_goals(seed), count):
+            wrong = _wrong_step(goal, others, rng) if rng.random() < self._wrong_steps else None
+            rows.append(row_of(goal, self._tokenizer, self._config, wrong_step=wrong))
+        return rows
 
     def held_out(self, count: int) -> list[Row]:
         """See `RowSource`; the same for every seed of the run."""
@@ -61,6 +74,15 @@ class GeneratedGoals:
 
     def _take(self, goals: Any, count: int) -> list[Row]:
         return [row_of(goal, self._tokenizer, self._config) for goal in islice(goals, count)]
+
+
+def _wrong_step(goal: Goal, others: Iterator[Goal], rng: random.Random) -> tuple[int, str] | None:
+    """A step of the goal but its last, and the first call of some other goal that acts."""
+    steps = goal.plan.count("\n") + 1
+    if steps < 2:
+        return None
+    call = next(other.plan.split("\n")[0].removeprefix("s1=") for other in others if other.actions != ("talk",))
+    return rng.randrange(steps - 1), call
 
 
 class TraceFile:

@@ -102,7 +102,7 @@ def copy_loss(weights: Tensor, batch: Batch) -> Tensor:
     row, position = batch.positions // width, batch.positions % width
     prompt = torch.arange(width, device=batch.tokens.device) < batch.prompt_lengths[row, None]
     equal = (batch.tokens[row] == batch.labels[:, None]) & prompt
-    known = equal.any(-1)
+    known = equal.any(-1) & (batch.weights > 0)
     if not bool(known.any()):
         return weights.sum() * 0.0
     mass = (weights[row[known], position[known]] * equal[known]).sum(-1)

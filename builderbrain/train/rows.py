@@ -22,6 +22,7 @@ IGNORED = -1
 class Row:
     """One goal. Spans are half-open token ranges of the prompt, None where there is none.
 
+    `unscored` is the half-open range of answer tokens that have no loss: a step that the goal does not ask for.
     `token_labels` are per token slot the labels of all tokens, those of the answer's end token excepted.
     """
 
@@ -32,10 +33,14 @@ class Row:
     spans: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
     choices: tuple[int, ...] = ()
     token_labels: tuple[tuple[int, ...], ...] = ()
+    unscored: tuple[int, int] = (0, 0)
 
 
-def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
+def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: tuple[int, str] | None = None) -> Row:
     """Tokenise a goal and its labels.
+
+    `wrong_step` (index, call) stands in the plan in place of that step, and has no loss. What comes after it then cannot be
+    told from the plan so far, only from the goal (Bowman et al. 2016 drop words of a decoder's input for the same reason).
 
     The prompt is tokenised as it will be at run time; a span takes in every token that has a character of it.
     """
@@ -46,7 +51,14 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
         inside = [i for i, (first, last) in enumerate(offsets, len(before)) if first < end and last > start]
         return inside[0], inside[-1] + 1
 
-    answer = tokenizer.encode(goal.plan)
+    steps = goal.plan.split("\n")
+    unscored = (0, 0)
+    if wrong_step is not None:
+        index, call = wrong_step
+        steps[index] = f"s{index + 1}={call}"
+        edges = [len(tokenizer.encode("\n".join(steps[:end]) + "\n" * (end > 0))) for end in (index, index + 1)]
+        unscored = (edges[0], edges[1])
+    answer = tokenizer.encode("\n".join(steps))
     labels: dict[str, list[int]] = {}
     for slot, options in config.token_slots if goal.clauses else ():
         mine = [0] * (len(before) + len(ids) + len(after) + len(answer))
@@ -67,6 +79,7 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig) -> Row:
         spans={slot: None if span is None else tokens_of(*span) for slot, span in goal.spans.items()},
         choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
         token_labels=tuple(tuple(mine) for mine in labels.values()),
+        unscored=unscored,
     )
 
 

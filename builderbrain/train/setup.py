@@ -32,7 +32,7 @@ def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Traine
     rail = load_rail(Path(config.start)) if config.start else build_rail(host, config)
     source: RowSource
     if config.data == DOMAIN:
-        source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed)
+        source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps)
     else:
         source = TraceFile(Path(config.data), host.tokenizer, rail.config, seed=config.seed)
     summary = summarise(host, rail, config)

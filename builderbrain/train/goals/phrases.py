@@ -136,7 +136,7 @@ what's in {d};what do we have in {d};what do we keep in {d};what is there in {d}
 what can I find in {d};what is inside {d};what's inside {d};what sits in {d};what lives in {d};what do you see in {d};what all is in {d};
 what else is in {d};what things are in {d};what items are in {d};what stuff is in {d};what files live in {d};what files lie in {d};
 what files can I find in {d};what files do we have in {d};what are the files in {d};what are the contents of {d};what is the content of {d};
-what does {d} hold;what does {d} have;what does the inside of {d} look like;what have we got in {d};what did we put in {d};
+what does {d} hold;what does {d} have;what does the inside of {d} look like;what did we put in {d};
 which files do we have in {d};which files does {d} have;which files are under {d};which files lie in {d};
 which things are in {d};which entries does {d} have;how does {d} look inside;how is {d} filled;how many files are in {d};
 are there files in {d};is there anything in {d};can I see the files in {d};can you show what is in {d};could I see what is in {d};
