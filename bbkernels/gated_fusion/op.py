@@ -63,7 +63,7 @@ def _fuse(base: Tensor, update: Tensor, alpha: Tensor, norm_weight: Tensor | Non
         gated_fusion_forward[(flat_base.shape[0],)](
             flat_base, flat_update, alpha.contiguous(), norm_weight, out,
             flat_base.shape[0], width, flat_base.stride(0), flat_update.stride(0), EPSILON, norm_epsilon,
-            norm_weight is not None, block, num_warps=_warps(block),
+            norm_weight is not None, block, num_warps=warps(block),
         )  # fmt: skip
     return out
 
@@ -93,7 +93,7 @@ def _fuse_backward(
     gated_fusion_backward[(programs,)](
         flat_gradient, flat_base, flat_update, alpha.contiguous(), norm_weight, grad_update, grad_alpha,
         rows, width, flat_gradient.stride(0), flat_base.stride(0), flat_update.stride(0), EPSILON, norm_epsilon,
-        norm_weight is not None, block, num_warps=_warps(block),
+        norm_weight is not None, block, num_warps=warps(block),
     )  # fmt: skip
     return grad_update, grad_alpha.sum(0).to(alpha.dtype)
 
@@ -127,8 +127,9 @@ def _rows(x: Tensor) -> Tensor:
     return flat if flat.stride(-1) == 1 or flat.shape[-1] == 1 else flat.contiguous()
 
 
-def _warps(block: int) -> int:
-    return min(16, max(1, block // 512))
+def warps(block: int) -> int:
+    """Warps of a program whose rows are padded to `block` values: at most 8 values of each array per thread from 2,048 on."""
+    return min(32, max(1, block // 256))
 
 
 def _programs(device: torch.device) -> int:
