@@ -53,15 +53,14 @@ def gated_fusion_backward(
     program = tl.program_id(0)
     columns = tl.arange(0, block)
     real = columns < width
-    a = tl.load(alpha + columns, mask=real, other=0.0).to(tl.float32)
-    if has_norm:
-        w = tl.load(weight + columns, mask=real, other=0.0).to(tl.float32)
     total = tl.zeros((block,), tl.float32)
     for index in range(program, rows, tl.num_programs(0)):
         row = tl.full((), 1, tl.int64) * index
         h = tl.load(base + row * base_stride + columns, mask=real, other=0.0).to(tl.float32)
         y = tl.load(update + row * update_stride + columns, mask=real, other=0.0).to(tl.float32)
         g = tl.load(gradient + row * gradient_stride + columns, mask=real, other=0.0).to(tl.float32)
+        # Gates and weight are read again for every row, from the cache: kept, they would spill in wide rows.
+        a = tl.load(alpha + columns, mask=real, other=0.0).to(tl.float32)
         p = h + y
         mean_p = tl.sum(p * p) / width + epsilon
         ratio = tl.sqrt((tl.sum(h * h) / width + epsilon) / mean_p)
@@ -69,7 +68,7 @@ def gated_fusion_backward(
         if has_norm:
             fused = (h + a * change).to(base.dtype.element_ty).to(tl.float32)
             scale = tl.rsqrt(tl.sum(fused * fused) / width + norm_epsilon)
-            g = w * g
+            g *= tl.load(weight + columns, mask=real, other=0.0).to(tl.float32)
             g = scale * (g - fused * (scale * scale * tl.sum(g * fused) / width))
         total += g * change
         through = a * g

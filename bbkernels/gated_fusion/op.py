@@ -128,8 +128,8 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def warps(block: int) -> int:
-    """Warps of a program whose rows are padded to `block` values: at most 8 values of each array per thread from 2,048 on."""
-    return min(32, max(1, block // 256))
+    """Warps of a program whose rows are padded to `block` values: 8 values of each array per thread, 16 in the widest."""
+    return min(16, max(1, block // 256))
 
 
 def _programs(device: torch.device) -> int:

@@ -54,8 +54,10 @@ def test_without_rows_there_is_nothing_to_do() -> None:
     update = torch.zeros(0, 5, requires_grad=True)
     alpha = torch.ones(5, requires_grad=True)
     gated_fusion(torch.zeros(0, 5), update, alpha).sum().backward()
-    assert update.grad is not None and update.grad.shape == (0, 5)
-    assert alpha.grad is not None and not alpha.grad.any()
+    assert update.grad is not None
+    assert update.grad.shape == (0, 5)
+    assert alpha.grad is not None
+    assert not alpha.grad.any()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
