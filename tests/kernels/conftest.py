@@ -26,6 +26,8 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """CPU tensors go through the Triton kernels, and fresh memory holds NaN."""
     if importlib.util.find_spec("triton") is None:
         pytest.skip("Triton is not installed")
+    if torch.cuda.is_available():
+        pytest.skip("with a GPU the kernels themselves are tested; hide it (CUDA_VISIBLE_DEVICES=) to interpret them")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     forget_kernels()
     before = torch.are_deterministic_algorithms_enabled()
