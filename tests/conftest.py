@@ -1,0 +1,16 @@
+"""Once per test process, before anything imports Triton."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+
+import torch
+
+if importlib.util.find_spec("triton") is not None and not torch.cuda.is_available():
+    # `tl.sum` and its like are interpreted if the variable is set while Triton is imported, ours while they are defined
+    # (see tests/kernels/conftest.py). Only those of the tests that ask for it may be.
+    os.environ["TRITON_INTERPRET"] = "1"
+    importlib.import_module("triton.language")
+    del os.environ["TRITON_INTERPRET"]
