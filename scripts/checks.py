@@ -29,7 +29,7 @@ QUICK_CHECKS = {
     "types": [PYTHON, "-m", "mypy"],
     "import contracts": [str(SCRIPTS / "lint-imports"), "--no-logo"],
     "generated files are current": [PYTHON, "-m", "builderbrain.plan", "generate", "--check"],
-    "kernels compile ahead of time": [PYTHON, "-m", "bbkernels.compile", "--check"],
+    "kernels compile ahead of time": [PYTHON, "scripts/compile_kernels.py", "--check"],
     "installed packages agree": [PYTHON, "-m", "pip", "check"],
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bbkernels.compile import Variant
+from bbkernels.variant import Variant
 
 _FORWARD = {
     "base": "*bf16", "update": "*bf16", "alpha": "*fp32", "weight": "*bf16", "out": "*bf16",

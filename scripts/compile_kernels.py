@@ -1,4 +1,4 @@
-"""Compile every Triton kernel ahead of time, without a GPU: `python -m bbkernels.compile [--check]`.
+"""Compile every Triton kernel ahead of time, without a GPU: `python scripts/compile_kernels.py [--check]`.
 
 For each variant and architecture the machine code is read: registers, shared memory, bytes that spill to local memory, and
 how wide its loads and stores of global memory are. The table is committed (`bbkernels/resources.json`); `--check` compiles
@@ -15,28 +15,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).with_name("resources.json")
+from bbkernels.variant import Variant
+
+TABLE = Path(__file__).resolve().parent.parent / "bbkernels/resources.json"
 ARCHITECTURES = (80, 90, 100)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One way a kernel is launched: types of its arguments ("*bf16", "i32"), its constants, warps.
-
-    Pointers and strides are promised to be multiples of 16, as they are for tensors of the engine. `narrow` allows global
-    accesses of less than 16 bytes, for kernels whose rows have no such alignment.
-    """
-
-    name: str
-    kernel: Any
-    types: Mapping[str, str]
-    constants: Mapping[str, Any]
-    num_warps: int = 4
-    narrow: bool = False
 
 
 def variants() -> Iterator[Variant]:
@@ -100,7 +85,7 @@ def _inspect(option: str, file: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compile, print or compare; the exit status is 1 when something must not be."""
-    parser = argparse.ArgumentParser(prog="python -m bbkernels.compile", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python scripts/compile_kernels.py", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed table instead of writing it")
     options = parser.parse_args(arguments)
     table: dict[str, Any] = {}
@@ -114,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.check:
         TABLE.write_text(text)
     elif not TABLE.is_file() or TABLE.read_text() != text:
-        complaints.append(f"{TABLE.name} is out of date; run python -m bbkernels.compile")
+        complaints.append(f"{TABLE.name} is out of date; run python scripts/compile_kernels.py")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     print(f"{len(table)} compilations of {len(table) // len(ARCHITECTURES)} variants")

@@ -1,0 +1,23 @@
+"""How a kernel is launched, said once more for compiling it ahead of time, without a GPU and without tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way a kernel is launched: types of its arguments ("*bf16", "i32"), its constants, warps.
+
+    Pointers and strides are promised to be multiples of 16, as they are for tensors of the engine. `narrow` allows global
+    accesses of less than 16 bytes, for kernels whose rows have no such alignment.
+    """
+
+    name: str
+    kernel: Any
+    types: Mapping[str, str]
+    constants: Mapping[str, Any]
+    num_warps: int = 4
+    narrow: bool = False
