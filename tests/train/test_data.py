@@ -98,6 +98,28 @@ def test_every_token_of_a_goal_says_its_clause_its_name_and_its_step() -> None:
     assert said("step", "2") == "open it\ns2=read(path=s1.first_path)"
 
 
+def test_a_wrong_step_stands_in_the_plan_and_is_not_scored() -> None:
+    plan = 's1=list(path="docs")\ns2=search(pattern="x7")\ns3=read(path=s2.first_path)'
+    goal = Goal(text="list docs, find x7, open it", plan=plan, intent="composite", actions=(), spans={}, pick="first")
+    row = row_of(goal, TOKENIZER, CONFIG, wrong_step=(1, 'read(path="a")'))
+    assert TOKENIZER.decode(row.answer[:-1]) == plan.replace('search(pattern="x7")', 'read(path="a")')
+    assert TOKENIZER.decode(row.answer[slice(*row.unscored)]) == 's2=read(path="a")\n'
+    host = HuggingFaceHost(llama(), TOKENIZER, name="tiny")
+    engine = XGrammarEngine(TOKENIZER, TOKENIZER.vocab_size)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
+    weights = Collator(host=host, config=CONFIG, grammar=grammar, trivial_weight=0.1, literal_weight=0.3)([row]).weights
+    assert [at for at, weight in enumerate(weights.tolist()) if not weight] == list(range(*row.unscored))
+
+
+def test_wrong_steps_are_as_many_as_asked_for_and_never_the_last() -> None:
+    rows = GeneratedGoals(TOKENIZER, CONFIG, seed=0, wrong_steps=0.5).rows(0, 300)
+    wrong = [row for row in rows if row.unscored != (0, 0)]
+    several = [row for row in rows if "\n" in TOKENIZER.decode(row.answer)]
+    assert 0.4 < len(wrong) / len(several) < 0.6
+    assert all(row.unscored[1] < len(row.answer) - 1 for row in wrong)
+    assert not any(row.unscored != (0, 0) for row in GeneratedGoals(TOKENIZER, CONFIG, seed=0).rows(0, 50))
+
+
 def test_ranges_of_generated_goals_are_those_of_their_plans() -> None:
     for goal in islice(generate_goals(5), 200):
         steps = goal.plan.split("\n")
