@@ -1,7 +1,7 @@
 """Device code of `gated_fusion`; the formulas are in `reference.py`.
 
 One program takes whole rows: the two mean squares, and the third one of a following RMSNorm, need the row twice, and a row of
-the widest base (16,384 values) fits into registers of a few warps. So every value is read once and written once.
+8,192 values fits into the registers of 16 warps (`bbkernels/resources.json`). So every value is read once and written once.
 
 Backward, with g the gradient of the output, p = base + update, a = alpha, per row of width d:
 

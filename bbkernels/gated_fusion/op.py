@@ -11,8 +11,8 @@ from bbkernels.checks import expect_last_dimension, expect_same_shape
 from bbkernels.dispatch import launches_kernels
 from bbkernels.gated_fusion.reference import EPSILON, gated_fusion_reference
 
-_MAX_WIDTH = 16_384
-"""Widest row that one program holds in registers."""
+_MAX_WIDTH = 8_192
+"""Widest row that one program is known to hold in registers (`resources.json`); wider ones take the reference."""
 
 
 def gated_fusion(
@@ -42,7 +42,7 @@ def gated_fusion(
     expect_last_dimension(alpha, base.shape[-1], "alpha")
     if norm_weight is not None:
         expect_last_dimension(norm_weight, base.shape[-1], "norm_weight")
-        norm_weight = norm_weight.detach()
+        norm_weight = norm_weight.detach().contiguous()
     if not launches_kernels(base) or base.shape[-1] > _MAX_WIDTH:
         return gated_fusion_reference(base.detach(), update, alpha, norm_weight, norm_epsilon)
     out: Tensor = torch.ops.bbkernels.gated_fusion(base.detach(), update, alpha, norm_weight, norm_epsilon)

@@ -60,6 +60,8 @@ class RailConfig:
                 f"expected rail.query_heads to be a multiple of latent_heads {self.latent_heads}, got {self.query_heads}",
                 field="rail.query_heads",
             )
+        if len(self.token_slots) == 1:  # the last two are paired: names and steps
+            raise ConfigError("expected no rail.token_slots or at least two, got one", field="rail.token_slots")
         if not 0.0 <= self.alpha_budget <= 1.0:
             raise ConfigError(f"expected rail.alpha_budget in [0, 1], got {self.alpha_budget}", field="rail.alpha_budget")
         if not self.tap_points:

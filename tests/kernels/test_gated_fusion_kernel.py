@@ -50,6 +50,14 @@ def test_rows_with_gaps_between_them_and_columns_far_apart_are_read_where_they_a
     assert torch.equal(gated_fusion(base[::2, :7], update.T[:7, ::2].T[:3], alpha[:7]), expected)
 
 
+def test_a_norm_weight_with_gaps_is_read_where_it_is() -> None:
+    base, update, _, alpha, weight = inputs((3, 8), torch.float32)
+    gaps = torch.stack([weight, torch.full_like(weight, torch.nan)], 1)[:, 0]
+    assert torch.equal(
+        gated_fusion(base, update, alpha, norm_weight=gaps), gated_fusion(base, update, alpha, norm_weight=weight)
+    )
+
+
 def test_without_rows_there_is_nothing_to_do() -> None:
     update = torch.zeros(0, 5, requires_grad=True)
     alpha = torch.ones(5, requires_grad=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import literal_tokens
+from builderbrain.train import goals
 from builderbrain.train.batch import Collator
 from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
 from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS, Goal, generate_goals
@@ -118,6 +120,14 @@ def test_wrong_steps_are_as_many_as_asked_for_and_never_the_last() -> None:
     assert 0.4 < len(wrong) / len(several) < 0.6
     assert all(row.unscored[1] < len(row.answer) - 1 for row in wrong)
     assert not any(row.unscored != (0, 0) for row in GeneratedGoals(TOKENIZER, CONFIG, seed=0).rows(0, 50))
+
+
+def test_no_common_word_of_names_is_a_word_of_the_held_out_bench() -> None:
+    root = Path(goals.__file__).parents[2]
+    words = set((root / "train/goals/words.txt").read_text(encoding="utf-8").split())
+    bench = [json.loads(line)["goal"] for line in (root / "eval/goals/held_out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(words) > 1000
+    assert words.isdisjoint(word for goal in bench for word in re.findall("[a-z]+", goal.lower()))
 
 
 def test_ranges_of_generated_goals_are_those_of_their_plans() -> None:

@@ -1,6 +1,6 @@
 """Compose goals of one to four steps, with their plan, intent and slots.
 
-**Skins.** Names are random, and one in four holds pieces that spell nothing, so that a rail has to copy what stands in
+**Skins.** Names are random, and many hold pieces that spell nothing, so that a rail has to copy what stands in
 the goal (`skins.py`; see the trial in the model's notes: without skins none of the side networks composed, with them all did).
 **Compositions.** No goal asks for a sequence of `LEFT_OUT_SEQUENCES` alone; longer ones may hold it.
 """
