@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,10 +23,23 @@ def inputs(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> tuple[T
     return base, update, gradient, alpha, weight
 
 
-@pytest.mark.parametrize("normed", [False, True])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_values_and_gradients_are_those_of_the_reference(shape: tuple[int, ...], dtype: torch.dtype, normed: bool) -> None:
+# A line and what breaks it without leaving the arrays, which would end the interpreter.
+MUTANTS = [
+    ("fused = h + a * (ratio * p - h)", "fused = h + a * (p - h)"),
+    ("p = h + y", "p = h - y"),
+    ("tl.sum(h * h) / width", "tl.sum(h * h) / block"),
+    ("mask=real, other=0.0", "mask=real, other=1.0"),
+    ("w * fused * tl.rsqrt", "fused * tl.rsqrt"),
+    ("range(program, rows, tl.num_programs(0))", "range(program, rows, rows)"),
+    ("total += g * change", "total = g * change"),
+    ("y_gradient = ratio * through - p", "y_gradient = ratio * through + p"),
+    ("g = scale * (g - fused *", "g = scale * (g + fused *"),
+    ("grad_alpha + program.to(tl.int64) * width", "grad_alpha"),
+]
+
+
+def compare(shape: tuple[int, ...], dtype: torch.dtype, normed: bool) -> None:
+    """Values and gradients of the kernel against the reference in float64."""
     base, update, gradient, alpha, weight = inputs(shape, dtype)
 
     def run(fuse, kind: torch.dtype | None) -> list[Tensor]:  # type: ignore[no-untyped-def]
@@ -42,6 +57,21 @@ def test_values_and_gradients_are_those_of_the_reference(shape: tuple[int, ...],
         ("out", "grad update", "grad alpha"), got, run(reference, None), run(reference, torch.float64), strict=True
     ):
         assert_within_budget(name, mine, same, truth)
+
+
+@pytest.mark.parametrize("normed", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_and_gradients_are_those_of_the_reference(shape: tuple[int, ...], dtype: torch.dtype, normed: bool) -> None:
+    compare(shape, dtype, normed)
+
+
+@pytest.mark.parametrize(("line", "wrong"), MUTANTS)
+def test_a_broken_kernel_is_caught(line: str, wrong: str, mutate: Callable[[str, str, str], None]) -> None:
+    mutate("gated_fusion", line, wrong)
+    with pytest.raises(AssertionError, match="error"):
+        compare((7, 257), torch.float32, normed=True)
+        compare((7, 257), torch.float32, normed=False)
 
 
 def test_rows_with_gaps_between_them_and_columns_far_apart_are_read_where_they_are() -> None:
