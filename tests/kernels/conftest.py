@@ -46,13 +46,15 @@ def mutate(interpreted: None, tmp_path: Path) -> Callable[[str, str, str], None]
     def replace(operation: str, line: str, wrong: str) -> None:
         name = f"bbkernels.{operation}.kernel"
         source = importlib.util.find_spec(name)
-        assert source is not None and source.origin is not None
+        assert source is not None
+        assert source.origin is not None
         text = Path(source.origin).read_text(encoding="utf-8")
         assert text.count(line) >= 1, f"{source.origin} has no longer {line!r}; bring the list of mutants up to date"
         file = tmp_path / f"{operation}_mutant.py"
         file.write_text(text.replace(line, wrong), encoding="utf-8")
         spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)

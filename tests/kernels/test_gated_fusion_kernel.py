@@ -59,6 +59,11 @@ def compare(shape: tuple[int, ...], dtype: torch.dtype, normed: bool) -> None:
         assert_within_budget(name, mine, same, truth)
 
 
+def compare_both() -> None:
+    for normed in (False, True):
+        compare((7, 257), torch.float32, normed)
+
+
 @pytest.mark.parametrize("normed", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -70,8 +75,7 @@ def test_values_and_gradients_are_those_of_the_reference(shape: tuple[int, ...],
 def test_a_broken_kernel_is_caught(line: str, wrong: str, mutate: Callable[[str, str, str], None]) -> None:
     mutate("gated_fusion", line, wrong)
     with pytest.raises(AssertionError, match="error"):
-        compare((7, 257), torch.float32, normed=True)
-        compare((7, 257), torch.float32, normed=False)
+        compare_both()
 
 
 def test_rows_with_gaps_between_them_and_columns_far_apart_are_read_where_they_are() -> None:
