@@ -57,6 +57,10 @@ _OPENERS = {
 _PLACED = ("identify", "capabilities")
 _REFUSED_TOO = (" and let me know", " and report back", " and say when you are done", " and tell me how it went", " and show me the result",
                 " and tell me what broke", " everywhere", " in all files", " and show it to me")  # fmt: skip
+_ADDRESSED = ("all", "everyone", "everybody", "folks", "team", "mate", "buddy", "pal", "dude", "bot", "robot", "my friend", "old friend", "man",
+              "guys", "sir", "dear", "stranger", "computer", "machine", "brain", "builder", "assistant", "helper", "chum", "fella")  # fmt: skip
+_INTERJECTIONS = ("ok,", "okay,", "right,", "well,", "so,", "alright,", "good,", "great,", "oh,", "ah,", "hm,", "now,", "fine,", "yes,",
+                  "hey,", "wow,", "actually,", "alright then,", "ok then,", "great stuff,", "super,", "by the way,")  # fmt: skip
 _GREETED = ("greet", "thank", "farewell")
 
 _REFUSED = """delete {f};remove {f};erase {f};wipe {f};rm {f};drop {f};delete the folder {d};remove the {d} directory;get rid of {f};
@@ -117,6 +121,10 @@ def say(intent: str, rng: random.Random) -> str:
         ):
             text = text.replace(slot, make(rng))
         return text.replace("{n}", rng.choice(PEOPLE))
-    if intent in _GREETED and rng.random() < 0.15:
-        text = f"{text} {rng.choice(PEOPLE)}"
+    if rng.random() < 0.2:
+        text += rng.choice((", ", ". ", "! ", " and ", ", ")) + rng.choice(CONVERSATION[intent])
+    if intent in _GREETED and rng.random() < 0.25:
+        text = f"{text} {rng.choice(PEOPLE) if rng.random() < 0.5 else rng.choice(_ADDRESSED)}"
+    if intent != "greet" and rng.random() < 0.12:
+        text = f"{rng.choice(_INTERJECTIONS)} {text}"
     return text

@@ -13,14 +13,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from builderbrain.train.goals import phrases
+from builderbrain.train.goals import phrases, statements
 from builderbrain.train.goals.conversation import CONVERSATION, say
 from builderbrain.train.goals.labels import LEFT_OUT_SEQUENCES, REPLIES, intent_of
-from builderbrain.train.goals.politeness import PREFIXES, ending, wrap
+from builderbrain.train.goals.politeness import PREFIXES, TOO, announcement, ending, wrap
 from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
 
 _ACTIONS = ("search", "search_under", "read", "list", "open")
-_TEMPLATES = {name: phrases.templates(getattr(phrases, name)) for name in dir(phrases) if name.isupper()}
+_TEMPLATES = {
+    name: phrases.templates(getattr(module, name)) for module in (phrases, statements) for name in dir(module) if name.isupper()
+}
 _JOINERS = (" and ", " and then ", ", then ", " then ", ", and then ", "; ", "; then ", ". Then ", ", and ", ", ", " and after that ", ", after that ", ". After that ",
             " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ", ". ", ". ")  # fmt: skip
 _BARE_JOINERS = (
@@ -110,11 +112,12 @@ def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Clause:
-    """One step in words and what it asks for; `bare` when its verb is left out."""
+    """One step in words and what it asks for; `bare` when its verb is left out, `command` when courtesies may precede it."""
 
     text: str
     kind: str
     bare: bool
+    command: bool
 
 
 def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
@@ -127,35 +130,42 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
 
     for i, action in enumerate(actions):
         identifier = f"s{i + 1}"
-        question = i == 0 and rng.random() < 0.25
         bare = _bare(before, action, rng)
+        form = "" if bare is not None else _form(i == 0, rng)
         wording = ""
-        if action in {"search", "search_under"}:
+        if action == "search" or (action == "search_under" and (bare is not None or rng.random() < 0.5)):
             pattern = skin_phrase(rng)
             arguments = f"pattern={json.dumps(pattern)}"
-            wording = _pick("SEARCH", question, rng) if bare is None else f"{bare}{{x}}"
+            wording = _pick("SEARCH", form, rng) if bare is None else f"{bare}{{x}}"
             text = wording.replace("{x}", _decorate_pattern(_mark("pattern", pattern), rng))
             if action == "search_under":
                 folder = skin_folder(rng)
                 arguments += f",path={json.dumps(folder)}"
                 place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
                 where = f"{place} {_decorate_folder(_mark('path', folder), rng)}"
-                first = not question and bare is None and rng.random() < 0.12
+                first = not form and bare is None and rng.random() < 0.12
                 text = f"{where}{rng.choice((', ', ' '))}{text}" if first else f"{text} {where}"
             steps.append(f"{identifier}=search({arguments})")
             source = f"SEARCH {identifier}"
+        elif action == "search_under":
+            pattern, folder = skin_phrase(rng), skin_folder(rng)
+            text = _pick("SEARCH_UNDER", form, rng)
+            text = text.replace("{x}", _decorate_pattern(_mark("pattern", pattern), rng))
+            text = text.replace("{d}", _decorate_folder(_mark("path", folder), rng))
+            steps.append(f"{identifier}=search(pattern={json.dumps(pattern)},path={json.dumps(folder)})")
+            source = f"SEARCH {identifier}"
         elif action == "read":
             path = skin_path(rng)
-            wording = _pick("READ", question, rng) if bare is None else "{f}"
+            wording = _pick("READ", form, rng) if bare is None else "{f}"
             text = wording.replace("{f}", _decorate_file(_mark("path", path), rng))
             steps.append(f"{identifier}=read(path={json.dumps(path)})")
         elif action == "list":
             if bare is None and rng.random() < 0.25:
-                text = _pick("LIST_ROOT", question, rng)
+                text = _pick("LIST_ROOT", form, rng)
                 steps.append(f"{identifier}=list()")
             else:
                 folder = skin_folder(rng)
-                wording = _pick("LIST", question, rng) if bare is None else "{d}"
+                wording = _pick("LIST", form, rng) if bare is None else "{d}"
                 text = wording.replace("{d}", _decorate_folder(_mark("path", folder), rng))
                 steps.append(f"{identifier}=list(path={json.dumps(folder)})")
             source = f"LIST {identifier}"
@@ -165,20 +175,28 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             if last:
                 text = rng.choice(_TEMPLATES["OPEN_LAST"] + _TEMPLATES[f"OPEN_LAST_{kind}"])
             else:
-                text = _pick(f"OPEN_{kind}", False, rng)
+                text = _pick(f"OPEN_{kind}", "", rng)
             if pick == "none":
                 pick = "last" if last else "first"
             steps.append(f"{identifier}=read(path={found}.{'last' if last else 'first'}_path)")
         before = (action, wording)
         kind = action if action != "open" else "open_last" if last else "open_first"
-        clauses.append(_Clause(text=text, kind=kind, bare=bare is not None))
+        clauses.append(_Clause(text=text, kind=kind, bare=bare is not None, command=form != "STATEMENTS"))
     return _assemble(clauses, actions, "\n".join(steps), pick, rng)
 
 
-def _pick(kind: str, question: bool, rng: random.Random) -> str:
+def _form(first: bool, rng: random.Random) -> str:
+    """Which table words a step: "" for commands, QUESTIONS (only the first step asks), STATEMENTS."""
+    draw = rng.random()
+    if draw < (0.2 if first else 0.08):
+        return "STATEMENTS"
+    return "QUESTIONS" if first and draw < 0.4 else ""
+
+
+def _pick(kind: str, form: str, rng: random.Random) -> str:
     """A wording; half of the commands are among the plain ones that open each table, as people's are."""
-    table = _TEMPLATES[f"{kind}_QUESTIONS" if question else kind]
-    return rng.choice(table if question or rng.random() < 0.5 else table[:_PLAIN])
+    table = _TEMPLATES[f"{kind}_{form}" if form else kind]
+    return rng.choice(table if form or rng.random() < 0.5 else table[:_PLAIN])
 
 
 def _bare(before: tuple[str, str], action: str, rng: random.Random) -> str | None:
@@ -232,7 +250,9 @@ def _decorate_folder(folder: str, rng: random.Random) -> str:
 
 
 def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:
-    before, request = wrap(clauses[0].text, rng)
+    before, request = wrap(clauses[0].text, rng, command=clauses[0].command)
+    if len(clauses) > 1 and rng.random() < 0.05:
+        before = f"{announcement(len(clauses), rng)} {before}"
     text = f"{before}{_BEGIN}{request}{_END}"
     joiners = _joiners(len(clauses) - 1, rng)
     for joiner, clause in zip(joiners, clauses[1:], strict=True):
@@ -240,9 +260,11 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
             text += (
                 joiner if joiner in {", ", " and ", ", and "} else rng.choice(_BARE_JOINERS)
             ) + f"{_BEGIN}{clause.text}{_END}"
+            if clause is clauses[-1] and rng.random() < 0.25:
+                text += rng.choice(TOO)
             continue
         following = f"{_BEGIN}{clause.text}{_END}"
-        if "?" in joiner or rng.random() < 0.08:
+        if clause.command and rng.random() < 0.08:
             following = f"{rng.choice(('please', 'could you', 'I want you to', 'can you'))} {following}"
         if joiner == ". ":
             following = _capital(following)

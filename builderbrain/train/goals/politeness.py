@@ -13,6 +13,7 @@ PREFIXES = templates(
     let's;help me;I want to;I'd like to;I need to;do me a favour and;be so kind and;first;for me,;try to;
     hello,;good morning,;great,;thank you,;alright,;good,;excuse me,;first of all,;to begin with,;please do;you may;you can;you could;
     maybe;perhaps you could;it is time to;we have to;we should;we need to;I have to;I must;I was asked to;be a dear and;if you can,;
+    thanks,;thanks, now;thank you, now;cheers,;perfect,;great, now;hello again,;thanks, then;nice,;cool,;hi there,;thanks a lot,;
     do;once more,;yes,;no,;oh,;hm,;alright then,;good, now;fine, then;and now;as a start,;before anything else,"""
 )
 _ASIDES = templates(
@@ -28,6 +29,21 @@ _ENDINGS = (
     ", it is urgent", " when you have time", " when you can", ", would you", ", will you", ", can you", ", ok", ", if you like",
     " before lunch", " while I wait", ", I am in a hurry", ", I lost it", ", I need it today", " so that I can see",
 )  # fmt: skip
+TOO = (
+    " too",
+    " too",
+    " as well",
+    " as well",
+    ", both",
+    ", both please",
+    " also",
+    ", too",
+    " at once",
+    ", one after the other",
+    ", in that order",
+)
+_ANNOUNCEMENTS = ("{n} things:", "{n} things,", "{n} tasks:", "I have {n} requests:", "I need {n} things:", "{n} steps:", "please do {n} things:",
+                  "there are {n} things to do:", "I want {n} things,", "here are {n} tasks:", "do {n} things:")  # fmt: skip
 _MINDING = (
     "would you mind", "would you mind", "do you mind", "mind", "how about", "start by", "begin by", "try", "what about",
     "would it be a bother to ask for your", "I am thinking of", "I feel like",
@@ -39,9 +55,9 @@ _NO_VERB = frozenset(
 )
 
 
-def wrap(text: str, rng: random.Random) -> tuple[str, str]:
-    """What stands before a request, perhaps nothing, and the request as it goes on from there."""
-    draw = rng.random()
+def wrap(text: str, rng: random.Random, *, command: bool = True) -> tuple[str, str]:
+    """What stands before a request, perhaps nothing, and the request as it goes on from there; courtesies only before a command."""
+    draw = rng.random() if command else 1.0
     before = ""
     if draw < 0.30:
         before = f"{rng.choice(PREFIXES)} "
@@ -51,6 +67,12 @@ def wrap(text: str, rng: random.Random) -> tuple[str, str]:
         mark = rng.choice((".", ".", ",", ";", ":", " -"))
         before = f"{rng.choice(_ASIDES)[:-1]}{mark} {before}"
     return before, text
+
+
+def announcement(count: int, rng: random.Random) -> str:
+    """What may precede several requests."""
+    number = {2: ("two", "a couple of"), 3: ("three", "a few"), 4: ("four", "a few")}[count]
+    return rng.choice(_ANNOUNCEMENTS).replace("{n}", rng.choice(number))
 
 
 def ending(rng: random.Random) -> str:
