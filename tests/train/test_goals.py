@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 
 from builderbrain.plan import check, parse_text, print_text
-from builderbrain.train.goals import ACTIONS, INTENTS, generate_goals
+from builderbrain.train.goals import ACTIONS, INTENTS, generate_goals, phrases, statements
 from builderbrain.train.goals.labels import LEFT_OUT_SEQUENCES
 
 COUNT = 1500
@@ -52,3 +53,12 @@ def test_the_held_out_generator_makes_only_those_compositions() -> None:
 def test_the_same_seed_gives_the_same_goals() -> None:
     assert list(islice(generate_goals(4), 50)) == list(islice(generate_goals(4), 50))
     assert list(islice(generate_goals(4), 50)) != list(islice(generate_goals(5), 50))
+
+
+def test_every_wording_names_what_it_is_about_once() -> None:
+    blanks = {"SEARCH": ["{x}"], "SEARCH_UNDER": ["{d}", "{x}"], "READ": ["{f}"], "LIST": ["{d}"]}
+    for module in (phrases, statements):
+        for table in (name for name in dir(module) if name.isupper()):
+            kind = table.removesuffix("_QUESTIONS").removesuffix("_STATEMENTS")
+            for wording in phrases.templates(getattr(module, table)):
+                assert sorted(re.findall(r"{\w}", wording)) == blanks.get(kind, []), (table, wording)
