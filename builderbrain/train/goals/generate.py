@@ -25,6 +25,9 @@ _TEMPLATES = {
 }
 _JOINERS = (" and ", " and then ", ", then ", " then ", ", and then ", "; ", "; then ", ". Then ", ", and ", ", ", " and after that ", ", after that ", ". After that ",
             " and also ", ", and also ", ". Also ", ", next ", ", and finally ", ". Finally ", ", followed by that ", " plus ", " before you ", ", as well as ", ". ", ". ")  # fmt: skip
+_LAST_JOINERS = (", and ", ", and ", " and ", ", then ", ", and then ", " and then ", ", and finally ", ", ")
+_SENTENCE_JOINERS = (". ", ". ", ". Then ", "; then ", ". After that ", "; ", ". Also ", ". Next, ", ". When that is done, ", "; after that, ",
+                     ". And ", ", after that ", ". Finally, ")  # fmt: skip
 _BARE_JOINERS = (
     " and ",
     " and ",
@@ -102,7 +105,7 @@ def _conversation(rng: random.Random) -> Goal:
 def _sequence(rng: random.Random, *, left_out: bool) -> tuple[str, ...]:
     while True:
         actions: list[str] = []
-        length = 3 if left_out else rng.choices((1, 2, 3, 4), (5, 4, 4, 2))[0]
+        length = 3 if left_out else rng.choices((1, 2, 3, 4), (5, 4, 4, 3))[0]
         for _ in range(length):
             finding = any(action in {"search", "search_under", "list"} for action in actions)
             actions.append(rng.choices(_ACTIONS, (3, 2, 2.5, 2.5, 5 if finding else 0))[0])
@@ -301,13 +304,25 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
 
 
 def _joiners(count: int, rng: random.Random) -> list[str]:
-    """What stands between the steps: a list ("A, B and C"), one joiner throughout, or any."""
+    """What stands between the steps: a list ("A, B and C"), a list and another sentence, one joiner throughout, or any.
+
+    The other sentence matters for what is left out: "A, B, and C. Then D" begins like the goal of three steps that training
+    must not show, so that "and C" after A and B is no sign that something else must have come before it.
+    """
     draw = rng.random()
-    if count > 1 and draw < 0.4:
-        return [", "] * (count - 1) + [rng.choice((", and ", " and ", ", then ", ", and then ", ", and finally ", ", "))]
-    if draw < 0.64:
+    if count > 2 and draw < 0.5:
+        first = rng.choice((1, 2, 2))
+        return [*_listed(first, rng), rng.choice(_SENTENCE_JOINERS), *_listed(count - first - 1, rng)]
+    if count > 1 and draw < 0.64:
+        return _listed(count, rng)
+    if draw < 0.78:
         return [rng.choice(_JOINERS)] * count
     return [rng.choice(_JOINERS) for _ in range(count)]
+
+
+def _listed(count: int, rng: random.Random) -> list[str]:
+    """Joiners of a list that ends within the sentence."""
+    return [", "] * (count - 1) + [rng.choice(_LAST_JOINERS)] if count else []
 
 
 def _capital(text: str) -> str:
