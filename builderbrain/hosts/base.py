@@ -19,8 +19,8 @@ from bbkernels.governed_loss import OutputHead
 class BaseStates:
     """The base stream as the rail sees it; every state is [B, T, d] in the base's dtype and holds no graph.
 
-    `tokens` int64 [B, T] are the ids that were run. `embedding` enters layer 0. `unembedding` are the rows of the output
-    head that belong to the tokens, less the mean of all rows: the directions in which a state must move to say one of them.
+    `tokens` int64 [B, T] are the ids that were run. `embedding` enters layer 0. `unembedding` are the directions in
+    which a state before the final norm must move to say the tokens and nothing else (`builderbrain.hosts.directions`).
     `taps[i]` leaves layer `tap_points[i]`, before the final norm. The last tap is always the last layer, so that
     `lm_head(final_norm(taps[-1]))` are the base's own logits, bit for bit.
     """

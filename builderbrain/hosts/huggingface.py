@@ -22,6 +22,7 @@ from bbkernels.governed_loss import OutputHead
 from builderbrain.errors import ContextLengthError, InvalidRequestError, UnsupportedModelError
 from builderbrain.hosts.anatomy import dissect, layer_input, layer_output
 from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
+from builderbrain.hosts.directions import TokenDirections
 from builderbrain.hosts.taps import check_tap_points, default_tap_points
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class HuggingFaceHost:
         self._final_norm = anatomy.final_norm
         self._head = anatomy.head
         self._logit_rule = anatomy.logit_rule
-        self._mean_row = self.output_head().weight.mean(0)
+        self._directions = TokenDirections(self.output_head().weight, self.final_norm)
         self._add_hooks(anatomy.layers)
 
     def new_cache(self) -> Cache:
@@ -120,11 +121,10 @@ class HuggingFaceHost:
             _capture.reset(token)
         if capture.embedding is None:  # the probe saw every layer run, so only outside interference gets here
             raise UnsupportedModelError(f"{self.name}: the decoder ran without its layers", field="model")
-        head = self.output_head()
         return BaseStates(
             tokens=tokens.to(self.device),
             embedding=capture.embedding,
-            unembedding=(head.weight[tokens.to(self.device)] - self._mean_row).to(capture.embedding.dtype),
+            unembedding=self._directions(tokens.to(self.device)).to(capture.embedding.dtype),
             taps=tuple(capture.taps[index] for index in self.tap_points),
         )
 
