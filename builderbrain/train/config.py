@@ -126,8 +126,8 @@ class TrainConfig:
     batch_size: int = 20
     micro_batches: int = 3
     base_text_rows: int = 3
-    learning_rate: float = 3e-3
-    muon_learning_rate: float = 0.03
+    learning_rate: float = 2e-3
+    muon_learning_rate: float = 0.02
     warmup_fraction: float = 0.01
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
