@@ -13,9 +13,9 @@ from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts import Host, load_host
 from builderbrain.plan import load_grammar
+from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
-from builderbrain.serve.compose import BUNDLED_RAIL
 
 PROMPT = "Goal: search for the promotion gate and then open it\nPlan:\n"
 PLAN = 's1=search(pattern="promotion gate")\ns2=read(path=s1.first_path)'

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SubjectName = Literal["rail", "base", "lora", "nearest", "oracle", "saboteur"]
 SUBJECT_NAMES: tuple[SubjectName, ...] = get_args(SubjectName)
-BUNDLED_RAIL = Path(__file__).resolve().parents[1] / "bundled" / "nano_rail"
 NEAREST_ROWS = 20_000
 SEED_PLACE = "{seed}"
 
@@ -163,11 +162,10 @@ class Workbench:
 
     @property
     def _rail_template(self) -> str | None:
-        from builderbrain.hosts.load import NANO
+        from builderbrain.rail.bundled import bundled_rail_of
 
-        if self.rail is None and self.model == NANO and BUNDLED_RAIL.is_dir():
-            return str(BUNDLED_RAIL)
-        return self.rail
+        folder = bundled_rail_of(self.model) if self.rail is None else self.rail
+        return None if folder is None else str(folder)
 
 
 def _seeded(template: str, seed: int | None) -> Path:

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--timeout", type=float, default=60.0, help="seconds for one answer (default: 60)")
     evaluate.add_argument("--output", type=Path, default=None, help="also write the report to this JSON file")
 
-    promote = commands.add_parser("promote", help="make an evaluated version live; the first one needs no evaluation")
+    promote = commands.add_parser("promote", help="make an evaluated version live")
     promote.add_argument("candidate", help="a version of the registry, or a rail folder for an empty registry")
     for command in (promote, commands.add_parser("rollback", help="make the former live version live again")):
         command.add_argument("--expect", default=None, metavar="VERSION", help="refuse unless this version is live")

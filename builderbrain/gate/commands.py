@@ -12,6 +12,7 @@ from typing import Any
 
 from builderbrain.errors import BatteryError, ConfigError
 from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
+from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import PROMOTION
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.verdict import Limits
@@ -36,7 +37,8 @@ def evaluate_candidate(options: Namespace) -> int:
     version = _version(registry, options.candidate)
     live = registry.live()
     if live is None:
-        raise ConfigError("nothing is live to compare with; the first version is promoted without a report", field="registry")
+        message = "nothing is live to compare with, and the base brings no rail; promote the first version without a report"
+        raise ConfigError(message, field="registry")
     if live.version == version:
         raise ConfigError(f"{version} is live already; evaluate another version", field="candidate")
     refuse_overlap(battery, _training_hashes(registry.root / version, options.training_data))
@@ -169,6 +171,7 @@ def read_limits(path: Path | None) -> Limits:
 def _version(registry: Registry, target: str) -> str:
     """A version's id, from the id or from a rail folder, which is added once it loads."""
     if target in registry.versions():
+        _begin_with_bundled(registry, registry.root / target)
         return target
     folder = Path(target)
     if not folder.is_dir():
@@ -178,8 +181,28 @@ def _version(registry: Registry, target: str) -> str:
     from builderbrain.rail.checkpoint import load_rail  # brings torch
 
     load_rail(folder)
+    _begin_with_bundled(registry, folder)
     live = registry.live()
     return registry.add(folder, parent=live.version if live else None)
+
+
+def _begin_with_bundled(registry: Registry, folder: Path) -> None:
+    """In a registry where nothing is live, make the rail live that comes with the candidate's base, if one does.
+
+    It is what was served so far, so that the first rail of a user's own is measured like every later one.
+    """
+    if registry.live() is not None:
+        return
+    from builderbrain.rail.bundled import bundled_rail_of  # brings torch
+    from builderbrain.rail.checkpoint import load_rail
+
+    bundled = bundled_rail_of(load_rail(folder).config.base_name)
+    if bundled is None:
+        return
+    if read_rail_folder(bundled).content_hash() == read_rail_folder(folder).content_hash():
+        return
+    moved = registry.promote(registry.add(bundled), expected_live=None)
+    print(f"live: {moved.version} (the bundled rail, which was served until now)")
 
 
 def _battery(registry: Registry, paths: list[Path] | None) -> Battery:

@@ -18,6 +18,7 @@ from builderbrain.hosts.base import Host, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
+from builderbrain.rail.bundled import bundled_rail_of
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
@@ -31,7 +32,6 @@ from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
 
-BUNDLED_RAIL = Path(__file__).resolve().parents[1] / "bundled" / "nano_rail"
 DOMAIN = "repo_assistant"
 SMALL_WIDTH = 512
 """Below this width the products of one token are too small to share: threads would wait for each other at every layer,
@@ -132,7 +132,7 @@ def _rail_folder(settings: ServeSettings) -> Path | None:
         return None
     if settings.rail is not None:
         return Path(settings.rail)
-    return BUNDLED_RAIL if settings.model == NANO else None
+    return bundled_rail_of(settings.model)
 
 
 def _load_version(registry: RegistryReader, host: Host, version: str) -> TokenModel:

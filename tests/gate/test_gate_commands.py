@@ -19,6 +19,7 @@ from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.plan import load_grammar
+from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
@@ -45,15 +46,15 @@ def host() -> Host:
 
 
 @pytest.fixture
-def nano_rail(host: Host, tmp_path: Path) -> Callable[[int], Path]:
-    """A small untrained rail for the bundled base."""
+def nano_rail(host: Host, tmp_path: Path) -> Callable[..., Path]:
+    """A small untrained rail for the bundled base, or for one of its shape that brings no rail."""
 
-    def make(seed: int) -> Path:
+    def make(seed: int, base: str = NANO) -> Path:
         torch.manual_seed(seed)
         config = RailConfig(
-            base_name=NANO, d_model=host.d_model, vocab_size=host.vocab_size, tap_points=host.tap_points, width=16, head_size=8
+            base_name=base, d_model=host.d_model, vocab_size=host.vocab_size, tap_points=host.tap_points, width=16, head_size=8
         )
-        folder = tmp_path / f"rail{seed}"
+        folder = tmp_path / f"{base}{seed}"
         save_rail(BuilderRail(config), folder)
         return folder
 
@@ -62,12 +63,12 @@ def nano_rail(host: Host, tmp_path: Path) -> Callable[[int], Path]:
 
 def test_the_first_version_then_refusals_then_rollback(
     run: Callable[..., tuple[int, str, str]],
-    nano_rail: Callable[[int], Path],
+    nano_rail: Callable[..., Path],
     evaluated: Callable[..., None],
     tmp_path: Path,
 ) -> None:
     assert run("list")[:2] == (0, f"no versions in {tmp_path / 'versions'}; add one with `promote FOLDER`\n")
-    code, out, _ = run("promote", nano_rail(1))
+    code, out, _ = run("promote", nano_rail(1, "other"))
     assert code == 0
     assert "the first version, without a report" in out
     registry = Registry(tmp_path / "versions")
@@ -91,6 +92,25 @@ def test_the_first_version_then_refusals_then_rollback(
     assert run("rollback")[0] == 2
 
 
+def test_the_first_rail_of_the_bundled_base_is_measured_against_the_bundled_rail(
+    run: Callable[..., tuple[int, str, str]], nano_rail: Callable[..., Path], tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "versions")
+    mine = nano_rail(1)
+    code, out, err = run("promote", mine)
+    assert code == 2
+    assert "the bundled rail, which was served until now" in out
+    assert err.startswith("report: ")
+    assert registry.live_path().name != registry.add(mine)
+    assert "already" in run("promote", BUNDLED_RAIL)[2]
+
+
+def test_the_bundled_rail_itself_is_promoted_at_once(run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = run("promote", BUNDLED_RAIL)
+    assert (code, out.count("\n")) == (0, 1)
+    assert "the first version" in out
+
+
 def test_what_does_not_load_as_a_rail_never_enters_the_registry(
     run: Callable[..., tuple[int, str, str]], make_rail: MakeRail, tmp_path: Path
 ) -> None:
@@ -99,8 +119,8 @@ def test_what_does_not_load_as_a_rail_never_enters_the_registry(
     assert not (tmp_path / "versions").exists()
 
 
-def test_damage_is_named(run: Callable[..., tuple[int, str, str]], nano_rail: Callable[[int], Path], tmp_path: Path) -> None:
-    run("promote", nano_rail(1))
+def test_damage_is_named(run: Callable[..., tuple[int, str, str]], nano_rail: Callable[..., Path], tmp_path: Path) -> None:
+    run("promote", nano_rail(1, "other"))
     registry = Registry(tmp_path / "versions")
     path = registry.live_path() / "rail.safetensors"
     path.write_bytes(path.read_bytes()[::-1] + b"x")
@@ -153,18 +173,17 @@ def test_bad_limits_are_named(run: Callable[..., tuple[int, str, str]], tmp_path
 
 
 def test_evaluate_two_rails_on_the_bundled_base(
-    run: Callable[..., tuple[int, str, str]], nano_rail: Callable[[int], Path], tmp_path: Path
+    run: Callable[..., tuple[int, str, str]], nano_rail: Callable[..., Path], tmp_path: Path
 ) -> None:
     prompts = shipped_battery().prompts[:1]
     battery = tmp_path / "battery.jsonl"
     lines = [{"id": p.id, "family": p.family, "kind": p.kind, "domain": p.domain, "prompt": p.prompt} for p in prompts]
     battery.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    first = nano_rail(1)
-    code, _, err = run("evaluate", first, "--battery", battery)
+    code, _, err = run("evaluate", nano_rail(1, "other"), "--battery", battery)
     assert code == 2
     assert "nothing is live" in err
-    assert run("promote", first)[0] == 0
     registry = Registry(tmp_path / "versions")
+    registry.promote(registry.add(nano_rail(1)), expected_live=None)
     second = nano_rail(2)
     code, out, err = run("evaluate", second, "--battery", battery, "--output", tmp_path / "report.json", *QUICK)
     assert code == 1, err
@@ -185,7 +204,7 @@ def test_evaluate_two_rails_on_the_bundled_base(
 
 
 def test_hashes_that_a_rail_brings_along_are_compared(
-    run: Callable[..., tuple[int, str, str]], nano_rail: Callable[[int], Path], tmp_path: Path
+    run: Callable[..., tuple[int, str, str]], nano_rail: Callable[..., Path], tmp_path: Path
 ) -> None:
     registry = Registry(tmp_path / "versions")
     registry.promote(registry.add(nano_rail(1)), expected_live=None)
