@@ -1,4 +1,4 @@
-"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,syntax,train-lora}`.
+"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,wordings,syntax,train-lora}`.
 
 Exit status: 0 measured, 1 measured and failed (a suite that promises 0 faults found one, or a score below `--least`),
 2 unusable input.
@@ -22,6 +22,7 @@ DESCRIPTIONS = {
     "plan-bench": "21 goals: is the decoded plan the reference?",
     "brain-bench": "64 goals: intent, first action and slots",
     "held-out": "165 goals: unusual wordings, unseen names, three-step compositions",
+    "wordings": "79 goals as other people word them, one or two steps",
 }
 
 

@@ -1,6 +1,6 @@
 """Scoring: one subject on one bench, item by item.
 
-plan-bench and held-out ask for the plan alone; brain-bench asks for the guess, and an item is right only when intent,
+plan-bench, held-out and wordings ask for the plan alone; brain-bench asks for the guess, and an item is right only when intent,
 first action and all three slots are. Every mark is kept, so that a report can say *what* was wrong.
 """
 
