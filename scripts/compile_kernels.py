@@ -1,8 +1,9 @@
-"""Compile every Triton kernel ahead of time, without a GPU: `python scripts/compile_kernels.py [--check]`.
+"""Compile every Triton kernel ahead of time, without a GPU: `python scripts/compile_kernels.py [--check | --architecture N]`.
 
 For each variant and architecture the machine code is read: registers, shared memory, bytes that spill to local memory, and
 how wide its loads and stores of global memory are. The table is committed (`bbkernels/resources.json`); `--check` compiles
 again and fails when a kernel spills, when a wide access became a narrow one, or when the table is out of date.
+`--architecture` compiles for one alone and leaves the table as it is.
 """
 
 from __future__ import annotations
@@ -87,22 +88,26 @@ def main(arguments: list[str] | None = None) -> int:
     """Compile, print or compare; the exit status is 1 when something must not be."""
     parser = argparse.ArgumentParser(prog="python scripts/compile_kernels.py", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed table instead of writing it")
+    parser.add_argument("--architecture", type=int, choices=ARCHITECTURES, help="only this one, without the table")
     options = parser.parse_args(arguments)
+    architectures = ARCHITECTURES if options.architecture is None else (options.architecture,)
     table: dict[str, Any] = {}
     complaints = []
     for variant in variants():
-        for architecture in ARCHITECTURES:
+        for architecture in architectures:
             name = f"{variant.name} sm_{architecture}"
             table[name] = compile_variant(variant, architecture)
             complaints += [f"{name}: {fault}" for fault in faults(variant, table[name])]
     text = json.dumps(table, indent=1) + "\n"
-    if not options.check:
+    if options.architecture is not None:
+        pass  # a part of the table says nothing about the whole
+    elif not options.check:
         TABLE.write_text(text)
     elif not TABLE.is_file() or TABLE.read_text() != text:
         complaints.append(f"{TABLE.name} is out of date; run python scripts/compile_kernels.py")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
-    print(f"{len(table)} compilations of {len(table) // len(ARCHITECTURES)} variants")
+    print(f"{len(table)} compilations of {len(table) // len(architectures)} variants")
     return 1 if complaints else 0
 
 

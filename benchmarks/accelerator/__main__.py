@@ -1,0 +1,104 @@
+"""`python -m benchmarks.accelerator --out DIR [--dry-run] [--only OPERATION ...]`.
+
+Needs a CUDA device. `--dry-run` needs none: it compiles every kernel for `--architecture`, then goes through the same checks,
+timings and report with small inputs on the CPU, the kernels interpreted. Its times mean nothing and say so.
+Exit status: 0 all right, 1 a kernel was wrong or failed, 2 unusable input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.accelerator.case import Case
+from benchmarks.accelerator.check import check
+from benchmarks.accelerator.floors import measure_floors
+from benchmarks.accelerator.report import Row, as_json, as_table, environment, write
+from benchmarks.accelerator.timing import measure, rotations
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accelerator", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="accelerator.json and accelerator.md go here")
+    parser.add_argument("--dry-run", action="store_true", help="compile for a GPU, check and rehearse on the CPU")
+    parser.add_argument("--architecture", type=int, default=90, help="what --dry-run compiles for (default: 90)")
+    parser.add_argument("--only", nargs="+", metavar="OPERATION", default=None, help="operations to measure (default: all)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check and measure every case; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    if not options.dry_run and not torch.cuda.is_available():
+        print("expected a CUDA device, found none; --dry-run rehearses without one", file=sys.stderr)
+        return 2
+    if options.dry_run and not _compile_all(options.architecture):
+        return 1
+    return _run(options, torch.device("cpu" if options.dry_run else "cuda"))
+
+
+def _compile_all(architecture: int) -> bool:
+    """Compile every variant, in a process of its own: `triton.jit` decides once per process whether it interprets."""
+    script = Path(__file__).resolve().parents[2] / "scripts/compile_kernels.py"
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, str(script), "--architecture", str(architecture)]
+    return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def _run(options: argparse.Namespace, device: torch.device) -> int:
+    if options.dry_run:
+        os.environ["TRITON_INTERPRET"] = "1"
+    from benchmarks.accelerator.cases import all_cases  # brings the operations, which look at the environment
+
+    begin = time.monotonic()
+    cases = list(all_cases(small=options.dry_run))
+    unknown = set(options.only or ()) - {case.operation for case in cases}
+    if unknown:
+        known = ", ".join(sorted({case.operation for case in cases}))
+        print(f"--only: expected operations among {known}, got {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    floors = measure_floors(device, small=options.dry_run)
+    rows: list[Row] = []
+    for case in cases:
+        if options.only and case.operation not in options.only:
+            continue
+        rows.append(_measure(case, device))
+        print(f"{time.monotonic() - begin:6.1f} s  {case.operation}, {case.name}: {rows[-1].fault or 'measured'}", flush=True)
+    about = {**environment(device), "dry_run": options.dry_run, "seconds": round(time.monotonic() - begin, 1)}
+    table = as_table(rows, floors, about)
+    if options.dry_run:
+        table = "**A rehearsal on a CPU: the kernels were interpreted, and the times mean nothing.**\n\n" + table
+    write(options.out, as_json(rows, floors, about), table)
+    print(table)
+    wrong = [row for row in rows if row.fault is not None or row.verdict is None or not row.verdict.right]
+    return 1 if wrong else 0
+
+
+def _measure(case: Case, device: torch.device) -> Row:
+    """A row of the report; a case that fails is a row too, and the next one goes on."""
+
+    try:
+        generator = torch.Generator(device=device).manual_seed(0)
+        verdict = check(case, case.make(device, generator))
+        sets = [case.make(device, generator) for _ in range(rotations(case.bytes, device))]
+        timings = tuple(measure(case.run, sets, device) for _ in range(2))
+        peers = {name: measure(function, sets, device) for name, function in case.peers.items()}
+    except Exception as error:  # noqa: BLE001 - the report says which kernel failed and how
+        return Row(case=case, fault=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200])
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    fault = None if verdict.right else f"wrong: error {verdict.error:.2e}, allowed {verdict.allowed:.2e}"
+    return Row(case=case, verdict=verdict, timings=timings, peers=peers, fault=fault)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
