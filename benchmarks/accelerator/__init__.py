@@ -1,1 +1,1 @@
-"""Every kernel checked, and timed beside its peers and the floor of the machine: `python -m benchmarks.accelerator --out DIR`."""
+"""Every kernel checked, and timed beside its peers and the machine's floor: `python -m benchmarks.accelerator --out DIR`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +53,7 @@ def measure(function: Function, sets: Sequence[Inputs], device: torch.device) ->
     return _by_events(replay or (lambda: [function(*inputs) for inputs in sets]), len(sets), graph=replay is not None)
 
 
-def _captured(function: Function, sets: Sequence[Inputs]) -> torch.cuda.CUDAGraph.replay | None:  # type: ignore[name-defined]
+def _captured(function: Function, sets: Sequence[Inputs]) -> Callable[[], None] | None:
     """Replay of a graph of one call per set, or None for a function that makes the host wait."""
     graph = torch.cuda.CUDAGraph()
     stream = torch.cuda.Stream()
@@ -71,7 +71,7 @@ def _captured(function: Function, sets: Sequence[Inputs]) -> torch.cuda.CUDAGrap
     return graph.replay
 
 
-def _by_events(run, calls: int, *, graph: bool) -> Timing:  # type: ignore[no-untyped-def]
+def _by_events(run: Callable[[], object], calls: int, *, graph: bool) -> Timing:
     run()
     torch.cuda.synchronize()
     times: list[float] = []
