@@ -1,4 +1,4 @@
-"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,wordings,syntax,toolgraph,train-lora}`.
+"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,wordings,syntax,toolgraph,composition,train-lora,train-full}`.
 
 Exit status: 0 measured, 1 measured and failed (a suite that promises 0 faults found one, or a score below `--least`),
 2 unusable input.
@@ -10,8 +10,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
+from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError, SubjectError
 from builderbrain.eval.bench import SUITE_NAMES
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
@@ -68,18 +69,35 @@ def build_parser() -> argparse.ArgumentParser:
     graph.add_argument("--seed", type=int, default=0, help="of the validation cut (default: 0)")
     graph.add_argument("--subject", action="append", choices=tuple(SUBJECTS), help="what to measure (default: nearest)")
     graph.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
-    lora = commands.add_parser("train-lora", parents=[base], help="train a LoRA as large as the rail on its batches")
-    lora.add_argument(
-        "--out",
-        metavar="FOLDER",
-        type=Path,
+    composition = commands.add_parser("composition", help="SCAN's splits: commands as plans, rails beside LoRA and full tuning")
+    composition.add_argument("--model", default=NANO, help=f"base: a folder, a hub name or {NANO} (default)")
+    composition.add_argument("--device", help="cpu, cuda or cuda:N (default: the first CUDA device, else the CPU)")
+    composition.add_argument(
+        "--subject",
+        action="append",
+        metavar="[LABEL=]FOLDER",
         required=True,
-        help="where the adapter goes; must not exist; a run that was cut off goes on",
+        help="folder of rails, LoRAs or tuned bases, where {split} and {seed} stand for theirs; or nearest; may be repeated",
     )
-    lora.add_argument("--seed", type=int, default=0, help="of the adapter and of the batches; the rail's (default: 0)")
-    lora.add_argument("--steps", type=int, help="batches to train on (default: the rail's)")
-    lora.add_argument("--batch-size", type=int, help="rows of a batch (default: the rail's)")
-    lora.add_argument("--learning-rate", type=float, default=2e-3, help="of AdamW at its peak (default: 2e-3)")
+    composition.add_argument("--splits", metavar="SPLIT", nargs="+", default=[], help="which splits (default: all five)")
+    composition.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[], help="seeds of the folders")
+    composition.add_argument(
+        "--commands", metavar="N", type=int, default=500, help="commands drawn from each test part, 0 for all (default: 500)"
+    )
+    composition.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
+    for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
+        train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
+        train.add_argument(
+            "--out",
+            metavar="FOLDER",
+            type=Path,
+            required=True,
+            help="where it goes; must not exist; a run that was cut off goes on",
+        )
+        train.add_argument("--learning-rate", type=float, help="of AdamW at its peak (default: 2e-3 for a LoRA, 1e-3 for all)")
+        train.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train, e.g. seed=1 data=scan steps=600"
+        )
     return parser
 
 
@@ -93,13 +111,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "toolgraph":
             task = load_task(options.train, options.test, graph=options.graph, cut=options.cut, seed=options.seed)
             return commands.measure_toolgraph(task, tuple(dict.fromkeys(options.subject or ["nearest"])), options.json)
+        if options.command in ("train-lora", "train-full"):
+            return _train_baseline(options)
+        if options.command == "composition":
+            return _measure_composition(options)
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
             device=options.device,
             rail=options.rail,
-            lora=getattr(options, "lora", None),
-            seeds=(options.seed,) if options.command == "train-lora" else tuple(getattr(options, "seeds", ())),
+            lora=options.lora,
+            seeds=tuple(options.seeds),
         )
         if options.command == "syntax":
             return commands.measure_syntax(
@@ -110,15 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 temperature=options.temperature,
                 seed=options.seed,
             )
-        if options.command == "train-lora":
-            return commands.make_lora(
-                workbench,
-                options.out,
-                seed=options.seed,
-                steps=options.steps,
-                batch_size=options.batch_size,
-                learning_rate=options.learning_rate,
-            )
         subjects = tuple(dict.fromkeys(options.subject or ["rail"]))
         return commands.measure_bench(workbench, options.command, subjects, options.json, least=options.least)
     except BuilderBrainError as error:
@@ -126,12 +139,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _measure_composition(options: argparse.Namespace) -> int:
+    from builderbrain.eval.measure_composition import check_splits, measure_composition, parse_subject
+
+    return measure_composition(
+        [parse_subject(text) for text in dict.fromkeys(options.subject)],
+        options.json,
+        model=options.model,
+        device=options.device,
+        splits=check_splits(options.splits),
+        seeds=options.seeds,
+        commands=options.commands,
+    )
+
+
+def _train_baseline(options: argparse.Namespace) -> int:
+    from builderbrain.eval.train_baseline import train_baseline
+    from builderbrain.train.config import TrainConfig
+
+    config = load_config(TrainConfig, None, options.overrides)
+    kind: Literal["lora", "full"] = "lora" if options.command == "train-lora" else "full"
+    return train_baseline(kind, config, options.out, learning_rate=options.learning_rate)
+
+
 def _check(options: argparse.Namespace) -> None:
-    for name in ("generations", "steps", "batch_size"):
-        value = getattr(options, name, None)
-        if value is not None and value < 1:
-            option = name.replace("_", "-")
-            raise SubjectError(f"expected --{option} of at least 1, got {value}", field=option)
+    if getattr(options, "generations", 1) < 1:
+        raise SubjectError(f"expected --generations of at least 1, got {options.generations}", field="generations")
+    if getattr(options, "commands", 0) < 0:
+        raise SubjectError(f"expected --commands of at least 0, got {options.commands}", field="commands")
+    rate = getattr(options, "learning_rate", None)
+    if rate is not None and not 0 < rate <= 1:
+        raise SubjectError(f"expected --learning-rate above 0 and at most 1, got {rate}", field="learning-rate")
     target = getattr(options, "json", None)
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
         raise SubjectError(f"expected --json FILE in a folder that exists, got {target}; make the folder first", field="json")

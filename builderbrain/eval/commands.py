@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from builderbrain.errors import PlanSyntaxError
 from builderbrain.eval import toolgraph
 from builderbrain.eval.bench import SuiteName, load_bench
+from builderbrain.eval.output import progress_bar, write_json
 from builderbrain.eval.plot import Bar, bar_chart
 from builderbrain.eval.report import as_json, print_table, summarise
 from builderbrain.eval.score import SuiteRun, run_suite
@@ -33,14 +30,14 @@ def measure_bench(
     """Run a bench for each subject and seed; print the table, write JSON and plot. 1 when the first scores below `least`."""
     bench = load_bench(suite)
     runs: list[SuiteRun] = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         for subject, seed in workbench.subjects(subjects, bench):
             label = subject.name if seed is None else f"{subject.name} {seed}"
             task = progress.add_task(label, total=len(bench.items))
             runs.append(run_suite(bench, subject, seed=seed, on_item=partial(progress.advance, task)))
     console = Console()
     print_table(bench, runs, console)
-    _write_json(target, as_json(bench, runs))
+    write_json(target, as_json(bench, runs))
     plot = target.with_suffix(".svg")
     plot.write_text(bar_chart(f"{bench.name}: share of {len(bench.items)} goals", summarise(runs)), encoding="utf-8")
     console.print(f"wrote {target} and {plot}", markup=False)
@@ -60,7 +57,7 @@ def measure_syntax(workbench: Workbench, subject: str, target: Path, *, generati
     model = workbench.token_model(subject)
     engine = XGrammarEngine(model.tokenizer, model.vocab_size)
     try:
-        with _progress() as progress:
+        with progress_bar() as progress:
             task = progress.add_task("syntax", total=generations)
             report = run(
                 model,
@@ -74,7 +71,7 @@ def measure_syntax(workbench: Workbench, subject: str, target: Path, *, generati
             )
     finally:
         engine.close()
-    _write_json(target, {"suite": "syntax", "subject": subject, **report.to_json()})
+    write_json(target, {"suite": "syntax", "subject": subject, **report.to_json()})
     console = Console()
     console.print(
         f"syntax, {subject}, temperature {temperature}: {report.generations} outputs over {report.schemas} schemas and the "
@@ -91,7 +88,7 @@ def measure_syntax(workbench: Workbench, subject: str, target: Path, *, generati
 def measure_toolgraph(task: ToolGraphTask, subjects: Sequence[str], target: Path | None) -> int:
     """Run the toolgraph suite for each subject; print the table, write JSON and plot where a target is named."""
     runs = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         for name in subjects:
             subject = make_subject(name, task)
             step = progress.add_task(name, total=len(task.test))
@@ -100,7 +97,7 @@ def measure_toolgraph(task: ToolGraphTask, subjects: Sequence[str], target: Path
     console = Console()
     toolgraph.print_report(task, [summary for summary, _ in runs], console)
     if target is not None:
-        _write_json(target, toolgraph.as_json(task, runs))
+        write_json(target, toolgraph.as_json(task, runs))
         plot = target.with_suffix(".svg")
         bars = [bar for summary, _ in runs for bar in _graph_bars(summary)]
         plot.write_text(bar_chart(f"toolgraph: {len(task.test)} requests", bars), encoding="utf-8")
@@ -117,59 +114,6 @@ def _graph_bars(summary: toolgraph.GraphSummary) -> list[Bar]:
     return [Bar(subject=f"{summary.subject}, {name}", score=value, goals_interval=interval) for name, value, interval in shown]
 
 
-def make_lora(
-    workbench: Workbench,
-    out: Path,
-    *,
-    seed: int,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float = 2e-3,
-) -> int:
-    """Train the LoRA with as many parameters as the rail, on the batches the rail was trained on.
-
-    Checkpoints lie beside `out` until it is done; the same command goes on from them.
-    """
-    from builderbrain.eval.lora import LoraSettings, train_lora
-    from builderbrain.train.config import TrainConfig
-
-    defaults = TrainConfig()
-    steps = defaults.steps if steps is None else steps
-    batch_size = defaults.batch_size if batch_size is None else batch_size
-    rail = workbench.load_rail(seed)
-    parameters = sum(parameter.numel() for parameter in rail.parameters())
-    checkpoints = out.with_name(f"{out.name}.checkpoints")
-    with _progress() as progress:
-        task = progress.add_task("lora", total=steps)
-        training = train_lora(
-            workbench.host,
-            workbench.training_batch_of(seed=seed, batch_size=batch_size),
-            steps=steps,
-            settings=LoraSettings(parameters=parameters, learning_rate=learning_rate, seed=seed),
-            checkpoints=checkpoints,
-            on_step=lambda step, loss: progress.update(task, completed=step, description=f"lora, loss {loss:.4f}"),
-        )
-    training.save(out)
-    record = {
-        "seed": seed,
-        "steps": steps,
-        "batch_size": batch_size,
-        "rank": training.rank,
-        "parameters": training.parameters,
-        "rail_parameters": parameters,
-        "tokens": training.tokens,
-        "losses": training.losses,
-    }
-    _write_json(out / "training.json", record)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    Console().print(
-        f"wrote {out}: rank {training.rank}, {training.parameters} parameters beside the rail's {parameters}, "
-        f"{training.tokens} tokens, loss {training.losses[0]:.4f} -> {training.losses[-1]:.4f}",
-        markup=False,
-    )
-    return 0
-
-
 def _plan_fault(text: str) -> str | None:
     """Why a text of the plan grammar does not parse. Faults that are not context free are the checker's, not the mask's."""
     try:
@@ -177,12 +121,3 @@ def _plan_fault(text: str) -> str | None:
     except PlanSyntaxError as error:
         return error.message
     return None
-
-
-def _write_json(target: Path, value: dict[str, Any]) -> None:
-    target.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)

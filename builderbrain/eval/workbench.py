@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -16,7 +16,6 @@ from builderbrain.eval.subject import PlanSubject
 
 if TYPE_CHECKING:
     from builderbrain.decode.model import TokenModel
-    from builderbrain.eval.lora import TokenBatch
     from builderbrain.grammar.base import CompiledConstraint
     from builderbrain.hosts.base import Host
     from builderbrain.hosts.quantization import Quantization
@@ -97,25 +96,6 @@ class Workbench:
         if self._rail_template is None:
             raise SubjectError(f"expected --rail FOLDER for the base {self.model}, got none; train one", field="rail")
         return load_rail(_seeded(self._rail_template, seed))
-
-    def training_batch_of(self, *, seed: int, batch_size: int) -> Callable[[int], Sequence[TokenBatch]]:
-        """A function from a step to the batch that a rail of this seed is trained on at it, in its parts."""
-        from builderbrain.train.batch import Collator
-        from builderbrain.train.config import TrainConfig
-        from builderbrain.train.data import GeneratedGoals
-
-        defaults = TrainConfig()
-        config = self.load_rail(self._seeds_of("rail")[0]).config
-        source = GeneratedGoals(self.host.tokenizer, config, seed=seed, wrong_steps=defaults.wrong_steps)
-
-        collate = Collator(
-            host=self.host,
-            config=config,
-            grammar=self.grammar,
-            trivial_weight=defaults.trivial_weight,
-            literal_weight=defaults.literal_weight,
-        )
-        return lambda step: collate.parts(source.rows(step, batch_size), defaults.micro_batches)
 
     def _seeds_of(self, name: str) -> tuple[int | None, ...]:
         template = {"rail": self._rail_template, "lora": self.lora}.get(name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from builderbrain.errors import ConfigError
-from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
 from builderbrain.hosts.load import load_host
 from builderbrain.plan import load_grammar
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.rail import BuilderRail
+from builderbrain.train.batch import Collator
 from builderbrain.train.boot import RunSummary, build_rail, summarise
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
@@ -24,8 +27,28 @@ GENERATED = ("repo_assistant", "scan")
 """What `data` may name beside a file."""
 
 
-def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Trainer, RunSummary]:
-    """Load the base (unless `host` is given) and build everything around it.
+@dataclass(frozen=True, kw_only=True)
+class Materials:
+    """What a run is made of: the base, the rail it starts from, the grammar of its plans and where rows come from."""
+
+    host: Host
+    rail: BuilderRail
+    grammar: CompiledConstraint
+    source: RowSource
+
+    def collator(self, config: TrainConfig) -> Collator:
+        """What makes batches of rows."""
+        return Collator(
+            host=self.host,
+            config=self.rail.config,
+            grammar=self.grammar,
+            trivial_weight=config.trivial_weight,
+            literal_weight=config.literal_weight,
+        )
+
+
+def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials:
+    """Load the base (unless `host` is given), the rail and the data.
 
     Raises:
         BuilderBrainError: whatever is wrong with the model, the data or the configuration, by name.
@@ -43,8 +66,14 @@ def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Traine
         source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
     else:
         source = TraceFile(Path(config.data), host.tokenizer, rail.config, seed=config.seed)
-    summary = summarise(host, rail, config)
-    return Trainer(host, rail, grammar, source, config), summary
+    return Materials(host=host, rail=rail, grammar=grammar, source=source)
+
+
+def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Trainer, RunSummary]:
+    """A trainer that is ready to run, and what its run will take. Raises as `gather_materials`."""
+    materials = gather_materials(config, host)
+    summary = summarise(materials.host, materials.rail, config)
+    return Trainer(materials.host, materials.rail, materials.grammar, materials.source, config), summary
 
 
 def _check_heads(config: RailConfig, domain: TrainingDomain) -> None:

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from builderbrain.config import load_config
 from builderbrain.eval import models
 from builderbrain.eval.cli import main
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.setup import gather_materials
 from tests.hosts import tiny_models
 
 
@@ -34,6 +37,24 @@ def test_a_base_from_a_folder_is_measured(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "r.json").read_text())["runs"][0]["items"][0]["got"]["plan"]
 
 
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_baseline_is_trained_on_the_batches_of_the_rail_and_says_what_it_took(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = tiny_models.save_model(tiny_models.llama(max_position_embeddings=512), tmp_path / "base")
+    config = ["data=scan", "wrong_steps=0", f"model={folder}", "device=cpu", "steps=2", "batch_size=3"]
+    assert main([f"train-{kind}", "--out", "one", "--learning-rate", "0.001", *config]) == 0
+    assert "beside the rail's" in capsys.readouterr().out
+    record = json.loads((tmp_path / "one" / "training.json").read_text())
+    assert (record["kind"], record["data"], record["steps"], record["learning_rate"]) == (kind, "scan", 2, 0.001)
+    assert len(record["losses"]) == 2
+    assert not (tmp_path / "one.checkpoints").exists()
+    materials = gather_materials(load_config(TrainConfig, None, config))
+    rows = [row for step in range(2) for row in materials.source.rows(step, 3)]
+    assert record["tokens"] >= sum(len(row.prompt) + len(row.answer) for row in rows)
+    assert main([f"train-{kind}", "--out", "two", "--learning-rate", "0.001", *config, "seed=1"]) == 0
+    assert json.loads((tmp_path / "two" / "training.json").read_text())["tokens"] != record["tokens"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -44,6 +65,12 @@ def test_a_base_from_a_folder_is_measured(tmp_path, monkeypatch, capsys):
         (["held-out", "--json", "r.json", "--subject", "base", "--model", "./nowhere"], "expected a model folder"),
         (["syntax", "--json", "r.json", "--generations", "0"], "--generations of at least 1"),
         (["train-lora", "--out", "."], "does not exist yet"),
+        (["train-full", "--out", "full", "--learning-rate", "0"], "--learning-rate above 0"),
+        (["train-full", "--out", "full", "stepz=3"], "steps"),
+        (["composition", "--subject", "rail-{seed}"], "--seeds"),
+        (["composition", "--subject", "="], "LABEL=FOLDER"),
+        (["composition", "--subject", "nowhere", "--splits", "jump"], "addprim_jump"),
+        (["composition", "--subject", "nowhere", "--splits", "length", "--commands", "2"], "trained model in nowhere"),
     ],
 )
 def test_bad_input_is_refused_with_the_option_and_the_fix(arguments, message, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,5 @@
 """Model subjects decode under the plan grammar, say when they were cut off, and read their guess where they have one."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -107,18 +106,3 @@ def test_what_is_missing_is_named(folder, tmp_path):
             list(workbench.subjects([name], bench))
     with pytest.raises(SubjectError, match="holds a model"):
         Workbench(model=str(folder)).token_model("oracle")
-
-
-def test_training_batches_are_the_rails_own(folder, host, tmp_path):
-    save_rail(rail_for(host), tmp_path / "rail")
-    workbench = Workbench(model=str(folder), device="cpu", rail=str(tmp_path / "rail"))
-    batch_of = workbench.training_batch_of(seed=1, batch_size=3)
-    first, again, later = batch_of(0), batch_of(0), batch_of(1)
-    other = workbench.training_batch_of(seed=2, batch_size=3)(0)
-    tokens = [[part.tokens.tolist() for part in batch] for batch in (first, again, later, other)]
-    assert tokens[0] == tokens[1]
-    assert tokens[2] not in (tokens[0], tokens[3])
-    assert tokens[3] != tokens[0]
-    decoded = host.tokenizer.decode(first[0].tokens[0].tolist())
-    assert decoded.startswith("Goal: ")
-    assert json.loads(json.dumps(decoded)) == decoded

@@ -1,0 +1,152 @@
+"""What the command `composition` does once its options are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from builderbrain.decode.host_model import HostModel
+from builderbrain.decode.model import TokenModel
+from builderbrain.decode.plan_prompt import plan_prompt
+from builderbrain.domains.scan import DOMAIN, SPLITS, Example, plan_of
+from builderbrain.errors import SubjectError
+from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_commands, find_right, run_commands
+from builderbrain.eval.composition_report import as_json, bars_of, print_report
+from builderbrain.eval.folders import LoadedModel, load_model
+from builderbrain.eval.models import DecodedSubject
+from builderbrain.eval.output import progress_bar, write_json
+from builderbrain.eval.plot import bar_chart
+from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.plan import load_grammar, print_text
+from builderbrain.rail.model import RailModel
+from builderbrain.rail.pair import Pair
+
+NEAREST = "nearest"
+SPLIT_PLACE, SEED_PLACE = "{split}", "{seed}"
+ABLATED_COMMANDS = 100
+"""Of a rail without its skills: wrong plans have to be decoded, and a share near 0 needs no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A name for the table and the folder of its models; `{split}` and `{seed}` in it stand for theirs."""
+
+    label: str
+    folder: str
+
+    def folder_of(self, split: str, seed: int | None) -> Path:
+        """Where the model of a split and seed lies."""
+        return Path(self.folder.replace(SPLIT_PLACE, split).replace(SEED_PLACE, str(seed))).expanduser()
+
+
+def parse_subject(text: str) -> Subject:
+    """`nearest`, a folder, or `label=folder`.
+
+    Raises:
+        SubjectError: an empty label or folder.
+    """
+    if text == NEAREST:
+        return Subject(label=NEAREST, folder="")
+    label, separator, folder = text.partition("=")
+    if not separator:
+        label = folder = text
+    if not label or not folder:
+        raise SubjectError(f"expected --subject {NEAREST}, FOLDER or LABEL=FOLDER, got {text!r}", field="subject")
+    return Subject(label=label, folder=folder)
+
+
+def measure_composition(
+    subjects: Sequence[Subject],
+    target: Path | None,
+    *,
+    model: str,
+    device: str | None,
+    splits: Sequence[str],
+    seeds: Sequence[int],
+    commands: int,
+) -> int:
+    """Run the suite for every subject, split and seed; print the table, write JSON and plot where a target is named."""
+    runs: list[CompositionRun] = []
+    with progress_bar() as progress:
+        for subject, split, seed in _wanted(subjects, splits, seeds):
+            examples = draw_commands(split, commands)
+            label = f"{subject.label} {split} {'' if seed is None else seed}"
+            task = progress.add_task(label, total=len(examples))
+            on_command = partial(progress.advance, task)
+            ask = partial(run_commands, split=split, seed=seed)
+            if subject.label == NEAREST:
+                runs.append(ask(examples, NearestCommand(split), subject=NEAREST, on_command=on_command))
+                continue
+            loaded = load_model(subject.folder_of(split, seed), model, device=device)
+            planner, known = _prepare(loaded, examples)
+            runs.append(ask(examples, planner, subject=subject.label, known_right=known, on_command=on_command))
+            rail = loaded.pair.rail
+            if rail is not None:
+                some = examples[:ABLATED_COMMANDS]
+                rail.ablated_skills = used_skills(loaded.pair, some)
+                planner, known = _prepare(loaded, some)
+                runs.append(ask(some, planner, subject=f"{subject.label}, its skills ablated", known_right=known))
+    console = Console()
+    print_report(runs, console)
+    if target is not None:
+        write_json(target, as_json(runs))
+        plot = target.with_suffix(".svg")
+        plot.write_text(bar_chart("composition: right commands", bars_of(runs)), encoding="utf-8")
+        console.print(f"wrote {target} and {plot}", markup=False)
+    return 0
+
+
+@torch.no_grad()
+def used_skills(pair: Pair, examples: Sequence[Example]) -> frozenset[int]:
+    """The skills that a rail takes at any token of these commands and of their reference plans."""
+    used: set[int] = set()
+    for example in examples:
+        tokenizer = pair.host.tokenizer
+        tokens = plan_prompt(tokenizer, example.command) + tokenizer.encode(print_text(plan_of(example.command)))
+        output = pair.forward(torch.tensor([tokens], device=pair.host.device))
+        if output.rail is not None:
+            used |= set(output.rail.choice.skill.flatten().tolist())
+    return frozenset(used)
+
+
+def _wanted(
+    subjects: Sequence[Subject], splits: Sequence[str], seeds: Sequence[int]
+) -> Iterator[tuple[Subject, str, int | None]]:
+    for subject in subjects:
+        for split in splits:
+            if SEED_PLACE not in subject.folder:
+                yield subject, split, None
+            elif not seeds:
+                raise SubjectError(
+                    f"expected --seeds for the folder {subject.folder!r}, got none; add --seeds 0 1 2", field="seeds"
+                )
+            else:
+                for seed in seeds:
+                    yield subject, split, seed
+
+
+def check_splits(splits: Sequence[str]) -> tuple[str, ...]:
+    """The splits asked for, all of them for none.
+
+    Raises:
+        SubjectError: an unknown one.
+    """
+    for split in splits:
+        if split not in SPLITS:
+            raise SubjectError(f"expected a split, one of {', '.join(SPLITS)}, got {split!r}", field="splits")
+    return tuple(dict.fromkeys(splits)) or tuple(SPLITS)
+
+
+def _prepare(loaded: LoadedModel, examples: Sequence[Example]) -> tuple[DecodedSubject, list[bool]]:
+    """What answers the commands, and the commands whose answer is known without decoding."""
+    host, rail = loaded.pair.host, loaded.pair.rail
+    model: TokenModel = HostModel(host) if rail is None else RailModel(host, rail)
+    engine = XGrammarEngine(host.tokenizer, host.vocab_size)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    return DecodedSubject(loaded.kind, model, grammar), find_right(loaded.pair, examples, grammar)
