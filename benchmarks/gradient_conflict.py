@@ -47,7 +47,7 @@ def price(trainers: dict[str, Trainer], rounds: int) -> dict[str, Any]:
         for way, trainer in trainers.items():
             start = time.process_time()
             trainer.train_step()
-            trainer.step += 1
+            trainer.state.step += 1
             if number >= 2:  # the first ones warm up
                 seconds[way].append(time.process_time() - start)
     return {
@@ -69,11 +69,11 @@ def faith(trainer: Trainer, batches: int) -> dict[str, Any]:
     pairs: dict[str, list[float]] = {"whole": [], "matrix": [], "features": []}
     for _ in range(batches):
         sums: dict[str, Any] = dict.fromkeys(pairs, 0.0)
-        for index, (part, text) in enumerate(trainer._parts()):
+        for part in trainer.update.parts():
             features.clear()
-            objective = trainer._forward(part, text, index)
+            objective = trainer.update.forward(part)
             losses = [objective.plan, objective.policy, objective.copy, objective.labels]
-            losses += [r for c, _ in trainer.constraints if (r := c.reading(objective.signals)) is not None]
+            losses += [r for c, _ in trainer.state.constraints if (r := c.reading(objective.signals)) is not None]
             sums["whole"] = sums["whole"] + rows(losses, parameters)
             sums["matrix"] = sums["matrix"] + rows(losses, [down.weight])
             by_feature = rows(losses, [features[-1]])
@@ -84,7 +84,7 @@ def faith(trainer: Trainer, batches: int) -> dict[str, Any]:
             upper = torch.triu_indices(*gramian.shape, 1)
             pairs[way] += (gramian / lengths[:, None] / lengths)[upper[0], upper[1]].tolist()
         trainer.train_step()
-        trainer.step += 1
+        trainer.state.step += 1
     hook.remove()
     whole = torch.tensor(pairs["whole"])
     return {

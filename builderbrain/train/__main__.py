@@ -47,8 +47,10 @@ def _train(arguments: Sequence[str]) -> int:
         if options.dry_run:
             print(*(f"  {override}" for override in overrides_of(config)), sep="\n")
             trainer.resume()
-            if trainer.step:
-                print(f"{config.output} holds this run at step {trainer.step} of {config.steps}; it would go on from there")
+            if trainer.state.step:
+                print(
+                    f"{config.output} holds this run at step {trainer.state.step} of {config.steps}; it would go on from there"
+                )
                 return 0
             trainer.check()
             print("stage 0 passed: goldens, gradient flow, and the pair equals its base; nothing was trained")

@@ -67,7 +67,7 @@ def one_step(base: Path, traces: Path, output: Path) -> tuple[dict[str, float], 
     numbers = {name: value for name, value in values.items() if isinstance(value, float)}
     for name, reading in values["constraints"].items():
         numbers[name] = reading["reading"]
-    return numbers, {name: p.grad.clone() for name, p in trainer.named if p.grad is not None}
+    return numbers, {name: p.grad.clone() for name, p in trainer.state.named if p.grad is not None}
 
 
 def test_a_training_step_gives_the_same_losses_readings_and_gradients(tmp_path: Path, request: pytest.FixtureRequest) -> None:

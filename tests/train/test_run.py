@@ -89,7 +89,7 @@ def test_a_torn_checkpoint_is_passed_over(
     state.write_bytes(state.read_bytes()[:-1])
     again = trainer(base, output)
     again.resume()
-    assert again.step == 6
+    assert again.state.step == 6
     assert "passed over" in caplog.text
     assert "torn" in caplog.text
 
@@ -139,10 +139,10 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_five_in_a_row_stop_the_ru
         return torch.stack([parameter.sum() for parameter in run.rail.parameters()]).sum() * float("nan")
 
     for _ in range(4):
-        run._update(bad(), 1.0)
+        run.update.move(bad(), 1.0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.rail.state_dict().items())
     with pytest.raises(Exception, match="not finite 5 steps in a row"):
-        run._update(bad(), 1.0)
+        run.update.move(bad(), 1.0)
 
 
 def test_the_loss_falls(base: Path, tmp_path: Path) -> None:
@@ -182,11 +182,11 @@ def test_a_run_with_every_window_goes_on_bit_equal(base: Path, tmp_path: Path, m
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     trainer(base, whole, *keys).run()
     started = trainer(base, cut, *keys)
-    while started.step < 3:
+    while started.state.step < 3:
         started.train_step()
-        started.step += 1
+        started.state.step += 1
     started.evaluate()
-    started._save()
+    started.save()
     trainer(base, cut, *keys).run()
     assert (cut / "rail" / "rail.safetensors").read_bytes() == (whole / "rail" / "rail.safetensors").read_bytes()
     rows, again = (

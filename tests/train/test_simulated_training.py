@@ -10,6 +10,7 @@ import pytest
 from builderbrain.config import load_config
 from builderbrain.hosts.load import NANO
 from builderbrain.train.config import TrainConfig
+from builderbrain.train.parts import Part
 from builderbrain.train.setup import build_trainer
 from builderbrain.train.trainer import Trainer
 from tests.simulated_device import CPU, CUDA
@@ -33,13 +34,13 @@ def test_a_run_is_checked_trained_evaluated_saved_and_resumed_on_the_device(tmp_
     assert (folder / "rail.safetensors").is_file()
     again = trainer(tmp_path / "run")
     again.resume()
-    assert again.step == 2
+    assert again.state.step == 2
     values, _ = again.train_step()
     assert math.isfinite(values["loss"])
     assert math.isfinite(values["gradient_norm"])
-    assert again.memory.device == CUDA
+    assert again.state.memory.device == CUDA
     assert {tensor.device for tensor in again.rail.state_dict().values()} == {CUDA}
-    for optimizer in again.optimizers:
+    for optimizer in again.state.optimizers:
         for state in optimizer.state.values():
             assert {key: value.device for key, value in state.items()} == {key: CPU if key == "step" else CUDA for key in state}
 
@@ -49,4 +50,4 @@ def test_a_batch_that_stays_on_the_cpu_is_found(tmp_path: Path) -> None:
     batch = run.collate(run.source.rows(0, 2))
     assert run.train_step()
     with pytest.raises(ValueError, match="expected labels on cuda:0"):
-        run._forward(batch.to(CPU), None, 0)
+        run.update.forward(Part(index=0, batch=batch.to(CPU), text=None))

@@ -1,0 +1,114 @@
+"""What a run carries from step to step, and how a checkpoint keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from builderbrain.errors import CheckpointError
+from builderbrain.rail.rail import BuilderRail
+from builderbrain.train.alarms import AlarmBell
+from builderbrain.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.conflict import Balance
+from builderbrain.train.constraints import CFSEnergy, Constraint, KLBudget
+from builderbrain.train.duals import Dual, DualConfig
+from builderbrain.train.optimizers import build_optimizers
+from builderbrain.train.schedule import BudgetSchedule
+from builderbrain.train.watch import Watch
+
+RAIL, OPTIMIZER = "rail/", "optimizer/"
+"""Prefixes of a checkpoint's tensors."""
+
+
+class RunState:
+    """A rail in training with everything that moves beside it.
+
+    `step` counts completed steps, `dropped` the latest ones in a row whose loss was not finite. `memory` [M, c] holds concept
+    vectors of the step before. Whatever is random at a step is drawn from (seed, step) and needs no state.
+    """
+
+    def __init__(self, rail: BuilderRail, config: TrainConfig, device: torch.device) -> None:
+        self.rail, self.config = rail, config
+        self.named = list(rail.named_parameters())
+        self.optimizers = build_optimizers(rail, config)
+        self.constraints: list[tuple[Constraint, Dual]] = _constraints(config)
+        self.balance = Balance(config.conflict, rail, seed=config.seed)
+        self.watch = Watch(config.watch, seed=config.seed)
+        self.bell = AlarmBell()
+        self.schedule = BudgetSchedule(config.budget)
+        if config.start:
+            self.schedule.begin_at(float(rail.gates.budget))
+        self.memory = torch.zeros(rail.config.max_memory_tokens, rail.config.width, device=device)
+        self.step = 0
+        self.dropped = 0
+
+    def checkpoint(self) -> Checkpoint:
+        """All of it."""
+        tensors = {f"{RAIL}{name}": tensor for name, tensor in self.rail.state_dict().items()}
+        for optimizer in self.optimizers:
+            tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in optimizer_tensors(optimizer, self.named).items()}
+        tensors["memory"] = self.memory
+        values: dict[str, Any] = {
+            "config": _fixed(self.config),
+            "duals": {constraint.name: dual.state() for constraint, dual in self.constraints},
+            "balance": self.balance.state(),
+            "watch": self.watch.state(),
+            "alarms": self.bell.state(),
+            "budget": self.schedule.state(),
+            "dropped": self.dropped,
+        }
+        return Checkpoint(step=self.step, tensors=tensors, values=values)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over a checkpoint.
+
+        Raises:
+            CheckpointError: it is of a run with another configuration.
+        """
+        mine, theirs = _fixed(self.config), checkpoint.values["config"]
+        if mine != theirs:
+            key = next(name for name in mine if mine[name] != theirs.get(name))
+            output = self.config.output
+            raise CheckpointError(
+                f"{output} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
+                "choose another output folder or the same configuration; to train a finished rail further, "
+                f"start={output}/rail with another output",
+                field=key,
+            )
+        tensors: Mapping[str, Tensor] = checkpoint.tensors
+        self.rail.load_state_dict({k.removeprefix(RAIL): v for k, v in tensors.items() if k.startswith(RAIL)})
+        state = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}
+        for optimizer in self.optimizers:
+            restore_optimizer(optimizer, self.named, state)
+        self.memory = tensors["memory"].to(self.memory.device)
+        for constraint, dual in self.constraints:
+            dual.restore(checkpoint.values["duals"][constraint.name])
+        self.balance.restore(checkpoint.values["balance"])
+        self.watch.restore(checkpoint.values["watch"])
+        self.bell.restore(checkpoint.values["alarms"])
+        self.schedule.restore(checkpoint.values["budget"])
+        self.dropped = int(checkpoint.values["dropped"])
+        self.step = checkpoint.step
+
+
+def _constraints(config: TrainConfig) -> list[tuple[Constraint, Dual]]:
+    section = config.constraints
+    every: list[tuple[Constraint, DualConfig]] = [
+        (CFSEnergy(section.cfs_energy.tolerance), section.cfs_energy),
+        (KLBudget(), section.kl_budget),
+    ]
+    return [(constraint, Dual(dual)) for constraint, dual in every if dual.enabled]
+
+
+def _fixed(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as JSON gives it back, without what may differ between a run and its continuation."""
+    value: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    for name in ("output", "device", "tensorboard", "checkpoint_every"):
+        del value[name]
+    return value

@@ -1,0 +1,198 @@
+"""One step of training: readings of every part of the batch, one backward pass each, one update, and what to log of it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from builderbrain.errors import ConfigError
+from builderbrain.rail.pair import Pair
+from builderbrain.rail.rail import Memory
+from builderbrain.train.batch import Collator
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.constraint_reading import ConstraintReading
+from builderbrain.train.data import RowSource
+from builderbrain.train.objective import Objective, compute_objective
+from builderbrain.train.optimizers import step_all
+from builderbrain.train.parts import Part, Shares, shares_of, step_parts, text_tokens
+from builderbrain.train.run_state import RunState
+from builderbrain.train.schedule import learning_rate_scale, router_temperature
+from builderbrain.train.watch import Ease, Seen
+
+MAX_DROPPED = 5
+"""Steps in a row whose loss is not finite before a run stops."""
+
+
+class TrainingStep:
+    """Moves a `RunState` by one step; `state.step` itself is counted on by the caller."""
+
+    def __init__(self, pair: Pair, state: RunState, source: RowSource, collate: Collator, config: TrainConfig) -> None:
+        self.pair, self.state, self.source, self.collate, self.config = pair, state, source, collate, config
+        self.scales = {
+            "plan": 1.0,
+            "policy": config.policy_weight,
+            "copy": config.copy_weight,
+            "labels": config.label_weight,
+        }
+
+    def __call__(self) -> tuple[dict[str, Any], int]:
+        """One update from the summed gradients of the batch's parts; returns what to log and the number of tokens seen.
+
+        Raises:
+            ConfigError: the loss was not finite five times in a row.
+        """
+        state, config = self.state, self.config
+        parts = self.parts()
+        values: defaultdict[str, float] = defaultdict(float)
+        readings = {
+            constraint.name: ConstraintReading(dual=dual.value, weight=dual.weight * state.balance.weight(constraint.name))
+            for constraint, dual in state.constraints
+        }
+        state.rail.zero_grad(set_to_none=True)
+        objectives: list[Objective] = []
+        for part, shares in zip(parts, shares_of(parts), strict=True):
+            objective = self.forward(part)
+            objectives.append(objective)
+            self._backward(objective, shares, readings, values)
+        scale = learning_rate_scale(state.step, steps=config.steps, warmup_fraction=config.warmup_fraction)
+        norm = self.move(values["loss"], scale)
+        ease = Ease.mean(objective.ease for objective in objectives)
+        weights = self.scales | {constraint.name: dual.weight for constraint, dual in state.constraints}
+        conflict = state.balance.finish(weights, state.step)
+        constraints = {
+            constraint.name: readings[constraint.name].to_json(dual.normaliser)
+            for constraint, dual in state.constraints
+            if readings[constraint.name].count
+        }
+        covariances: dict[str, float] = {}
+        if math.isfinite(norm):
+            covariances = self._settle(readings, ease)
+            concepts = torch.cat([objective.concept for objective in objectives])
+            # Spread over all lengths of goals, since the parts are ordered by length.
+            slots = state.memory.shape[0]
+            state.memory = concepts[torch.arange(slots) * len(concepts) // slots].clone()
+        log = {
+            **values,
+            "gradient_norm": norm,
+            "learning_rate": config.learning_rate * scale,
+            "alpha_budget": state.schedule.budget,
+            "alpha_mean": state.rail.gates().mean(1).tolist(),
+            "constraints": constraints,
+            "ease": ease.signals(),
+            "alarms": [alarm.to_json() for alarm in state.bell.ring([*state.balance.alarms(), *state.watch.alarms()])],
+            **({"conflict": conflict} if conflict else {}),
+            **({"ease_covariance": covariances} if covariances else {}),
+            **_skill_usage(objectives, state.rail.config.num_skills),
+            "dropped_steps": state.dropped,
+        }
+        return log, sum(part.batch.tokens.numel() for part in parts) + text_tokens(parts)
+
+    def parts(self) -> list[Part]:
+        """This step's rows."""
+        tokenizer = self.pair.host.tokenizer
+        return step_parts(self.state.step, source=self.source, collate=self.collate, tokenizer=tokenizer, config=self.config)
+
+    def forward(self, part: Part) -> Objective:
+        """The objective with router noise and memory drawn from (seed, step, part)."""
+        config, state = self.config, self.state
+        rows, width = part.batch.tokens.shape
+        rows += 0 if part.text is None else part.text.shape[0]
+        number = (config.seed * 1_000_003 + state.step) * config.micro_batches + part.index
+        generator = torch.Generator().manual_seed(number)
+        uniform = torch.rand(rows, width, state.rail.config.num_skills, generator=generator).clamp(1e-6, 1.0 - 1e-6)
+        device, slots = self.pair.host.device, state.memory.shape[0]
+        remembered = torch.rand(rows, generator=generator) < config.memory_fraction
+        counts = torch.randint(1, slots + 1, (rows,), generator=generator)
+        lengths = torch.where(remembered if state.step else torch.zeros_like(remembered), counts, 0)
+        memory = Memory(tokens=state.memory.expand(rows, -1, -1), lengths=lengths.to(device))
+        first, last = config.router_temperature
+        return compute_objective(
+            self.pair,
+            part.batch,
+            base_text=part.text,
+            memory=memory,
+            gumbel=-torch.log(-torch.log(uniform)).to(device),
+            temperature=router_temperature(state.step, steps=config.steps, first=first, last=last),
+        )
+
+    def move(self, loss: float, scale: float) -> float:
+        """One step of the optimisers; returns the gradient norm. Without a finite loss and norm it is dropped and counted.
+
+        Raises:
+            ConfigError: it was the fifth in a row.
+        """
+        state = self.state
+        norm = float(torch.nn.utils.clip_grad_norm_(state.rail.parameters(), self.config.gradient_clip))
+        if not (math.isfinite(norm) and math.isfinite(loss)):
+            state.dropped += 1
+            if state.dropped >= MAX_DROPPED:
+                raise ConfigError(
+                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
+                    "lower learning_rate and muon_learning_rate or look at the data of that step",
+                    field="learning_rate",
+                )
+            return math.nan
+        state.dropped = 0
+        step_all(state.optimizers, scale)
+        return norm
+
+    def _backward(
+        self,
+        objective: Objective,
+        shares: Shares,
+        readings: Mapping[str, ConstraintReading],
+        values: defaultdict[str, float],
+    ) -> None:
+        """Add a part's gradients to the rail's, its readings to `readings` and its losses to `values`."""
+        balance = self.state.balance
+        terms = {
+            "plan": objective.plan * shares.weight / shares.weights,
+            "policy": objective.policy * shares.rows,
+            "copy": objective.copy * shares.rows,
+            "labels": objective.labels * shares.rows,
+        }
+        losses = dict(terms)
+        loss = torch.zeros((), device=self.state.memory.device)
+        for name, term in terms.items():
+            loss = loss + self.scales[name] * balance.weight(name) * term
+        for constraint, dual in self.state.constraints:
+            reading = constraint.reading(objective.signals)
+            if reading is not None:
+                share, mine = shares.of(constraint), readings[constraint.name]
+                loss = loss + share * mine.weight * (reading - dual.config.target)
+                losses[constraint.name] = share * reading
+                mine.add(share, reading, constraint.count(objective.signals))
+        balance.add(losses)
+        loss.backward()
+        for name, term in terms.items():
+            values[name] += float(term.detach())
+        values["loss"] += float(loss.detach())
+
+    def _settle(self, readings: Mapping[str, ConstraintReading], ease: Ease) -> dict[str, float]:
+        """Move the duals and let the watches see the step; returns covariances to log."""
+        for constraint, dual in self.state.constraints:
+            if readings[constraint.name].count:
+                dual.update(readings[constraint.name].value)
+        seen = {
+            constraint.name: Seen(
+                dual=dual.value,
+                cap=dual.config.cap,
+                reading=readings[constraint.name].value,
+                count=readings[constraint.name].count,
+            )
+            for constraint, dual in self.state.constraints
+        }
+        return self.state.watch.observe(self.state.step, seen, ease)
+
+
+def _skill_usage(objectives: Sequence[Objective], skills: int) -> dict[str, Any]:
+    """Entropy in nats of the skills taken at the goals' tokens, and how many were taken at all."""
+    usage = torch.zeros(skills)
+    for objective in objectives:
+        usage += torch.bincount(objective.skills.flatten(), minlength=len(usage)).cpu()
+    share = usage / usage.sum()
+    return {"skill_entropy": float(-(share * share.clamp(min=1e-9).log()).sum()), "skills_used": int((usage > 0).sum())}
