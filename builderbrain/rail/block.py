@@ -34,7 +34,7 @@ class BuilderBlock(nn.Module):
         super().__init__()
         self.self_attention = SelfAttention(config)
         self.cross_attention = CrossAttention(config)
-        self.skills = SkillAdapters(config)
+        self.skills = SkillAdapters(width=config.width, num_skills=config.num_skills, rank=config.skill_rank)
         self.mlp = GatedMLP(config)
         self.leave_norm = nn.RMSNorm(config.width)
         self.leave = nn.Linear(config.width, config.d_model, bias=False)

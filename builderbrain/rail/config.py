@@ -14,6 +14,8 @@ class RailConfig:
     """A rail for one base: `d_model`, `vocab_size` (of the tokenizer), `num_taps` and `base_name` must match its host.
 
     `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
+    `skill_rank` is that of a skill's adapters on the stream, `proposal_rank` of its adapter on what is proposed to the base
+    at the last tap; 0 for none.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
     """
 
@@ -38,6 +40,7 @@ class RailConfig:
     line_tokens: tuple[int, ...] = ()
     num_skills: int = 32
     skill_rank: int = 2
+    proposal_rank: int = 0
     max_memory_tokens: int = 8
     alpha_budget: float = 0.05
     intents: tuple[str, ...] = ()
@@ -53,6 +56,8 @@ class RailConfig:
                      "vocab_size"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
+        if self.proposal_rank < 0:
+            raise ConfigError(f"expected rail.proposal_rank >= 0, got {self.proposal_rank}", field="rail.proposal_rank")
         if self.head_size % 2:
             raise ConfigError(f"expected an even rail.head_size (rotary pairs), got {self.head_size}", field="rail.head_size")
         if self.query_heads % self.latent_heads:

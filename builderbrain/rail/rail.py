@@ -24,7 +24,7 @@ from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
 from builderbrain.rail.labels import Labels, TokenLabels
 from builderbrain.rail.reading import ReadingHead
-from builderbrain.rail.skills import SkillChoice, SkillRouter
+from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
 from builderbrain.rail.words import WordEmbedding
 
 
@@ -67,6 +67,11 @@ class BuilderRail(nn.Module):
         self.memory = nn.Linear(config.width, config.latent_heads * config.head_size, bias=False)
         self.router = SkillRouter(config)
         self.blocks = nn.ModuleList(BuilderBlock(config) for _ in config.tap_points)
+        self.proposal_skills = (
+            SkillAdapters(width=config.d_model, num_skills=config.num_skills, rank=config.proposal_rank)
+            if config.proposal_rank
+            else None
+        )
         self.labels = TokenLabels(config) if config.token_slots else None
         self.copying = CopyAttention(config)
         self.gates = Gates(config)
@@ -136,6 +141,8 @@ class BuilderRail(nn.Module):
                 copy_cache = None if cache is None else cache.copying
                 hints = None if labels is None else labels.copying
                 copying = self.copying(x, states.unembedding, tap, place, hints, offset=offset, cache=copy_cache)
+                if self.proposal_skills is not None:
+                    update = update + self.proposal_skills(update, choice, self.ablated_skills)
                 update = update + copying.update
             fused = gated_fusion(tap, update, alpha[i])
             mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))

@@ -45,17 +45,16 @@ class SkillRouter(nn.Module):
 
 
 class SkillAdapters(nn.Module):
-    """One block's K adapters of rank R; zero at the start, so that a new skill changes nothing."""
+    """K adapters of rank R for a stream [B, T, width]; zero at the start, so that a new skill changes nothing."""
 
-    def __init__(self, config: RailConfig) -> None:
+    def __init__(self, *, width: int, num_skills: int, rank: int) -> None:
         super().__init__()
-        shape = (config.num_skills, config.width, config.skill_rank)
-        self.norm = nn.RMSNorm(config.width)
-        self.down = nn.Parameter(torch.randn(shape) * config.width**-0.5)
-        self.up = nn.Parameter(torch.zeros(shape[0], shape[2], shape[1]))
+        self.norm = nn.RMSNorm(width)
+        self.down = nn.Parameter(torch.randn(num_skills, width, rank) * width**-0.5)
+        self.up = nn.Parameter(torch.zeros(num_skills, rank, width))
 
     def forward(self, x: Tensor, choice: SkillChoice, ablated: frozenset[int] = frozenset()) -> Tensor:
-        """What the chosen skills add, [B, T, c]; `ablated` skills add nothing."""
+        """What the chosen skills add, as `x` [B, T, width]; `ablated` skills add nothing."""
         scale = choice.scale
         if ablated:
             removed = torch.tensor(sorted(ablated), device=x.device)

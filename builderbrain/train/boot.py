@@ -36,6 +36,7 @@ class RunSummary:
 
     base_parameters: int
     rail_parameters: int
+    trainable_parameters: int
     steps: int
     memory_bytes: int
 
@@ -43,7 +44,8 @@ class RunSummary:
         share = 100 * self.rail_parameters / self.base_parameters
         return (
             f"base {self.base_parameters:,} parameters (frozen), rail {self.rail_parameters:,} ({share:.1f} %), "
-            f"{self.steps} steps, about {self.memory_bytes / 2**20:.0f} MiB for rail, gradients, optimiser and activations"
+            f"{self.trainable_parameters:,} of them trained, {self.steps} steps, "
+            f"about {self.memory_bytes / 2**20:.0f} MiB for rail, gradients, optimiser and activations"
         )
 
 
@@ -67,6 +69,7 @@ def build_rail(host: Host, config: TrainConfig, domain: TrainingDomain = REPO_AS
         word_width=section.word_width,
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
+        proposal_rank=section.proposal_rank,
         alpha_budget=config.budget.steps[0],
         quote_tokens=quote_tokens,
         line_tokens=line_tokens,
@@ -86,13 +89,15 @@ def build_rail(host: Host, config: TrainConfig, domain: TrainingDomain = REPO_AS
 def summarise(host: Host, rail: BuilderRail, config: TrainConfig) -> RunSummary:
     """Count parameters and estimate memory: weights, gradients and two moments in float32, and the rail's activations."""
     rail_parameters = sum(parameter.numel() for parameter in rail.parameters())
+    trainable = sum(parameter.numel() for parameter in rail.parameters() if parameter.requires_grad)
     tokens = 128 * (config.batch_size + config.base_text_rows)
     per_token = rail.config.num_taps * (24 * rail.config.width + 4 * host.d_model)
     return RunSummary(
         base_parameters=count_base_parameters(host),
         rail_parameters=rail_parameters,
+        trainable_parameters=trainable,
         steps=config.steps,
-        memory_bytes=16 * rail_parameters + 4 * tokens * per_token,
+        memory_bytes=4 * rail_parameters + 12 * trainable + 4 * tokens * per_token,
     )
 
 

@@ -31,13 +31,20 @@ class RailSection:
     word_width: int = 24
     num_skills: int = 32
     skill_rank: int = 2
+    proposal_rank: int = 0
 
     def __post_init__(self) -> None:
         sizes = ("head_size", "self_heads", "reading_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
                  "reduction", "word_width")  # fmt: skip
         check_bounds(
             self,
-            {"width": (0, 65_536), "num_taps": (0, 256), "word_slots": (1, 1 << 24), "mlp_ratio": (0.01, 64)}
+            {
+                "width": (0, 65_536),
+                "num_taps": (0, 256),
+                "proposal_rank": (0, 4096),
+                "word_slots": (1, 1 << 24),
+                "mlp_ratio": (0.01, 64),
+            }
             | dict.fromkeys(sizes, (1, 4096)),
         )
 
@@ -120,7 +127,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 class TrainConfig:
     """A run: base, data, rail, optimiser, constraints.
 
-    `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`.
+    `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`. With
+    `start_skills=new` only its trunk is taken: skills of the shape in the section `rail`, router and policy heads are new, and
+    `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
     `data` is `repo_assistant` or `scan` (generated goals), or a JSONL file of traces of `repo_assistant`. `output` receives
     checkpoints, the log and, at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL
     budget. A batch is run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients
@@ -132,6 +141,8 @@ class TrainConfig:
     device: str = "auto"
     output: str = "runs/train"
     start: str = ""
+    start_skills: Literal["keep", "new"] = "keep"
+    trainable: Literal["rail", "skills"] = "rail"
     data: str = "repo_assistant"
     seed: int = 0
 
@@ -167,6 +178,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, _BOUNDS)
+        if not self.start and (self.start_skills == "new" or self.trainable == "skills"):
+            key = "start_skills" if self.start_skills == "new" else "trainable"
+            raise ConfigError(
+                f"expected start=FOLDER of a rail whose trunk is kept with {key}={getattr(self, key)}, got none", field="start"
+            )
+        if self.trainable == "skills" and self.conflict.method != "none":
+            raise ConfigError(
+                "expected trainable=rail with conflict.method, whose Gramian is read off the trunk's last block, "
+                f"got trainable=skills and conflict.method={self.conflict.method}",
+                field="conflict.method",
+            )
         if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
             raise ConfigError(
                 "expected base_text_rows >= 1 while constraints.kl_budget is on, got 0; give it rows or set "

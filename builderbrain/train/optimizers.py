@@ -18,18 +18,20 @@ def build_optimizers(rail: BuilderRail, config: TrainConfig) -> list[torch.optim
     heads: list[Parameter] = []
     vectors: list[Parameter] = []
     for name, parameter in rail.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.ndim == 2 and name.startswith(("blocks.", "enter")):
             hidden.append(parameter)
         else:
             (heads if parameter.ndim >= 2 else vectors).append(parameter)
-    return [
-        Muon(hidden, lr=config.muon_learning_rate, weight_decay=config.weight_decay),
-        torch.optim.AdamW(
-            [{"params": heads, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-        ),
-    ]
+    adam = torch.optim.AdamW(
+        [{"params": heads, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+    )
+    if not hidden:  # skills alone are trained
+        return [adam]
+    return [Muon(hidden, lr=config.muon_learning_rate, weight_decay=config.weight_decay), adam]
 
 
 def step_all(optimizers: Sequence[torch.optim.Optimizer], scale: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builderbrain.errors import ConfigError
@@ -14,6 +14,7 @@ from builderbrain.plan import load_grammar
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.rail.trunk import freeze_trunk, with_new_skills
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import RunSummary, build_rail, summarise
 from builderbrain.train.config import TrainConfig
@@ -59,8 +60,9 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
     domain = scan_domain(config.scan.split, skins=config.scan.skins) if config.data == "scan" else REPO_ASSISTANT
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(domain.name)), trusted=True)
-    rail = load_rail(Path(config.start)) if config.start else build_rail(host, config, domain)
-    _check_heads(rail.config, domain)
+    rail = _start(config, domain) if config.start else build_rail(host, config, domain)
+    if config.trainable == "skills":
+        freeze_trunk(rail)
     source: RowSource
     if config.data in GENERATED:
         source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
@@ -76,12 +78,32 @@ def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Traine
     return Trainer(materials.host, materials.rail, materials.grammar, materials.source, config), summary
 
 
+def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
+    """The rail to go on from, with the heads of the domain."""
+    rail = load_rail(Path(config.start))
+    if config.start_skills == "keep":
+        _check_heads(rail.config, domain)
+        return rail
+    section = config.rail
+    shape = replace(
+        rail.config,
+        num_skills=section.num_skills,
+        skill_rank=section.skill_rank,
+        proposal_rank=section.proposal_rank,
+        intents=domain.intents,
+        actions=domain.actions,
+        span_slots=domain.span_slots,
+        choice_slots=domain.choice_slots,
+    )
+    return with_new_skills(rail, shape, seed=config.seed)
+
+
 def _check_heads(config: RailConfig, domain: TrainingDomain) -> None:
     for name in ("intents", "actions", "span_slots", "token_slots", "choice_slots"):
         mine, wanted = getattr(config, name), getattr(domain, name)
         if mine != wanted:
             raise ConfigError(
                 f"expected a rail whose heads are those of {domain.name}, got one with {name} {mine}; "
-                "start from a rail of this domain, or leave start empty",
+                "start from a rail of this domain, take its trunk alone with start_skills=new, or leave start empty",
                 field="start",
             )

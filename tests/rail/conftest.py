@@ -32,6 +32,7 @@ def make_rail(host: Host, *, seed: int = 0, jitter: float = 0.0, budget: float =
             width=24,
             head_size=8,
             num_skills=5,
+            proposal_rank=3,
             alpha_budget=budget,
             intents=("greet", "search"),
             actions=("search", "read"),

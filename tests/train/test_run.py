@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from builderbrain.config import load_config
-from builderbrain.errors import CheckpointError, DeadGradientError
+from builderbrain.errors import CheckpointError, ConfigError, DeadGradientError
+from builderbrain.rail.trunk import is_of_skills
 from builderbrain.train.__main__ import farewell
 from builderbrain.train.boot import check_gradient_flow
 from builderbrain.train.config import TrainConfig
@@ -218,3 +220,36 @@ def test_a_target_that_cannot_be_reached_alarms_by_name(base: Path, tmp_path: Pa
     ]
     assert [alarm["name"] for alarm in alarms] == ["dual_unbounded"]
     assert "alarm dual_unbounded, step" in capsys.readouterr().out
+
+
+def test_skills_alone_learn_another_domain_over_a_trained_trunk(base: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    other = (f"start={uninterrupted}/rail", "start_skills=new", "rail.proposal_rank=2", "data=scan", "wrong_steps=0")
+    run = trainer(base, tmp_path / "skills", "trainable=skills", *other)
+    before = {name: tensor.clone() for name, tensor in run.rail.state_dict().items()}
+    run.run()
+    moved = {name for name, tensor in run.rail.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(is_of_skills(name) for name in moved), sorted(moved)
+    whole = losses(tmp_path / "skills")
+    halted = trainer(base, tmp_path / "again", "trainable=skills", *other)
+    halted.config = replace(halted.config, steps=3)
+    halted.run()
+    shutil.rmtree(tmp_path / "again" / "rail")
+    trainer(base, tmp_path / "again", "trainable=skills", *other).run()
+    assert losses(tmp_path / "again") == whole
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("trainable=skills",), "start=FOLDER"),
+        (("start_skills=new",), "start=FOLDER"),
+        (("start={rail}", "data=scan"), "start_skills=new"),
+        (("start={rail}", "trainable=skills", "conflict.method=pcgrad"), "conflict.method"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_by_name(
+    overrides: tuple[str, ...], message: str, base: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trainer(base, tmp_path, *(override.format(rail=uninterrupted / "rail") for override in overrides))

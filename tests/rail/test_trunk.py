@@ -1,0 +1,62 @@
+"""New skills over the trunk of a trained rail: the trunk is taken over whole, and nothing else of the rail stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from builderbrain.hosts.base import Host
+from builderbrain.rail.pair import Pair
+from builderbrain.rail.trunk import freeze_trunk, is_of_skills, with_new_skills
+from tests.hosts.tiny_models import random_tokens
+from tests.rail.conftest import make_rail
+
+
+@torch.no_grad()
+def fused(host: Host, rail: object) -> torch.Tensor:
+    return Pair(host, rail).forward(random_tokens(2, 11)).fused  # type: ignore[arg-type]
+
+
+def test_new_skills_change_nothing_until_they_are_trained(llama: Host) -> None:
+    rail = make_rail(llama, jitter=0.3)
+    made = with_new_skills(rail, replace(rail.config, num_skills=2, skill_rank=4, proposal_rank=1), seed=0).eval()
+    rail.ablated_skills = frozenset(range(rail.config.num_skills))
+    torch.testing.assert_close(fused(llama, made), fused(llama, rail), rtol=0, atol=0)
+    assert float(made.gates.budget) == float(rail.gates.budget)
+
+
+def test_trained_skills_that_are_ablated_give_the_trunk_back(llama: Host) -> None:
+    rail = make_rail(llama, jitter=0.3)
+    made = with_new_skills(rail, replace(rail.config, num_skills=2), seed=0).eval()
+    trunk = fused(llama, made)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if is_of_skills(name):
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    assert not torch.allclose(fused(llama, made), trunk)
+    made.ablated_skills = frozenset({0, 1})
+    torch.testing.assert_close(fused(llama, made), trunk, rtol=0, atol=0)
+
+
+def test_a_frozen_trunk_gets_no_gradient_and_every_skill_does(llama: Host) -> None:
+    rail = make_rail(llama, jitter=0.3)
+    freeze_trunk(rail)
+    output = Pair(llama, rail).forward(random_tokens(4, 60))
+    assert output.rail is not None
+    policy = rail.read_policy(output.rail.features, torch.full((4,), 60))
+    (output.fused.square().mean() + sum(scores.square().mean() for scores in (policy.intent, policy.actions))).backward()
+    for name, parameter in rail.named_parameters():
+        assert parameter.requires_grad == is_of_skills(name), name
+        assert parameter.requires_grad or parameter.grad is None, name
+    for name in ("router.score.weight", "proposal_skills.up", "blocks.0.skills.down", "policy.intent.weight"):
+        gradient = dict(rail.named_parameters())[name].grad
+        assert gradient is not None, name
+        assert bool(gradient.any()), name
+
+
+def test_another_trunk_is_refused(llama: Host) -> None:
+    rail = make_rail(llama)
+    with pytest.raises(ValueError, match="another trunk"):
+        with_new_skills(rail, replace(rail.config, width=32), seed=0)
