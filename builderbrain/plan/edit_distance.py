@@ -1,14 +1,14 @@
 """How many edits lie between two plan skeletons: steps or links put in, taken out or renamed, 1 each.
 
-    distance = min over partial matchings m of nodes:  renamed + unmatched nodes + links whose image is missing or of another type
+    distance = min over partial matchings of nodes:  renamed + unmatched nodes + links whose image is missing or of another type
 
 Nodes may be matched in any order: two plans that differ in the order of independent steps alone are 0 apart. Only `seq` and
 `cond` are links here, the other edges follow from them.
 
 Exact by depth-first branch and bound: nodes of the one are matched in turn to free nodes of the other or to none, and a
 branch ends when its cost, with what the labels left on both sides must still cost, is no better than the best so far.
-The search stops after `budget` branches. Then the best matching it has is an upper bound, and the count of labels that cannot be
-shared (of skills and of link types, whatever the matching) is a lower one.
+The search stops after `budget` branches. Then the best matching it has is an upper bound, and the count of labels that cannot
+be shared (of skills and of link types, whatever the matching) is a lower one.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def skeleton_of(plan: Plan) -> Skeleton:
         for name in dict.fromkeys((*step.needs, *implied_needs(step))):
             if name not in places:
                 raise PlanSyntaxError(
-                    f"expected {step.id} to need steps before it, got {name!r}; order the steps and check the plan", field=step.id
+                    f"expected {step.id} to need steps before it, got {name!r}; order the steps and check the plan",
+                    field=step.id,
                 )
             links[places[name], place] = "cond" if name in asked else "seq"
         places[step.id] = place
