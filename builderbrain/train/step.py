@@ -13,6 +13,7 @@ from torch import Tensor
 from builderbrain.errors import ConfigError
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import Memory
+from builderbrain.train.alarms import Alarm
 from builderbrain.train.batch import Collator
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.constraint_reading import ConstraintReading
@@ -88,7 +89,7 @@ class TrainingStep:
             "alpha_mean": state.rail.gates().mean(1).tolist(),
             "constraints": constraints,
             "ease": ease.signals(),
-            "alarms": [alarm.to_json() for alarm in state.bell.ring([*state.balance.alarms(), *state.watch.alarms()])],
+            "alarms": [alarm.to_json() for alarm in state.bell.ring(self._alarms())],
             **({"conflict": conflict} if conflict else {}),
             **({"ease_covariance": covariances} if covariances else {}),
             **_variety(usage),
@@ -176,6 +177,17 @@ class TrainingStep:
         for name, term in terms.items():
             values[name] += float(term.detach())
         values["loss"] += float(loss.detach())
+
+    def _alarms(self) -> list[Alarm]:
+        """All whose condition holds after this step."""
+        state = self.state
+        found = [*state.balance.alarms(), *state.watch.alarms()]
+        if state.dropped:
+            message = (
+                f"the loss or its gradient was not finite, so the step changed nothing; {MAX_DROPPED} in a row end the run"
+            )
+            found.append(Alarm(name="step_dropped", subject="loss", message=f"{message}. Look at the data of this step"))
+        return found
 
     def _settle(self, readings: Mapping[str, ConstraintReading], ease: Ease) -> dict[str, float]:
         """Move the duals and let the watches see the step; returns covariances to log."""
