@@ -22,8 +22,8 @@ from tests.hosts.tiny_models import llama, save_model
 
 SMALL = (
     "data=scan", "scan.skins=0", "wrong_steps=0", "batch_size=3", "micro_batches=1", "base_text_rows=1", "evaluation_rows=2",
-    "evaluation_every=100", "checkpoint_every=100", "tensorboard=never", "rail.width=16", "rail.head_size=8", "rail.num_skills=4",
-    "budget.steps=[0.2]",
+    "evaluation_every=100", "checkpoint_every=100", "tensorboard=never", "rail.width=16", "rail.head_size=8",
+    "rail.num_skills=4", "budget.steps=[0.2]",
 )  # fmt: skip
 
 
