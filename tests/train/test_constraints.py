@@ -16,6 +16,7 @@ from bbkernels.governed_loss import GovernedLoss
 from builderbrain.errors import CheckpointError
 from builderbrain.plan.skeleton import EDGES
 from builderbrain.rail.plan_head import PlanScores
+from builderbrain.train.constraint_reading import ConstraintReading
 from builderbrain.train.constraint_sections import ConstraintsSection
 from builderbrain.train.constraints import (
     Build,
@@ -168,6 +169,14 @@ def test_smaller_states_and_skills_do_not_lower_build(scale: float) -> None:
         assert float(read(constraint, signals(stream=states, written=skills))) >= before - 1e-5
     zeros = read(constraint, signals(stream=near * 0, written=written * 0))
     assert float(zeros) == pytest.approx(2.0)
+
+
+def test_skills_that_write_nothing_yet_get_a_gradient_of_ordinary_size() -> None:
+    """New skills write zeros, so every run starts there."""
+    written = torch.zeros(ROWS, TOKENS, WIDTH, requires_grad=True)
+    read(Build(WIDTH, torch.device("cpu")), signals(written=written)).backward()
+    assert written.grad is not None
+    assert 0.01 < float(written.grad.norm()) < 10.0
 
 
 def test_constant_states_do_not_lower_build_and_padding_is_not_read() -> None:
@@ -355,6 +364,17 @@ def test_invariance_falls_when_followed_and_never_makes_the_easy_environment_har
     first, last = followed([risk], lambda free: read(Invariance(), signals(loss=free[0])), steps=150, rate=0.02)
     assert first > 0.3
     assert last < TARGETS.invariance.target
+
+
+def test_a_part_that_says_nothing_is_left_out_of_the_mean() -> None:
+    reading = ConstraintReading(dual=0.0, weight=0.0)
+    assert reading.value == 0.0
+    reading.add(0.25, torch.tensor(0.8), 5)
+    reading.add(0.5, torch.tensor(0.2), 10)
+    assert reading.value == pytest.approx((0.25 * 0.8 + 0.5 * 0.2) / 0.75)
+    reading.add(0.25, torch.tensor(0.0), 5)
+    assert reading.value == pytest.approx(0.3)
+    assert reading.count == 20
 
 
 def test_one_environment_says_nothing() -> None:
