@@ -15,6 +15,7 @@ from builderbrain.agent.executor import WorkingRoot, execute_async
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import InvalidRequestError, PlanRejectedError, PlanSyntaxError
 from builderbrain.plan import READ_ONLY, Fault, Plan, Verdict, checked, parse_text, plan_to_json
+from builderbrain.plan.skeleton import Disagreement, Skeleton, disagreements
 
 MAX_GOAL_CHARACTERS = 4_000
 
@@ -27,31 +28,40 @@ class PlanProposal:
         text: the plan in its text form.
         weight_version: version of the weights that decoded it.
         finish_reason: `length` when decoding was cut off, then the text is no plan.
+        skeleton: the call graph that the model foresaw before it wrote the plan; None when it foresees none.
     """
 
     text: str
     weight_version: str
     finish_reason: Literal["stop", "length"] = "stop"
+    skeleton: Skeleton | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoalResult:
-    """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run."""
+    """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run.
+
+    `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
+    are reported and stop nothing: the checker alone decides what may run.
+    """
 
     answer: str
     plan: Plan | None
     verdict: Verdict
     trace: tuple[TraceEntry, ...]
     weight_version: str
+    disagreements: tuple[Disagreement, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The reply of `POST /v1/goals`."""
+        """The reply of `POST /v1/goals`; `disagreements` stands in it only where a call graph was foreseen."""
+        told = {} if self.disagreements is None else {"disagreements": [one.to_json() for one in self.disagreements]}
         return {
             "answer": self.answer,
             "plan": plan_to_json(self.plan) if self.plan is not None else None,
             "verdict": self.verdict.to_json(),
             "trace": [entry.to_json() for entry in self.trace],
             "weight_version": self.weight_version,
+            **told,
         }
 
 
@@ -117,6 +127,7 @@ class GoalRunner:
             verdict=Verdict(True, ()),
             trace=trace,
             weight_version=proposal.weight_version,
+            disagreements=None if proposal.skeleton is None else disagreements(accepted.plan, proposal.skeleton),
         )
 
     def _parse(self, proposal: PlanProposal) -> Plan:

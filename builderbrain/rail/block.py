@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from builderbrain.rail.attention import CrossAttention, SelfAttention
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
-from builderbrain.rail.skills import SkillAdapters, SkillChoice
+from builderbrain.rail.skills import SkillAdapters
 
 
 class GatedMLP(nn.Module):
@@ -55,9 +55,8 @@ class BuilderBlock(nn.Module):
         x = x + self.self_attention(x, place, offset=offset, cache=cache)
         return x + self.cross_attention(x, base, memory, memory_lengths, offset=offset, cache=cache)
 
-    def compute(self, x: Tensor, choice: SkillChoice, ablated: frozenset[int]) -> Tensor:
-        """Skill and MLP, residual included."""
-        x = x + self.skills(x, choice, ablated)
+    def compute(self, x: Tensor) -> Tensor:
+        """The MLP, residual included; the skill has been added."""
         return x + self.mlp(x)
 
     def propose(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any
 
 from builderbrain.errors import ConfigError
 
+MAX_PLAN_NODES = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
@@ -16,6 +18,7 @@ class RailConfig:
     `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
     `skill_rank` is that of a skill's adapters on the stream, `proposal_rank` of its adapter on what is proposed to the base
     at the last tap; 0 for none.
+    `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
     """
 
@@ -49,6 +52,7 @@ class RailConfig:
     span_slots: tuple[str, ...] = ("pattern", "path")
     token_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
+    plan_nodes: int = 0
 
     def __post_init__(self) -> None:
         for name in ("d_model", "width", "head_size", "self_heads", "reading_heads", "query_heads", "latent_heads",
@@ -67,6 +71,12 @@ class RailConfig:
             )
         if len(self.token_slots) == 1:  # the last two are paired: names and steps
             raise ConfigError("expected no rail.token_slots or at least two, got one", field="rail.token_slots")
+        if not 0 <= self.plan_nodes <= MAX_PLAN_NODES or (self.plan_nodes and not self.actions):
+            raise ConfigError(
+                f"expected rail.plan_nodes in 0..{MAX_PLAN_NODES}, and rail.actions where it is not 0, got {self.plan_nodes} "
+                f"with {len(self.actions)} actions",
+                field="rail.plan_nodes",
+            )
         if not 0.0 <= self.alpha_budget <= 1.0:
             raise ConfigError(f"expected rail.alpha_budget in [0, 1], got {self.alpha_budget}", field="rail.alpha_budget")
         if not self.tap_points:
@@ -78,8 +88,11 @@ class RailConfig:
         return len(self.tap_points)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON value that `from_json` reads back."""
-        return asdict(self)
+        """JSON value that `from_json` reads back. A rail without a plan head says nothing of one, as before there were any."""
+        value = asdict(self)
+        if not self.plan_nodes:
+            del value["plan_nodes"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RailConfig:

@@ -12,8 +12,10 @@ from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.base import Host
+from builderbrain.plan.skeleton import Skeleton
 from builderbrain.rail.checkpoint import rail_version
 from builderbrain.rail.pair import Pair
+from builderbrain.rail.plan_head import decode_plan_graph
 from builderbrain.rail.rail import BuilderRail
 
 
@@ -48,6 +50,16 @@ class RailModel:
         return CachedState(logits, prompt_tokens, pair.host.device)
 
     @torch.no_grad()
+    def read_skeleton(self, prompt_tokens: Sequence[int]) -> Skeleton | None:
+        """The call graph that the plan head foresees for a prompt; None for a rail without a plan head."""
+        rail = self.pair.rail
+        if rail is None or rail.plan is None:
+            return None
+        features = self._features(prompt_tokens)
+        scores = rail.plan(features, torch.tensor([features.shape[1]], device=features.device))
+        return decode_plan_graph(scores, rail.config.actions)
+
+    @torch.no_grad()
     def read_policy(self, prompt_tokens: Sequence[int]) -> PolicyReading:
         """Intent, actions, spans and choices of a prompt in one pass.
 
@@ -57,12 +69,8 @@ class RailModel:
         rail = self.pair.rail
         if rail is None or not rail.config.intents:
             raise UnsupportedModelError("expected a rail trained with intents, got one without policy heads", field="rail")
-        ids = torch.tensor([list(prompt_tokens)], dtype=torch.int64, device=self.pair.host.device)
-        output = self.pair.forward(ids)
-        if output.rail is None:
-            raise UnsupportedModelError("expected a rail, got the base alone", field="rail")
-        length = ids.shape[1]
-        policy = rail.read_policy(output.rail.features, torch.tensor([length], device=ids.device))
+        features = self._features(prompt_tokens)
+        policy = rail.read_policy(features, torch.tensor([features.shape[1]], device=features.device))
         names = ("", *rail.config.actions)
         actions = tuple(names[i] for i in policy.actions[0].argmax(-1).tolist() if i)
         spans: dict[str, tuple[int, int] | None] = {}
@@ -75,6 +83,14 @@ class RailModel:
         return PolicyReading(
             intent=rail.config.intents[int(policy.intent[0].argmax())], actions=actions, spans=spans, choices=choices
         )
+
+    def _features(self, prompt_tokens: Sequence[int]) -> Tensor:
+        """The rail's features [1, T, c] of a prompt."""
+        ids = torch.tensor([list(prompt_tokens)], dtype=torch.int64, device=self.pair.host.device)
+        output = self.pair.forward(ids)
+        if output.rail is None:
+            raise UnsupportedModelError("expected a rail, got the base alone", field="rail")
+        return output.rail.features
 
 
 def best_span(start: Tensor, end: Tensor) -> tuple[int, int] | None:

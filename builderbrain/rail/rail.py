@@ -23,6 +23,7 @@ from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
 from builderbrain.rail.labels import Labels, TokenLabels
+from builderbrain.rail.plan_head import PlanHead, PlanScores
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
 from builderbrain.rail.words import WordEmbedding
@@ -42,11 +43,14 @@ class RailOutput:
 
     `fused` [B, T, d] in the base's dtype: the last tap after fusion, before the base's final norm.
     `features` [B, T, c]: what the other heads read. `choice`: the skills taken.
+    `stream` [B, T, c]: the builder's state after the last block; `written` [B, T, c]: what all blocks' skills added to it.
     `copying`: where the copy attention looked. `labels`: scores [B, T, 1 + options] per token slot of the configuration.
     """
 
     fused: Tensor
     features: Tensor
+    stream: Tensor
+    written: Tensor
     choice: SkillChoice
     copying: Copying
     labels: tuple[Tensor, ...]
@@ -80,6 +84,7 @@ class BuilderRail(nn.Module):
         self.mix_read = nn.Linear(config.d_model, config.width, bias=False)
         self.feature_norm = nn.RMSNorm(config.width)
         self.policy = PolicyHeads(config)
+        self.plan = PlanHead(config) if config.plan_nodes else None
 
     def new_cache(self) -> RailCache:
         """An empty cache for one batch."""
@@ -123,6 +128,7 @@ class BuilderRail(nn.Module):
         copying: Copying | None = None
         labels: Labels | None = None
         mixed = torch.zeros_like(embedding, dtype=x.dtype)
+        written = torch.zeros_like(x)
         fused = embedding
         last = len(states.taps) - 1
         blocks = cast(Iterable[BuilderBlock], self.blocks)
@@ -131,7 +137,9 @@ class BuilderRail(nn.Module):
             x = block.attend(x, tap, slots, slot_lengths, place, offset=offset, cache=block_cache)
             if choice is None:
                 choice = self.router(x, gumbel=gumbel, temperature=temperature)
-            x = block.compute(x, choice, self.ablated_skills)
+            skill = block.skills(x, choice, self.ablated_skills)
+            written = written + skill
+            x = block.compute(x + skill)
             if self.labels is not None and i == last // 2:
                 label_cache = None if cache is None else cache.labels
                 labels = self.labels(x, place, offset=offset, cache=label_cache)
@@ -152,7 +160,13 @@ class BuilderRail(nn.Module):
         if choice is None or copying is None:
             raise TapError("expected at least one tap, got none", field="tap_points")
         return RailOutput(
-            fused=fused, features=features, choice=choice, copying=copying, labels=() if labels is None else labels.scores
+            fused=fused,
+            features=features,
+            stream=x,
+            written=written,
+            choice=choice,
+            copying=copying,
+            labels=() if labels is None else labels.scores,
         )
 
     def _enter(self, states: BaseStates, cache: RailCache | None) -> tuple[Tensor, Tensor]:
@@ -174,3 +188,7 @@ class BuilderRail(nn.Module):
     def read_policy(self, features: Tensor, lengths: Tensor) -> PolicyOutput:
         """Policy heads over the features [B, T, c] of prompts with `lengths` int64 [B] real tokens."""
         return self.policy(features, lengths)
+
+    def read_plan(self, features: Tensor, lengths: Tensor) -> PlanScores | None:
+        """Scores of the plan head over the same; None for a rail without one."""
+        return None if self.plan is None else self.plan(features, lengths)

@@ -13,6 +13,7 @@ from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.masks import masks_along
 from builderbrain.hosts.base import Host
 from builderbrain.rail.config import RailConfig
+from builderbrain.train.row_checks import check_rows
 from builderbrain.train.rows import IGNORED, Row, split_by_length
 
 
@@ -23,8 +24,9 @@ class Batch:
     `tokens` int64 [R, T]; `lengths`, `prompt_lengths` int64 [R]. `positions` int64 [N] indexes the flattened [R * T]
     states that predict an answer token, `labels` int64 [N] are those tokens, `bitmask` int32 [N, words] what the grammar
     allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
-    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `token_labels` [R, T, token slots]; IGNORED has
-    no loss.
+    `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `token_labels` [R, T, token slots], `nodes` [R, N]
+    (0 is none) and `edges` [R, N, N] (known for i < j among a row's nodes) of the plan's skeleton; IGNORED has no loss.
+    `environment` int64 [R] numbers what the rows were told in.
     """
 
     tokens: Tensor
@@ -40,6 +42,9 @@ class Batch:
     span_end: Tensor
     choices: Tensor
     token_labels: Tensor
+    nodes: Tensor
+    edges: Tensor
+    environment: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -70,7 +75,13 @@ class Collator:
         return [self(some) for some in split_by_length(rows, parts)]
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        """One batch of at least one row."""
+        """One batch of at least one row.
+
+        Raises:
+            DataError: a row is of another vocabulary or padded.
+            GrammarRefusedError: an answer is no plan in this vocabulary.
+        """
+        check_rows(rows, self.host.tokenizer)
         return _collate(rows, self)
 
 
@@ -114,6 +125,9 @@ def _collate(rows: Sequence[Row], collator: Collator) -> Batch:
         span_end=spans(1),
         choices=labels([row.choices for row in rows], len(config.choice_slots)),
         token_labels=_token_labels(rows, len(config.token_slots), length),
+        nodes=_nodes(rows, config.plan_nodes),
+        edges=_edges(rows, config.plan_nodes),
+        environment=_environments(rows),
     )
     return batch.to(collator.host.device)
 
@@ -125,6 +139,30 @@ def _token_labels(rows: Sequence[Row], slots: int, width: int) -> Tensor:
         for slot, labels in enumerate(row.token_labels):
             out[i, : len(labels), slot] = torch.tensor(labels)
     return out
+
+
+def _nodes(rows: Sequence[Row], size: int) -> Tensor:
+    """int64 [R, N]: skills of the skeleton, then none; IGNORED where there is no skeleton."""
+    out = torch.full((len(rows), size), IGNORED, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        if row.nodes:
+            out[i] = torch.tensor(row.nodes + (0,) * (size - len(row.nodes)))
+    return out
+
+
+def _edges(rows: Sequence[Row], size: int) -> Tensor:
+    """int64 [R, N, N]."""
+    out = torch.full((len(rows), size, size), IGNORED, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        for first, second, kind in row.edges:
+            out[i, first, second] = kind
+    return out
+
+
+def _environments(rows: Sequence[Row]) -> Tensor:
+    """int64 [R], numbered by name within the batch."""
+    names = sorted({row.environment for row in rows})
+    return torch.tensor([names.index(row.environment) for row in rows])
 
 
 def _weights(rows: Sequence[Row], forced: Sequence[bool], collator: Collator) -> Tensor:

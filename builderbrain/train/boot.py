@@ -78,6 +78,7 @@ def build_rail(host: Host, config: TrainConfig, domain: TrainingDomain = REPO_AS
         span_slots=domain.span_slots,
         token_slots=domain.token_slots,
         choice_slots=domain.choice_slots,
+        plan_nodes=section.plan_nodes,
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)

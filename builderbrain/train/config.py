@@ -9,14 +9,16 @@ from typing import Literal
 from builderbrain.config import check_bounds
 from builderbrain.errors import ConfigError
 from builderbrain.hosts.quantization import Quantization
+from builderbrain.rail.config import MAX_PLAN_NODES
 from builderbrain.train.conflict.config import ConflictSection
-from builderbrain.train.duals import DualConfig
+from builderbrain.train.constraint_sections import ConstraintsSection
 from builderbrain.train.watch.config import WatchSection
 
 
 @dataclass(frozen=True, kw_only=True)
 class RailSection:
-    """Shape of the rail; 0 for `width` takes d / `reduction`, 0 for `num_taps` taps up to eight layers."""
+    """Shape of the rail; 0 for `width` takes d / `reduction`, 0 for `num_taps` taps up to eight layers, 0 for `plan_nodes` no
+    plan head."""
 
     width: int = 0
     reduction: int = 16
@@ -32,6 +34,7 @@ class RailSection:
     num_skills: int = 32
     skill_rank: int = 2
     proposal_rank: int = 0
+    plan_nodes: int = 0
 
     def __post_init__(self) -> None:
         sizes = ("head_size", "self_heads", "reading_heads", "query_heads", "latent_heads", "num_skills", "skill_rank",
@@ -44,32 +47,10 @@ class RailSection:
                 "proposal_rank": (0, 4096),
                 "word_slots": (1, 1 << 24),
                 "mlp_ratio": (0.01, 64),
+                "plan_nodes": (0, MAX_PLAN_NODES),
             }
             | dict.fromkeys(sizes, (1, 4096)),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CFSEnergySection(DualConfig):
-    """`tolerance`: energy in nats that is not held against a token."""
-
-    target: float = 0.01
-    tolerance: float = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class KLBudgetSection(DualConfig):
-    """`target`: divergence from the base on ordinary text in nats per token."""
-
-    target: float = 0.03
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConstraintsSection:
-    """One section per constraint."""
-
-    cfs_energy: CFSEnergySection = field(default_factory=CFSEnergySection)
-    kl_budget: KLBudgetSection = field(default_factory=KLBudgetSection)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +169,11 @@ class TrainConfig:
                 "expected trainable=rail with conflict.method, whose Gramian is read off the trunk's last block, "
                 f"got trainable=skills and conflict.method={self.conflict.method}",
                 field="conflict.method",
+            )
+        if self.constraints.g2g.enabled and not (self.rail.plan_nodes or self.start):
+            raise ConfigError(
+                "expected rail.plan_nodes >= 1 while constraints.g2g is on, got 0; 16 is the most",
+                field="rail.plan_nodes",
             )
         if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
             raise ConfigError(

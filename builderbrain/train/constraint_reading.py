@@ -8,20 +8,36 @@ from torch import Tensor
 
 from builderbrain.train.normalisers import Normaliser
 
+_WHOLE = 1.0 - 1e-9
+"""Shares of a whole batch sum to 1 but for rounding."""
+
 
 @dataclass
 class ConstraintReading:
-    """`value`: mean over the batch, in the constraint's unit; `count`: tokens it covers; `dual`: multiplier of this step;
-    `weight`: what the step multiplied `value - target` by."""
+    """Of one step.
+
+    `count`: items it covers; `covered`: the share of the batch that its parts hold; `dual`: multiplier of this step; `weight`:
+    what the step multiplied `value - target` by.
+    """
 
     dual: float
     weight: float
-    value: float = 0.0
+    total: float = 0.0
+    covered: float = 0.0
     count: int = 0
 
+    @property
+    def value(self) -> float:
+        """Mean over the parts that said something, in the constraint's unit; 0 where none did.
+
+        A part that says nothing is left out, and not taken for one that is perfect.
+        """
+        return self.total / self.covered if 0.0 < self.covered < _WHOLE else self.total
+
     def add(self, share: float, reading: Tensor, count: int) -> None:
-        """Add a part that holds `share` of the batch's tokens."""
-        self.value += share * float(reading.detach())
+        """Add a part that holds `share` of the batch's items."""
+        self.total += share * float(reading.detach())
+        self.covered += share
         self.count += count
 
     def to_json(self, normaliser: Normaliser) -> dict[str, float]:

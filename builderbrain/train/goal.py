@@ -11,7 +11,8 @@ class Goal:
 
     `plan` is the text form. `spans` holds per slot the half-open character range in `text`, or None; `clauses` such ranges with
     what each asks for, in the order of the plan's steps; `names` such ranges with the slot that each name
-    fills. `pick` is the option of the domain's choice slot, when it has one: which result is opened.
+    fills. `pick` is the option of the domain's choice slot, when it has one: which result is opened. `environment` names the
+    skin or layout it is told in, which its plan does not depend on.
     """
 
     text: str
@@ -22,6 +23,7 @@ class Goal:
     pick: str
     clauses: tuple[tuple[int, int, str], ...] = ()
     names: tuple[tuple[int, int, str], ...] = ()
+    environment: str = "plain"
 
     def token_ranges(self, slot: str) -> tuple[tuple[int, int, str], ...]:
         """Character ranges of the text with the option of a token slot that holds there; elsewhere none does."""

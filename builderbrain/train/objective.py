@@ -22,9 +22,10 @@ from torch.nn import functional as F
 from bbkernels.governed_loss import GovernedLoss, governed_loss
 from builderbrain.rail.heads import PolicyOutput
 from builderbrain.rail.pair import Pair
-from builderbrain.rail.rail import Memory
+from builderbrain.rail.plan_head import PlanScores
+from builderbrain.rail.rail import Memory, RailOutput
 from builderbrain.train.batch import Batch
-from builderbrain.train.constraints import Signals
+from builderbrain.train.constraints import GoalSignals, Signals
 from builderbrain.train.rows import IGNORED
 from builderbrain.train.watch import Ease, read_ease
 
@@ -82,18 +83,37 @@ def compute_objective(
     if base_text is not None:
         positions = torch.arange(rows * width, tokens.numel(), device=tokens.device)
         text = losses(positions, torch.full_like(positions, IGNORED), None)
-    prompt_width = int(batch.prompt_lengths.max())
-    policy = pair.rail.read_policy(output.rail.features[:rows, :prompt_width], batch.prompt_lengths)
+    prompt = output.rail.features[:rows, : int(batch.prompt_lengths.max())]
+    policy = pair.rail.read_policy(prompt, batch.prompt_lengths)
+    plan = pair.rail.read_plan(prompt, batch.prompt_lengths)
     return Objective(
         plan=(answer.cross_entropy * batch.weights).sum() / batch.weights.sum(),
-        policy=policy_loss(policy, batch),
+        policy=policy_loss(policy, batch, plan),
         labels=label_loss(output.rail.labels, batch),
         copy=copy_loss(output.rail.copying.weights[:rows], batch),
-        signals=Signals(answer=answer, base_text=text),
+        signals=Signals(answer=answer, base_text=text, goals=_goal_signals(batch, output.rail, policy, plan)),
         confident=answer.cross_entropy.detach() < math.log(2.0),
         concept=policy.concept.detach(),
         skills=output.rail.choice.skill[:rows].detach(),
         ease=read_ease(policy, batch.weights, pair.rail.config),
+    )
+
+
+def _goal_signals(batch: Batch, rail: RailOutput, policy: PolicyOutput, plan: PlanScores | None) -> GoalSignals:
+    rows, width = batch.tokens.shape
+    return GoalSignals(
+        weights=batch.weights,
+        row=batch.positions // width,
+        environment=batch.environment,
+        real=torch.arange(width, device=batch.tokens.device) < batch.lengths[:, None],
+        stream=rail.stream[:rows],
+        written=rail.written[:rows],
+        skill=rail.choice.skill[:rows],
+        probability=rail.choice.probability[:rows],
+        decisions=((policy.intent, batch.intent), (policy.actions.flatten(0, 1), batch.actions.flatten())),
+        plan=plan,
+        nodes=batch.nodes,
+        edges=batch.edges,
     )
 
 
@@ -128,8 +148,8 @@ def label_loss(scores: Sequence[Tensor], batch: Batch) -> Tensor:
     return torch.stack(terms).mean() if terms else torch.zeros((), device=batch.tokens.device)
 
 
-def policy_loss(policy: PolicyOutput, batch: Batch) -> Tensor:
-    """Mean cross-entropy over the policy heads that have labels, nats."""
+def policy_loss(policy: PolicyOutput, batch: Batch, plan: PlanScores | None = None) -> Tensor:
+    """Mean cross-entropy over the policy heads that have labels, nats; nodes and edges of the plan head are two of them."""
 
     def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor | None:
         known = labels != IGNORED
@@ -142,5 +162,10 @@ def policy_loss(policy: PolicyOutput, batch: Batch) -> Tensor:
         cross_entropy(policy.span_end.flatten(0, 1), batch.span_end.flatten()),
         *(cross_entropy(scores, batch.choices[:, i]) for i, scores in enumerate(policy.choices)),
     ]
+    if plan is not None:
+        terms += [
+            cross_entropy(plan.nodes.flatten(0, 1), batch.nodes.flatten()),
+            cross_entropy(plan.edges.flatten(0, 2), batch.edges.flatten()),
+        ]
     present = [term for term in terms if term is not None]
     return torch.stack(present).mean() if present else policy.intent.sum() * 0.0

@@ -36,7 +36,7 @@ class Shares:
 
     def of(self, constraint: Constraint) -> float:
         """The share that a constraint's reading is weighed by."""
-        return self.answer if constraint.reads == "answer" else self.base_text
+        return {"answer": self.answer, "base_text": self.base_text, "rows": self.rows}[constraint.reads]
 
 
 def step_parts(step: int, *, source: RowSource, collate: Collator, tokenizer: Tokenizer, config: TrainConfig) -> list[Part]:

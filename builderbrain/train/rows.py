@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from builderbrain.decode.plan_prompt import AFTER_GOAL, BEFORE_GOAL
 from builderbrain.hosts.base import Tokenizer
+from builderbrain.plan import parse_text
+from builderbrain.plan.skeleton import EDGES, skeleton_of
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.goal import Goal
 
@@ -23,7 +25,9 @@ class Row:
     """One goal. Spans are half-open token ranges of the prompt, None where there is none.
 
     `unscored` is the half-open range of answer tokens that have no loss: a step that the goal does not ask for.
-    `token_labels` are per token slot the labels of all tokens, those of the answer's end token excepted.
+    `token_labels` are per token slot the labels of all tokens, those of the answer's end token excepted. `nodes` and `edges`
+    (i, j, kind) are the plan's skeleton as the plan head numbers it, empty without that head or when the plan has more steps
+    than it foresees. `environment` is what the row was told in: a skin or layout, with a step of another goal or without.
     """
 
     prompt: tuple[int, ...]
@@ -34,6 +38,9 @@ class Row:
     choices: tuple[int, ...] = ()
     token_labels: tuple[tuple[int, ...], ...] = ()
     unscored: tuple[int, int] = (0, 0)
+    nodes: tuple[int, ...] = ()
+    edges: tuple[tuple[int, int, int], ...] = ()
+    environment: str = "plain"
 
 
 def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: tuple[int, str] | None = None) -> Row:
@@ -70,6 +77,7 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         labels[slot] = mine
     if labels:
         _label_answer(labels, tokenizer, answer, config)
+    nodes, graph_edges = _graph_of(goal.plan, config)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
     return Row(
         prompt=(*before, *ids, *after),
@@ -80,7 +88,21 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
         token_labels=tuple(tuple(mine) for mine in labels.values()),
         unscored=unscored,
+        nodes=nodes,
+        edges=graph_edges,
+        environment=goal.environment if wrong_step is None else f"{goal.environment}, wrong step",
     )
+
+
+def _graph_of(text: str, config: RailConfig) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:
+    """Numbers of the skeleton's nodes and edges; skills and needs can be read without the tables of the plan's domain."""
+    if not config.plan_nodes:
+        return (), ()
+    skeleton = skeleton_of(parse_text(text))
+    if len(skeleton.skills) > config.plan_nodes:
+        return (), ()
+    nodes = tuple(1 + config.actions.index(skill) for skill in skeleton.skills)
+    return nodes, tuple((i, j, EDGES.index(kind)) for (i, j), kind in skeleton.edges.items())
 
 
 def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, answer: Sequence[int], config: RailConfig) -> None:

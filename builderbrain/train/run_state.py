@@ -16,8 +16,9 @@ from builderbrain.train.alarms import AlarmBell
 from builderbrain.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.conflict import Balance
-from builderbrain.train.constraints import CFSEnergy, Constraint, KLBudget
-from builderbrain.train.duals import Dual, DualConfig
+from builderbrain.train.constraints import Constraint
+from builderbrain.train.duals import Dual
+from builderbrain.train.governed import build_constraints
 from builderbrain.train.optimizers import build_optimizers
 from builderbrain.train.schedule import BudgetSchedule
 from builderbrain.train.watch import Watch
@@ -37,7 +38,7 @@ class RunState:
         self.rail, self.config = rail, config
         self.named = list(rail.named_parameters())
         self.optimizers = build_optimizers(rail, config)
-        self.constraints: list[tuple[Constraint, Dual]] = _constraints(config)
+        self.constraints: list[tuple[Constraint, Dual]] = build_constraints(config.constraints, rail)
         self.balance = Balance(config.conflict, rail, seed=config.seed)
         self.watch = Watch(config.watch, seed=config.seed)
         self.bell = AlarmBell()
@@ -57,6 +58,7 @@ class RunState:
         values: dict[str, Any] = {
             "config": _fixed(self.config),
             "duals": {constraint.name: dual.state() for constraint, dual in self.constraints},
+            "constraints": {constraint.name: constraint.state() for constraint, _ in self.constraints},
             "balance": self.balance.state(),
             "watch": self.watch.state(),
             "alarms": self.bell.state(),
@@ -89,21 +91,13 @@ class RunState:
         self.memory = tensors["memory"].to(self.memory.device)
         for constraint, dual in self.constraints:
             dual.restore(checkpoint.values["duals"][constraint.name])
+            constraint.restore(checkpoint.values["constraints"][constraint.name])
         self.balance.restore(checkpoint.values["balance"])
         self.watch.restore(checkpoint.values["watch"])
         self.bell.restore(checkpoint.values["alarms"])
         self.schedule.restore(checkpoint.values["budget"])
         self.dropped = int(checkpoint.values["dropped"])
         self.step = checkpoint.step
-
-
-def _constraints(config: TrainConfig) -> list[tuple[Constraint, Dual]]:
-    section = config.constraints
-    every: list[tuple[Constraint, DualConfig]] = [
-        (CFSEnergy(section.cfs_energy.tolerance), section.cfs_energy),
-        (KLBudget(), section.kl_budget),
-    ]
-    return [(constraint, Dual(dual)) for constraint, dual in every if dual.enabled]
 
 
 def _fixed(config: TrainConfig) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
         proposal_rank=section.proposal_rank,
+        plan_nodes=section.plan_nodes,
         intents=domain.intents,
         actions=domain.actions,
         span_slots=domain.span_slots,

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from builderbrain.errors import ConfigError
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import Memory
+from builderbrain.train.alarms import Alarm
 from builderbrain.train.batch import Collator
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.constraint_reading import ConstraintReading
@@ -63,14 +65,18 @@ class TrainingStep:
         ease = Ease.mean(objective.ease for objective in objectives)
         weights = self.scales | {constraint.name: dual.weight for constraint, dual in state.constraints}
         conflict = state.balance.finish(weights, state.step)
+        usage = _skill_usage(objectives, state.rail.config.num_skills)
+        for constraint, _ in state.constraints:
+            constraint.settle(done=math.isfinite(norm))
         constraints = {
-            constraint.name: readings[constraint.name].to_json(dual.normaliser)
+            constraint.name: readings[constraint.name].to_json(dual.normaliser) | constraint.extra()
             for constraint, dual in state.constraints
             if readings[constraint.name].count
         }
         covariances: dict[str, float] = {}
         if math.isfinite(norm):
             covariances = self._settle(readings, ease)
+            state.watch.observe_skills(usage.tolist())
             concepts = torch.cat([objective.concept for objective in objectives])
             # Spread over all lengths of goals, since the parts are ordered by length.
             slots = state.memory.shape[0]
@@ -83,10 +89,10 @@ class TrainingStep:
             "alpha_mean": state.rail.gates().mean(1).tolist(),
             "constraints": constraints,
             "ease": ease.signals(),
-            "alarms": [alarm.to_json() for alarm in state.bell.ring([*state.balance.alarms(), *state.watch.alarms()])],
+            "alarms": [alarm.to_json() for alarm in state.bell.ring(self._alarms())],
             **({"conflict": conflict} if conflict else {}),
             **({"ease_covariance": covariances} if covariances else {}),
-            **_skill_usage(objectives, state.rail.config.num_skills),
+            **_variety(usage),
             "dropped_steps": state.dropped,
         }
         return log, sum(part.batch.tokens.numel() for part in parts) + text_tokens(parts)
@@ -172,6 +178,17 @@ class TrainingStep:
             values[name] += float(term.detach())
         values["loss"] += float(loss.detach())
 
+    def _alarms(self) -> list[Alarm]:
+        """All whose condition holds after this step."""
+        state = self.state
+        found = [*state.balance.alarms(), *state.watch.alarms()]
+        if state.dropped:
+            message = (
+                f"the loss or its gradient was not finite, so the step changed nothing; {MAX_DROPPED} in a row end the run"
+            )
+            found.append(Alarm(name="step_dropped", subject="loss", message=f"{message}. Look at the data of this step"))
+        return found
+
     def _settle(self, readings: Mapping[str, ConstraintReading], ease: Ease) -> dict[str, float]:
         """Move the duals and let the watches see the step; returns covariances to log."""
         for constraint, dual in self.state.constraints:
@@ -189,10 +206,15 @@ class TrainingStep:
         return self.state.watch.observe(self.state.step, seen, ease)
 
 
-def _skill_usage(objectives: Sequence[Objective], skills: int) -> dict[str, Any]:
-    """Entropy in nats of the skills taken at the goals' tokens, and how many were taken at all."""
+def _skill_usage(objectives: Sequence[Objective], skills: int) -> Tensor:
+    """Tokens of the goals that took each skill, float32 [K] on the CPU."""
     usage = torch.zeros(skills)
     for objective in objectives:
         usage += torch.bincount(objective.skills.flatten(), minlength=len(usage)).cpu()
+    return usage
+
+
+def _variety(usage: Tensor) -> dict[str, float]:
+    """Entropy in nats of the skills taken, and how many were taken at all."""
     share = usage / usage.sum()
     return {"skill_entropy": float(-(share * share.clamp(min=1e-9).log()).sum()), "skills_used": int((usage > 0).sum())}

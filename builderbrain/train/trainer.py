@@ -22,6 +22,9 @@ from builderbrain.train.run_state import RunState
 from builderbrain.train.step import TrainingStep
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
 
+_ROWS_WITH_EDGES = 16
+"""Enough goals that one of them has two steps: without, the edges of a plan head would seem dead."""
+
 
 class Trainer:
     """One run. `run()` goes from the last checkpoint to the end; `state` is what it has come to, `update` moves it a step."""
@@ -65,7 +68,8 @@ class Trainer:
 
     def check(self) -> None:
         """Stage 0; see `builderbrain.train.boot`."""
-        batch = self.collate(self.source.rows(0, self.config.batch_size))
+        rows = self.config.batch_size if self.rail.plan is None else max(self.config.batch_size, _ROWS_WITH_EDGES)
+        batch = self.collate(self.source.rows(0, rows))
         boot_checks(self.pair, batch, domain=self.source.domain.name, fresh=not self.config.start)
 
     def run(self) -> Path:

@@ -10,6 +10,8 @@ import pytest
 
 from builderbrain.agent import GoalResult, GoalRunner, PlanProposal, WorkingRoot
 from builderbrain.errors import InvalidRequestError
+from builderbrain.plan import parse_text
+from builderbrain.plan.skeleton import skeleton_of
 
 
 @pytest.fixture
@@ -134,3 +136,20 @@ def test_what_is_no_goal_is_refused_by_name(folder: Path, goal: object) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         runner.run(goal)  # type: ignore[arg-type]
     assert refused.value.field == "goal"
+
+
+def test_a_plan_that_leaves_the_graph_the_model_foresaw_is_run_and_reported(folder: Path) -> None:
+    plan, other = "s1=list()", 's1=search(pattern="gate")\ns2=read(path=s1.first_path)'
+
+    def reply(foreseen: str) -> dict[str, object]:
+        proposal = PlanProposal(text=plan, weight_version="v7", skeleton=skeleton_of(parse_text(foreseen)))
+        return GoalRunner(lambda _: proposal, WorkingRoot(folder)).run("do it").to_json()
+
+    assert reply(plan)["disagreements"] == []
+    found = reply(other)
+    assert found["verdict"] == {"accepted": True, "faults": []}
+    assert found["trace"]
+    assert found["disagreements"] == [
+        {"where": "s1", "planned": "list", "foreseen": "search"},
+        {"where": "s2", "planned": None, "foreseen": "read"},
+    ]

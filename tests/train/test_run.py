@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -137,14 +138,11 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_five_in_a_row_stop_the_ru
     run = trainer(base, tmp_path / "run")
     before = {name: tensor.clone() for name, tensor in run.rail.state_dict().items()}
 
-    def bad() -> torch.Tensor:
-        return torch.stack([parameter.sum() for parameter in run.rail.parameters()]).sum() * float("nan")
-
     for _ in range(4):
-        run.update.move(bad(), 1.0)
+        run.update.move(math.nan, 1.0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.rail.state_dict().items())
     with pytest.raises(Exception, match="not finite 5 steps in a row"):
-        run.update.move(bad(), 1.0)
+        run.update.move(math.nan, 1.0)
 
 
 def test_the_loss_falls(base: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("pretended_cuda")
 SMALL = (
     "batch_size=2", "micro_batches=2", "base_text_rows=1", "evaluation_rows=2", "evaluation_every=2", "checkpoint_every=2",
     "tensorboard=never", "rail.width=16", "rail.head_size=8", "rail.num_skills=4", "budget.steps=[0.2, 1.0]",
+    "rail.plan_nodes=6", *(f"constraints.{name}.enabled=true" for name in ("g2g", "build", "reuse", "param_l1", "calibration",
+                                                                           "invariance")),
 )  # fmt: skip
 
 

@@ -8,19 +8,17 @@ make it trivially 0 (the count and the mean number of legal tokens are logged).
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
-from builderbrain.train.constraints.signals import Signals
+from builderbrain.train.constraints.signals import Reads, Signals, WithoutMemory
 
 
-class CFSEnergy:
+class CFSEnergy(WithoutMemory):
     """Mean grammar energy above `tolerance` nats at the answer tokens."""
 
     name = "cfs_energy"
     unit = "nats"
-    reads: Literal["answer", "base_text"] = "answer"
+    reads: Reads = "answer"
 
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance

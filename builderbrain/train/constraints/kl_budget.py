@@ -8,19 +8,17 @@ it also bounds forgetting. Healthy: 0.01 to 0.1. Smells: steady overshoot; exact
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
-from builderbrain.train.constraints.signals import Signals
+from builderbrain.train.constraints.signals import Reads, Signals, WithoutMemory
 
 
-class KLBudget:
+class KLBudget(WithoutMemory):
     """Mean divergence from the base on ordinary text."""
 
     name = "kl_budget"
     unit = "nats/token"
-    reads: Literal["answer", "base_text"] = "base_text"
+    reads: Reads = "base_text"
 
     def reading(self, signals: Signals) -> Tensor | None:
         """See the module; None without ordinary text in the batch."""

@@ -276,6 +276,7 @@ def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick:
         pick=pick,
         clauses=tuple(ranges),
         names=tuple(names),
+        environment="sentences" if any(joiner.startswith(".") for joiner in joiners) else "plain",
     )
 
 

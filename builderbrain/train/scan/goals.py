@@ -38,7 +38,8 @@ def scan_domain(split: str, *, skins: float) -> TrainingDomain:
         rng = random.Random(seed)
         while True:
             command = rng.choice(shown)
-            yield goal_of(skin_command(command, rng) if rng.random() < skins else command)
+            dressed = rng.random() < skins
+            yield goal_of(skin_command(command, rng), environment="skin") if dressed else goal_of(command)
 
     def calls(seed: int) -> Iterator[str]:
         return (goal.plan.split("\n")[0].removeprefix("s1=") for goal in goals(seed))
@@ -59,7 +60,7 @@ def scan_domain(split: str, *, skins: float) -> TrainingDomain:
     )
 
 
-def goal_of(command: str) -> Goal:
+def goal_of(command: str, *, environment: str = "plain") -> Goal:
     """A command as a goal with its reference plan.
 
     Raises:
@@ -79,6 +80,7 @@ def goal_of(command: str) -> Goal:
         actions=tuple(step.skill for step in plan.steps),
         spans=spans,
         pick="none",
+        environment=environment,
     )
 
 

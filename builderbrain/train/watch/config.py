@@ -14,7 +14,8 @@ class WatchSection:
     `history`: steps that are remembered; every `every` steps `windows` random stretches of them, a quarter to a half as long,
     are looked at. `correlation`: median correlation of a dual and an ease signal, either sign, that alarms once the
     signal has moved towards ease. `denominator`: share of its highest median that a count may not fall under.
-    `at_cap`: steps at its cap without a falling reading after which a dual alarms.
+    `at_cap`: steps at its cap without a falling reading after which a dual alarms. `idle_skill`: steps without a token after
+    which a skill counts as dead.
     """
 
     enabled: bool = True
@@ -24,10 +25,17 @@ class WatchSection:
     correlation: float = 0.8
     denominator: float = 0.7
     at_cap: int = 100
+    idle_skill: int = 200
 
     def __post_init__(self) -> None:
         check_bounds(
             self,
-            {"history": (16, 65_536), "every": (1, 65_536), "windows": (1, 4096), "at_cap": (4, 65_536)}
+            {
+                "history": (16, 65_536),
+                "every": (1, 65_536),
+                "windows": (1, 4096),
+                "at_cap": (4, 65_536),
+                "idle_skill": (1, 65_536),
+            }
             | dict.fromkeys(("correlation", "denominator"), (0, 1)),
         )

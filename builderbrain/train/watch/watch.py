@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from builderbrain.train.watch.config import WatchSection
 from builderbrain.train.watch.covariance import CovarianceWatch
 from builderbrain.train.watch.denominators import DenominatorWatch
 from builderbrain.train.watch.ease import Ease
+from builderbrain.train.watch.skills import SkillWatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Watch:
         self.caps = CapWatch(config.at_cap)
         self.denominators = DenominatorWatch(config.denominator)
         self.covariance = CovarianceWatch(config, seed=seed)
+        self.skills = SkillWatch(config.idle_skill)
 
     def observe(self, step: int, constraints: Mapping[str, Seen], ease: Ease) -> dict[str, float]:
         """Take note of a step; returns covariances to log, where this is a step that looks at them."""
@@ -47,11 +49,16 @@ class Watch:
         self.denominators.observe({name: seen.count for name, seen in constraints.items()})
         return self.covariance.observe(step, {name: seen.dual for name, seen in constraints.items()}, ease.signals())
 
+    def observe_skills(self, usage: Sequence[float]) -> None:
+        """Take note of how many of a step's tokens took each skill."""
+        if self.enabled:
+            self.skills.observe(usage)
+
     def alarms(self) -> list[Alarm]:
         """All whose condition holds now."""
         if not self.enabled:
             return []
-        return [*self.caps.alarms(), *self.denominators.alarms(), *self.covariance.alarms()]
+        return [*self.caps.alarms(), *self.denominators.alarms(), *self.covariance.alarms(), *self.skills.alarms()]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -59,6 +66,7 @@ class Watch:
             "caps": self.caps.state(),
             "denominators": self.denominators.state(),
             "covariance": self.covariance.state(),
+            "skills": self.skills.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -71,5 +79,6 @@ class Watch:
             self.caps.restore(state["caps"])
             self.denominators.restore(state["denominators"])
             self.covariance.restore(state["covariance"])
+            self.skills.restore(state["skills"])
         except KeyError as error:
             raise CheckpointError(f"the state of the watch lacks {error}", field="watch") from error
