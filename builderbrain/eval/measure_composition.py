@@ -29,7 +29,7 @@ from builderbrain.rail.pair import Pair
 
 NEAREST = "nearest"
 SPLIT_PLACE, SEED_PLACE = "{split}", "{seed}"
-ABLATED_COMMANDS = 100
+ABLATED_COMMANDS = 50
 """Of a rail without its skills: wrong plans have to be decoded, and a share near 0 needs no more."""
 
 

@@ -10,6 +10,9 @@ from builderbrain.errors import ConfigError
 
 MAX_PLAN_NODES = 16
 
+NEXT_SKILL = "next"
+"""The pinned skill that decides which step comes next."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
@@ -17,7 +20,8 @@ class RailConfig:
 
     `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
     `skill_rank` is that of a skill's adapters on the stream, `proposal_rank` of its adapter on what is proposed to the base
-    at the last tap; 0 for none.
+    at the last tap; 0 for none. `pinned_skills` are the names of the first skills: `next`, and then node types of plans, each
+    of which writes the arguments of its own nodes. Empty when the router is free.
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
     """
@@ -44,6 +48,7 @@ class RailConfig:
     num_skills: int = 32
     skill_rank: int = 2
     proposal_rank: int = 0
+    pinned_skills: tuple[str, ...] = ()
     max_memory_tokens: int = 8
     alpha_budget: float = 0.05
     intents: tuple[str, ...] = ()
@@ -62,6 +67,12 @@ class RailConfig:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
         if self.proposal_rank < 0:
             raise ConfigError(f"expected rail.proposal_rank >= 0, got {self.proposal_rank}", field="rail.proposal_rank")
+        if self.pinned_skills and (self.pinned_skills[0] != NEXT_SKILL or len(self.pinned_skills) > self.num_skills):
+            raise ConfigError(
+                f"expected rail.pinned_skills to begin with {NEXT_SKILL!r} and at most num_skills {self.num_skills} of them, "
+                f"got {', '.join(self.pinned_skills)}; raise rail.num_skills",
+                field="rail.pinned_skills",
+            )
         if self.head_size % 2:
             raise ConfigError(f"expected an even rail.head_size (rotary pairs), got {self.head_size}", field="rail.head_size")
         if self.query_heads % self.latent_heads:

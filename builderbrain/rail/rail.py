@@ -62,7 +62,7 @@ class BuilderRail(nn.Module):
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
         self.config = config
-        self.ablated_skills: frozenset[int] = frozenset()
+        self.ablated_skills: frozenset[int] = frozenset()  # see `builderbrain.rail.skills`
         self.enter_norm = nn.RMSNorm(config.d_model)
         self.enter = nn.Linear(config.d_model, config.width, bias=False)
         self.enter_previous = nn.Linear(config.d_model, config.width, bias=False)
@@ -152,6 +152,8 @@ class BuilderRail(nn.Module):
                 if self.proposal_skills is not None:
                     update = update + self.proposal_skills(update, choice, self.ablated_skills)
                 update = update + copying.update
+                if self.ablated_skills:
+                    update = update.masked_fill(choice.is_one_of(self.ablated_skills)[..., None], 0.0)
             fused = gated_fusion(tap, update, alpha[i])
             mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
         if cache is not None:

@@ -4,6 +4,9 @@ The router is straight-through Gumbel-softmax (Jang et al. 2017) in training and
 `softmax(scores / temperature)`: as the temperature falls, training draws what run time takes. (Dividing the noise as well
 would leave every draw as random as at the start, since the argmax does not see a common factor.) Only the chosen skill is
 computed; its output is scaled by `1 + p - stop_gradient(p)`, which is 1 in value and lets the router learn.
+
+A skill answers for all that the builder says at its tokens. So an ablated one adds nothing to the stream, and the builder
+proposes nothing where it was chosen: the base speaks there, bit for bit, whatever the rest of the rail has learned.
 """
 
 from __future__ import annotations
@@ -19,11 +22,17 @@ from builderbrain.rail.config import RailConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SkillChoice:
-    """Per token: `skill` int64 [B, T], `scale` [B, T] (1 in value), `probability` [B, T, K] of the router."""
+    """Per token: `skill` int64 [B, T], `scale` [B, T] (1 in value), `score` [B, T, K] of the router before any noise, and
+    `probability` [B, T, K] after it."""
 
     skill: Tensor
     scale: Tensor
+    score: Tensor
     probability: Tensor
+
+    def is_one_of(self, skills: frozenset[int]) -> Tensor:
+        """bool [B, T]: where one of these is taken."""
+        return torch.isin(self.skill, torch.tensor(sorted(skills), dtype=torch.int64, device=self.skill.device))
 
 
 class SkillRouter(nn.Module):
@@ -41,7 +50,7 @@ class SkillRouter(nn.Module):
         probability = noisy.softmax(-1)
         skill = noisy.argmax(-1)
         chosen = probability.gather(-1, skill[..., None])[..., 0]
-        return SkillChoice(skill=skill, scale=1.0 + chosen - chosen.detach(), probability=probability)
+        return SkillChoice(skill=skill, scale=1.0 + chosen - chosen.detach(), score=scores, probability=probability)
 
 
 class SkillAdapters(nn.Module):
@@ -57,7 +66,6 @@ class SkillAdapters(nn.Module):
         """What the chosen skills add, as `x` [B, T, width]; `ablated` skills add nothing."""
         scale = choice.scale
         if ablated:
-            removed = torch.tensor(sorted(ablated), device=x.device)
-            scale = scale.masked_fill(torch.isin(choice.skill, removed), 0.0)
+            scale = scale.masked_fill(choice.is_one_of(ablated), 0.0)
         flat = skill_adapter(self.norm(x).flatten(0, 1), choice.skill.flatten(), self.down, self.up)
         return flat.view_as(x) * scale[..., None]

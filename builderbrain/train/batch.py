@@ -26,7 +26,7 @@ class Batch:
     allows there, `weights` float32 [N]. The policy labels are int64: `intent` [R], `actions` [R, A], `span_start` and
     `span_end` [R, S] (prompt length T_p means "none"), `choices` [R, C], `token_labels` [R, T, token slots], `nodes` [R, N]
     (0 is none) and `edges` [R, N, N] (known for i < j among a row's nodes) of the plan's skeleton; IGNORED has no loss.
-    `environment` int64 [R] numbers what the rows were told in.
+    `environment` int64 [R] numbers what the rows were told in, `pins` int64 [N] the skills that answer tokens are pinned to.
     """
 
     tokens: Tensor
@@ -45,6 +45,7 @@ class Batch:
     nodes: Tensor
     edges: Tensor
     environment: Tensor
+    pins: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -128,6 +129,7 @@ def _collate(rows: Sequence[Row], collator: Collator) -> Batch:
         nodes=_nodes(rows, config.plan_nodes),
         edges=_edges(rows, config.plan_nodes),
         environment=_environments(rows),
+        pins=torch.tensor([pin for row in rows for pin in row.pins or (IGNORED,) * len(row.answer)]),
     )
     return batch.to(collator.host.device)
 

@@ -14,7 +14,7 @@ import torch
 from builderbrain.errors import ConfigError, DeadGradientError, SchemaError
 from builderbrain.hosts.base import Host
 from builderbrain.plan.goldens import check_goldens
-from builderbrain.rail.config import RailConfig, default_width
+from builderbrain.rail.config import NEXT_SKILL, RailConfig, default_width
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail, Memory
 from builderbrain.rail.reading import literal_tokens
@@ -70,6 +70,7 @@ def build_rail(host: Host, config: TrainConfig, domain: TrainingDomain = REPO_AS
         num_skills=section.num_skills,
         skill_rank=section.skill_rank,
         proposal_rank=section.proposal_rank,
+        pinned_skills=pinned_skills(config, domain),
         alpha_budget=config.budget.steps[0],
         quote_tokens=quote_tokens,
         line_tokens=line_tokens,
@@ -85,6 +86,11 @@ def build_rail(host: Host, config: TrainConfig, domain: TrainingDomain = REPO_AS
         rail = BuilderRail(rail_config)
     rail.words.spelling.copy_(spellings(host.tokenizer))
     return rail
+
+
+def pinned_skills(config: TrainConfig, domain: TrainingDomain) -> tuple[str, ...]:
+    """Names of the skills that are pinned to the domain's node types, if any are."""
+    return (NEXT_SKILL, *domain.actions) if config.rail.pinned else ()
 
 
 def summarise(host: Host, rail: BuilderRail, config: TrainConfig) -> RunSummary:

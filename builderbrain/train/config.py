@@ -18,7 +18,7 @@ from builderbrain.train.watch.config import WatchSection
 @dataclass(frozen=True, kw_only=True)
 class RailSection:
     """Shape of the rail; 0 for `width` takes d / `reduction`, 0 for `num_taps` taps up to eight layers, 0 for `plan_nodes` no
-    plan head."""
+    plan head. `pinned` ties the first skills to the domain's node types, and `next` to the choice among them."""
 
     width: int = 0
     reduction: int = 16
@@ -34,6 +34,7 @@ class RailSection:
     num_skills: int = 32
     skill_rank: int = 2
     proposal_rank: int = 0
+    pinned: bool = False
     plan_nodes: int = 0
 
     def __post_init__(self) -> None:
@@ -95,6 +96,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "policy_weight": (0, _ANY),
     "copy_weight": (0, _ANY),
     "label_weight": (0, _ANY),
+    "pin_weight": (0, _ANY),
     "wrong_steps": (0, 1),
     "memory_fraction": (0, 1),
     "router_temperature": (0.001, 100),
@@ -141,6 +143,7 @@ class TrainConfig:
     policy_weight: float = 0.6
     copy_weight: float = 0.3
     label_weight: float = 10.0
+    pin_weight: float = 0.3
     wrong_steps: float = 0.3
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)

@@ -32,7 +32,7 @@ from builderbrain.train.watch import Ease, read_ease
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Readings of one batch; `plan`, `policy`, `copy` and `labels` are differentiable scalars in nats.
+    """Readings of one batch; `plan`, `policy`, `copy`, `labels` and `pins` are differentiable scalars in nats.
 
     `confident` bool [N]: whether the label has more than half of the probability, so that greedy decoding picks it.
     `concept` [R, c]: concept vectors. `skills` int64 [R, T]: skills taken at the goals' tokens. `ease`: what the policy heads
@@ -43,6 +43,7 @@ class Objective:
     policy: Tensor
     copy: Tensor
     labels: Tensor
+    pins: Tensor
     signals: Signals
     confident: Tensor
     concept: Tensor
@@ -90,6 +91,7 @@ def compute_objective(
         plan=(answer.cross_entropy * batch.weights).sum() / batch.weights.sum(),
         policy=policy_loss(policy, batch, plan),
         labels=label_loss(output.rail.labels, batch),
+        pins=pin_loss(output.rail.choice.score, batch),
         copy=copy_loss(output.rail.copying.weights[:rows], batch),
         signals=Signals(answer=answer, base_text=text, goals=_goal_signals(batch, output.rail, policy, plan)),
         confident=answer.cross_entropy.detach() < math.log(2.0),
@@ -146,6 +148,17 @@ def label_loss(scores: Sequence[Tensor], batch: Batch) -> Tensor:
         if bool(known.any()):
             terms.append(F.cross_entropy(score[:rows][known], labels[known]))
     return torch.stack(terms).mean() if terms else torch.zeros((), device=batch.tokens.device)
+
+
+def pin_loss(scores: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of the router over the answer tokens that are pinned to a skill, nats; 0 without any.
+
+    `scores` [R + Q, T, K] before any noise.
+    """
+    known = batch.pins != IGNORED
+    if not bool(known.any()):
+        return torch.zeros((), device=batch.tokens.device)
+    return F.cross_entropy(scores.flatten(0, 1)[batch.positions[known]], batch.pins[known])
 
 
 def policy_loss(policy: PolicyOutput, batch: Batch, plan: PlanScores | None = None) -> Tensor:

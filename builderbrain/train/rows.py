@@ -15,6 +15,7 @@ from builderbrain.plan import parse_text
 from builderbrain.plan.skeleton import EDGES, skeleton_of
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.goal import Goal
+from builderbrain.train.pins import pins_of
 
 IGNORED = -1
 """Label of what is not known; it has no loss."""
@@ -28,6 +29,7 @@ class Row:
     `token_labels` are per token slot the labels of all tokens, those of the answer's end token excepted. `nodes` and `edges`
     (i, j, kind) are the plan's skeleton as the plan head numbers it, empty without that head or when the plan has more steps
     than it foresees. `environment` is what the row was told in: a skin or layout, with a step of another goal or without.
+    `pins` are the skills that the answer's tokens are pinned to, IGNORED where they are free; empty without pinned skills.
     """
 
     prompt: tuple[int, ...]
@@ -41,6 +43,7 @@ class Row:
     nodes: tuple[int, ...] = ()
     edges: tuple[tuple[int, int, int], ...] = ()
     environment: str = "plain"
+    pins: tuple[int, ...] = ()
 
 
 def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: tuple[int, str] | None = None) -> Row:
@@ -79,9 +82,11 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         _label_answer(labels, tokenizer, answer, config)
     nodes, graph_edges = _graph_of(goal.plan, config)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
+    whole = (*answer, tokenizer.eos_token_id)
+    pins = [IGNORED if unscored[0] <= at < unscored[1] else pin for at, pin in enumerate(pins_of(whole, tokenizer, config))]
     return Row(
         prompt=(*before, *ids, *after),
-        answer=(*answer, tokenizer.eos_token_id),
+        answer=whole,
         intent=config.intents.index(goal.intent),
         actions=tuple(numbers + [0] * (config.max_actions - len(numbers))),
         spans={slot: None if span is None else tokens_of(*span) for slot, span in goal.spans.items()},
@@ -90,6 +95,7 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         unscored=unscored,
         nodes=nodes,
         edges=graph_edges,
+        pins=tuple(pins),
         environment=goal.environment if wrong_step is None else f"{goal.environment}, wrong step",
     )
 

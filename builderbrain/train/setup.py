@@ -16,7 +16,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.rail.trunk import freeze_trunk, with_new_skills
 from builderbrain.train.batch import Collator
-from builderbrain.train.boot import RunSummary, build_rail, summarise
+from builderbrain.train.boot import RunSummary, build_rail, pinned_skills, summarise
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
 from builderbrain.train.domain import TrainingDomain
@@ -91,6 +91,7 @@ def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
         skill_rank=section.skill_rank,
         proposal_rank=section.proposal_rank,
         plan_nodes=section.plan_nodes,
+        pinned_skills=pinned_skills(config, domain),
         intents=domain.intents,
         actions=domain.actions,
         span_slots=domain.span_slots,

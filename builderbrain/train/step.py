@@ -39,6 +39,7 @@ class TrainingStep:
             "policy": config.policy_weight,
             "copy": config.copy_weight,
             "labels": config.label_weight,
+            "pins": config.pin_weight,
         }
 
     def __call__(self) -> tuple[dict[str, Any], int]:
@@ -160,6 +161,7 @@ class TrainingStep:
             "policy": objective.policy * shares.rows,
             "copy": objective.copy * shares.rows,
             "labels": objective.labels * shares.rows,
+            "pins": objective.pins * shares.rows,
         }
         losses = dict(terms)
         loss = torch.zeros((), device=self.state.memory.device)
