@@ -1,4 +1,4 @@
-"""`python -m builderbrain.eval {plan-bench,brain-bench,held-out,wordings,syntax,toolgraph,composition,train-lora,train-full}`.
+"""`python -m builderbrain.eval`: the suites, and training of the baselines.
 
 Exit status: 0 measured, 1 measured and failed (a suite that promises 0 faults found one, or a score below `--least`),
 2 unusable input.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -69,22 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     graph.add_argument("--seed", type=int, default=0, help="of the validation cut (default: 0)")
     graph.add_argument("--subject", action="append", choices=tuple(SUBJECTS), help="what to measure (default: nearest)")
     graph.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
-    composition = commands.add_parser("composition", help="SCAN's splits: commands as plans, rails beside LoRA and full tuning")
-    composition.add_argument("--model", default=NANO, help=f"base: a folder, a hub name or {NANO} (default)")
-    composition.add_argument("--device", help="cpu, cuda or cuda:N (default: the first CUDA device, else the CPU)")
-    composition.add_argument(
-        "--subject",
-        action="append",
-        metavar="[LABEL=]FOLDER",
-        required=True,
-        help="folder of rails, LoRAs or tuned bases, where {split} and {seed} stand for theirs; or nearest; may be repeated",
-    )
-    composition.add_argument("--splits", metavar="SPLIT", nargs="+", default=[], help="which splits (default: all five)")
-    composition.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[], help="seeds of the folders")
-    composition.add_argument(
-        "--commands", metavar="N", type=int, default=500, help="commands drawn from each test part, 0 for all (default: 500)"
-    )
-    composition.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
+    _add_scan_suites(commands)
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -101,6 +87,32 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_scan_suites(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    scan = argparse.ArgumentParser(add_help=False)
+    scan.add_argument("--model", default=NANO, help=f"base: a folder, a hub name or {NANO} (default)")
+    scan.add_argument("--device", help="cpu, cuda or cuda:N (default: the first CUDA device, else the CPU)")
+    scan.add_argument("--splits", metavar="SPLIT", nargs="+", default=[], help="which splits (default: all five)")
+    scan.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[], help="seeds of the folders")
+    scan.add_argument(
+        "--commands", metavar="N", type=int, default=500, help="commands of each test part, 0 for all (default: 500)"
+    )
+    scan.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
+    composition = commands.add_parser(
+        "composition", parents=[scan], help="SCAN's splits: commands as plans, rails beside LoRA and full tuning"
+    )
+    composition.add_argument(
+        "--subject",
+        action="append",
+        metavar="[LABEL=]FOLDER",
+        required=True,
+        help="folder of rails, LoRAs or tuned bases, where {split} and {seed} stand for theirs; or nearest; may be repeated",
+    )
+    ablation = commands.add_parser("ablation", parents=[scan], help="what it costs to take a pinned skill away")
+    ablation.add_argument(
+        "--subject", metavar="FOLDER", required=True, help="folder of rails, where {split} and {seed} stand for theirs"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(arguments)
@@ -113,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands.measure_toolgraph(task, tuple(dict.fromkeys(options.subject or ["nearest"])), options.json)
         if options.command in ("train-lora", "train-full"):
             return _train_baseline(options)
-        if options.command == "composition":
-            return _measure_composition(options)
+        if options.command in ("composition", "ablation"):
+            return _measure_scan(options)
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -139,18 +151,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _measure_composition(options: argparse.Namespace) -> int:
-    from builderbrain.eval.measure_composition import check_splits, measure_composition, parse_subject
+def _measure_scan(options: argparse.Namespace) -> int:
+    from builderbrain.eval.measure_composition import check_splits, measure_ablation, measure_composition, parse_subject
 
-    return measure_composition(
-        [parse_subject(text) for text in dict.fromkeys(options.subject)],
-        options.json,
+    measured = partial(
+        measure_ablation if options.command == "ablation" else measure_composition,
+        target=options.json,
         model=options.model,
         device=options.device,
         splits=check_splits(options.splits),
         seeds=options.seeds,
         commands=options.commands,
     )
+    if options.command == "ablation":
+        return measured(parse_subject(options.subject))
+    return measured([parse_subject(text) for text in dict.fromkeys(options.subject)])
 
 
 def _train_baseline(options: argparse.Namespace) -> int:

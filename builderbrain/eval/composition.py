@@ -77,9 +77,10 @@ class NearestCommand:
 
 
 def draw_commands(split: str, count: int) -> tuple[Example, ...]:
-    """`count` examples of a split's test part, drawn without replacement; all of them for 0 or more than there are."""
+    """`count` examples of a split's test part in one fixed shuffled order; all of them for 0 or more than there are."""
     test = sorted(split_examples(split).test, key=lambda example: example.command)
-    return tuple(test) if count == 0 or count >= len(test) else tuple(random.Random(_DRAW).sample(test, count))
+    random.Random(_DRAW).shuffle(test)
+    return tuple(test[: count or None])
 
 
 def run_commands(

@@ -1,4 +1,4 @@
-"""What the command `composition` does once its options are read."""
+"""What the commands `composition` and `ablation` do once their options are read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from builderbrain.decode.model import TokenModel
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.domains.scan import DOMAIN, SPLITS, Example, plan_of
 from builderbrain.errors import SubjectError
+from builderbrain.eval import ablation
 from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_commands, find_right, run_commands
 from builderbrain.eval.composition_report import as_json, bars_of, print_report
 from builderbrain.eval.folders import LoadedModel, load_model
 from builderbrain.eval.models import DecodedSubject
 from builderbrain.eval.output import progress_bar, write_json
 from builderbrain.eval.plot import bar_chart
-from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.hosts.base import Host
 from builderbrain.plan import load_grammar, print_text
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.pair import Pair
@@ -102,6 +104,36 @@ def measure_composition(
     return 0
 
 
+def measure_ablation(
+    subject: Subject,
+    target: Path | None,
+    *,
+    model: str,
+    device: str | None,
+    splits: Sequence[str],
+    seeds: Sequence[int],
+    commands: int,
+) -> int:
+    """Run the ablation suite for the rails of a subject; print the table, write JSON and plot where a target is named."""
+    found: list[ablation.SkillAblation] = []
+    with progress_bar() as progress:
+        wanted = list(_wanted([subject], splits, seeds))
+        task = progress.add_task("ablation", total=len(wanted))
+        for _, split, seed in wanted:
+            loaded = load_model(subject.folder_of(split, seed), model, device=device)
+            grammar = _grammar(loaded.pair.host)
+            found += ablation.ablate_skills(loaded.pair, draw_commands(split, commands), grammar, split=split, seed=seed)
+            progress.advance(task)
+    console = Console()
+    ablation.print_report(found, console)
+    if target is not None:
+        write_json(target, ablation.as_json(found))
+        plot = target.with_suffix(".svg")
+        plot.write_text(bar_chart("ablation: right commands without a skill", ablation.bars_of(found)), encoding="utf-8")
+        console.print(f"wrote {target} and {plot}", markup=False)
+    return 0
+
+
 @torch.no_grad()
 def used_skills(pair: Pair, examples: Sequence[Example]) -> frozenset[int]:
     """The skills that a rail takes at any token of these commands and of their reference plans."""
@@ -147,6 +179,10 @@ def _prepare(loaded: LoadedModel, examples: Sequence[Example]) -> tuple[DecodedS
     """What answers the commands, and the commands whose answer is known without decoding."""
     host, rail = loaded.pair.host, loaded.pair.rail
     model: TokenModel = HostModel(host) if rail is None else RailModel(host, rail)
-    engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    grammar = _grammar(host)
     return DecodedSubject(loaded.kind, model, grammar), find_right(loaded.pair, examples, grammar)
+
+
+def _grammar(host: Host) -> CompiledConstraint:
+    engine = XGrammarEngine(host.tokenizer, host.vocab_size)
+    return engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)

@@ -170,6 +170,8 @@ def test_ablating_a_skill_is_one_attribute_and_reaches_only_its_tokens(llama: Ho
         rail.ablated_skills = frozenset({used})
         without = rail(states)
     first = int((full.choice.skill[0] == used).nonzero()[0])
+    taken = full.choice.skill == used
+    assert torch.equal(without.fused[taken], states.taps[-1][taken]), "the base speaks where it was taken"
     assert torch.equal(without.choice.skill, full.choice.skill)
     assert torch.equal(without.fused[:, :first], full.fused[:, :first])
     assert not torch.equal(without.fused[:, first:], full.fused[:, first:])
