@@ -14,8 +14,8 @@ _WHOLE = 1.0 - 1e-9
 
 @dataclass
 class ConstraintReading:
-    """`count`: items it covers; `covered`: the share of the batch that its parts hold; `dual`: multiplier of this step; `weight`:
-    what the step multiplied `value - target` by."""
+    """`count`: items it covers; `covered`: the share of the batch that its parts hold; `dual`: multiplier of this step;
+    `weight`: what the step multiplied `value - target` by."""
 
     dual: float
     weight: float
