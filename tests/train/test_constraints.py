@@ -76,6 +76,10 @@ def read(constraint: Constraint, of: Signals) -> Tensor:
     return reading
 
 
+def value(constraint: Constraint, of: Signals) -> float:
+    return float(read(constraint, of).detach())
+
+
 def followed(start: list[Tensor], reading: Callable[[list[Tensor]], Tensor], *, steps: int, rate: float) -> tuple[float, float]:
     """First and last reading of a descent on it alone."""
     free = [tensor.clone().requires_grad_() for tensor in start]
@@ -83,9 +87,9 @@ def followed(start: list[Tensor], reading: Callable[[list[Tensor]], Tensor], *, 
     values = []
     for _ in range(steps):
         optimizer.zero_grad()
-        value = reading(free)
-        values.append(float(value.detach()))
-        value.backward()
+        now = reading(free)
+        values.append(float(now.detach()))
+        now.backward()
         optimizer.step()
     return values[0], values[-1]
 
@@ -122,7 +126,7 @@ def test_no_cheap_graph_meets_the_target() -> None:
     everything = PlanScores(nodes=30.0 * nn.functional.one_hot(torch.full((ROWS, NODES), 1), 4).float(), edges=right.edges)
     unlinked = PlanScores(nodes=right.nodes, edges=30.0 * nn.functional.one_hot(torch.zeros_like(goals.edges), 4).float())
     for cheap in (everything, unlinked):
-        assert float(read(GraphToGraph(), signals(plan=cheap))) > TARGETS.g2g.target
+        assert value(GraphToGraph(), signals(plan=cheap)) > TARGETS.g2g.target
     # Row 0 has two nodes' links to lose; what is left out stands in the denominator.
     assert float(graph_distance(unlinked, goals.nodes, goals.edges)[0]) == pytest.approx(1 - 2 * 3 / (3 + 2 + 3), abs=1e-5)
 
@@ -155,7 +159,7 @@ def test_build_falls_when_followed_and_is_0_only_for_states_that_are_their_skill
     assert first == pytest.approx(2.0, abs=0.4)
     assert last < TARGETS.build.target
     same = signals(stream=composed(of.goals.written))
-    assert float(read(constraint, same)) == pytest.approx(0.0, abs=1e-5)
+    assert value(constraint, same) == pytest.approx(0.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("scale", [1e-1, 1e-3, 1e-6, 0.0])
@@ -163,10 +167,10 @@ def test_smaller_states_and_skills_do_not_lower_build(scale: float) -> None:
     constraint = Build(WIDTH, torch.device("cpu"))
     stream, written = signals().goals.stream, signals().goals.written
     near = stream * 0.3 + composed(written)
-    before = float(read(constraint, signals(stream=near, written=written)))
+    before = value(constraint, signals(stream=near, written=written))
     assert before < 0.5
     for states, skills in ((near * scale, written * scale), (near, written * scale), (near * scale, written)):
-        assert float(read(constraint, signals(stream=states, written=skills))) >= before - 1e-5
+        assert value(constraint, signals(stream=states, written=skills)) >= before - 1e-5
     zeros = read(constraint, signals(stream=near * 0, written=written * 0))
     assert float(zeros) == pytest.approx(2.0)
 
@@ -196,9 +200,9 @@ def reuse_of(choice: Tensor, constraint: Reuse) -> float:
     """Reading of a usage that goes on until the prior has followed it."""
     probability = nn.functional.one_hot(choice, SKILLS).float().expand(ROWS, TOKENS, SKILLS)
     for _ in range(400):
-        value = float(read(constraint, signals(skill=choice.expand(ROWS, TOKENS), probability=probability)))
+        last = value(constraint, signals(skill=choice.expand(ROWS, TOKENS), probability=probability))
         constraint.settle(done=True)
-    return value
+    return last
 
 
 def test_one_skill_for_all_reads_twice_what_four_in_use_read() -> None:
@@ -246,13 +250,13 @@ def test_the_usage_prior_learns_from_done_steps_alone_and_is_kept() -> None:
 def test_growth_counts_moves_in_both_directions_and_new_parameters_in_full() -> None:
     rail = nn.Linear(3, 2)
     constraint = ParameterGrowth(rail)
-    assert float(read(constraint, signals())) == 0.0
+    assert value(constraint, signals()) == 0.0
     with torch.no_grad():
         rail.weight[0] += 0.5
         rail.weight[1] -= 0.5
-    assert float(read(constraint, signals())) == pytest.approx(0.5 * 6 / 8), "moves that cancel are moves"
+    assert value(constraint, signals()) == pytest.approx(0.5 * 6 / 8), "moves that cancel are moves"
     rail.register_parameter("born", nn.Parameter(torch.ones(1000)))
-    assert float(read(constraint, signals())) == pytest.approx((0.5 * 6 + 1000) / 8), "more parameters do not thin it out"
+    assert value(constraint, signals()) == pytest.approx((0.5 * 6 + 1000) / 8), "more parameters do not thin it out"
 
 
 def test_growth_falls_when_followed_and_refuses_another_start() -> None:
@@ -290,7 +294,7 @@ def test_the_temperature_corrects_steps_that_come_after_the_lag() -> None:
     constraint = Calibration(lag=2, buffer=8)
     readings = []
     for step in range(12):
-        readings.append(float(read(constraint, signals(decisions=decisions(confidence=0.99, accuracy=0.75, seed=step)))))
+        readings.append(value(constraint, signals(decisions=decisions(confidence=0.99, accuracy=0.75, seed=step))))
         constraint.settle(done=True)
         assert (constraint.temperature == 1.0) == (step < 2)
     assert readings[0] == pytest.approx(0.24, abs=0.06)
@@ -303,10 +307,10 @@ def test_a_shift_shows_although_a_fit_on_the_same_items_would_hide_it() -> None:
     for step in range(12):
         read(constraint, signals(decisions=decisions(confidence=0.99, accuracy=0.9, seed=step)))
         constraint.settle(done=True)
-    before = float(read(constraint, signals(decisions=decisions(confidence=0.99, accuracy=0.9, seed=20))))
+    before = value(constraint, signals(decisions=decisions(confidence=0.99, accuracy=0.9, seed=20)))
     constraint.settle(done=False)
     shifted = decisions(confidence=0.99, accuracy=0.6, seed=21, size=600)
-    after = float(read(constraint, signals(decisions=shifted)))
+    after = value(constraint, signals(decisions=shifted))
     assert before < TARGETS.calibration.target < after
     right = (shifted[0][1] == 0).double()
     items = [(math.log(99), float(y)) for y in right]
@@ -341,7 +345,7 @@ def test_calibration_goes_on_from_its_state_and_takes_nothing_of_a_dropped_step(
     assert torch.equal(read(other, of), read(constraint, of))
     assert len(constraint.state()["steps"]) == 3
     lost = signals(decisions=((torch.full((3, 2), math.nan), torch.zeros(3, dtype=torch.int64)),))
-    assert math.isnan(float(read(constraint, lost)))
+    assert math.isnan(value(constraint, lost))
     with pytest.raises(CheckpointError, match="lacks 'temperature'"):
         other.restore({})
 
