@@ -47,6 +47,22 @@ def operator(name: str) -> Callable[[Callable[..., Any]], CustomOpDef]:
     return register
 
 
+def differentiable_once(backward: CustomOpDef, operation: str) -> None:
+    """Make the gradient of `operation`, which the operator `backward` computes, refuse to be differentiated itself.
+
+    Without a formula PyTorch would say so too, but not of which function. In tensor operations on what the forward pass left,
+    the second derivative would be 0 without a word.
+    """
+
+    def refuse(_: Any, *gradients: Tensor | None) -> None:
+        raise NotImplementedError(
+            f"{operation} has first derivatives only: expected its gradient to be used as it is, got a request to "
+            f"differentiate that; compute second derivatives with bbkernels.{operation}.reference"
+        )
+
+    backward.register_autograd(refuse)
+
+
 def native_library(tensor: Tensor) -> Library | None:
     """The native library for operations on this tensor; None where it was not built, and while Triton interprets."""
     if tensor.is_cuda:

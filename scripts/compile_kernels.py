@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bbkernels.variant import Variant
+from bbkernels.variant import ARCHITECTURES, Variant
 
 TABLE = Path(__file__).resolve().parent.parent / "bbkernels/resources.json"
 SHARED_BYTES = {80: 166_912, 90: 232_448, 100: 232_448}
@@ -151,9 +151,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Compile, print or compare; the exit status is 1 when something must not be."""
     parser = argparse.ArgumentParser(prog="python scripts/compile_kernels.py", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed table instead of writing it")
-    parser.add_argument("--architecture", type=int, choices=sorted(SHARED_BYTES), help="only this one, without the table")
+    parser.add_argument("--architecture", type=int, choices=ARCHITECTURES, help="only this one, without the table")
     options = parser.parse_args(arguments)
-    architectures = tuple(SHARED_BYTES) if options.architecture is None else (options.architecture,)
+    architectures = ARCHITECTURES if options.architecture is None else (options.architecture,)
     table: dict[str, Any] = {}
     complaints: list[str] = []
     jobs = []

@@ -9,7 +9,16 @@ from torch import Tensor
 
 from bbkernels.cached_attention.launch import block_keys, part_warps, split_count
 from bbkernels.cached_attention.reference import paged_attention_reference, slotted_attention_reference
-from bbkernels.checks import expect_dimensions, expect_last_dimension, expect_same_device
+from bbkernels.checks import (
+    FLOATING,
+    INT32,
+    INT64,
+    can_look,
+    expect_number,
+    expect_same_dtype,
+    expect_tensor,
+    expect_values,
+)
 from bbkernels.cross_attention.launch import MAX_SIZE, half_block, kept_frequencies, product_type
 from bbkernels.dispatch import launches_kernels, operator
 
@@ -20,23 +29,25 @@ def slotted_attention(
     """`cross_attention` of each row's newest token; the cache has one slot of S places per row.
 
     Args:
-        query: [B, H, D], at position `lengths - 1` of its row.
+        query: floating [B, H, D], D even, at position `lengths - 1` of its row.
         cache: [B, S, G, D] latents with H a multiple of G, the newest token's among them; places from `lengths` on are not
             read.
         lengths: int32 [B], 1 to S.
         memory: [B, M, G, D]; M may be 0.
-        memory_lengths: int64 [B], how many memory tokens of a row are real.
-        theta: base of the rotary frequencies.
+        memory_lengths: int64 [B], how many memory tokens of a row are real, 0 to M.
+        theta: base of the rotary frequencies, above 0.
 
     Returns:
         [B, H, D], without a gradient.
 
     Raises:
-        ValueError: shapes or dtypes do not agree.
+        TypeError: an argument is no tensor, or no number.
+        ValueError: shapes, dtypes or devices do not agree, or on a CPU a length is outside its range.
     """
-    _check(query, cache, lengths, memory, memory_lengths)
+    _check("cache", query, cache, lengths, memory, memory_lengths, theta)
     if cache.shape[0] != query.shape[0]:
-        raise ValueError(f"expected a cache of {query.shape[0]} slots, one per row, got {cache.shape[0]}")
+        raise ValueError(f"expected cache of {query.shape[0]} slots, one per row, got {cache.shape[0]}")
+    expect_values("lengths", lengths, 1, cache.shape[1])
     if not _has_kernel(query):
         with torch.no_grad():
             return slotted_attention_reference(query, cache, lengths, memory, memory_lengths, theta=theta)
@@ -58,23 +69,25 @@ def paged_attention(
     """`slotted_attention` over pages that rows take as they grow.
 
     Args:
-        query: [B, H, D], at position `lengths - 1` of its row.
+        query: floating [B, H, D], D even, at position `lengths - 1` of its row.
         pages: [P, L, G, D] latents; position p of row b is at place p % L of page `table[b, p // L]`.
         table: int32 [B, W]; entries behind a row's last page are not read.
         lengths: int32 [B], 1 to W * L.
         memory: [B, M, G, D]; M may be 0.
-        memory_lengths: int64 [B], how many memory tokens of a row are real.
-        theta: base of the rotary frequencies.
+        memory_lengths: int64 [B], how many memory tokens of a row are real, 0 to M.
+        theta: base of the rotary frequencies, above 0.
 
     Returns:
         [B, H, D], without a gradient.
 
     Raises:
-        ValueError: shapes or dtypes do not agree.
+        TypeError: an argument is no tensor, or no number.
+        ValueError: shapes, dtypes or devices do not agree, or on a CPU a length or a page is outside its range.
     """
-    _check(query, pages, lengths, memory, memory_lengths)
-    if table.dtype != torch.int32 or table.ndim != 2 or table.shape[0] != query.shape[0]:
-        raise ValueError(f"expected table as int32 [{query.shape[0]}, W], got {table.dtype} {tuple(table.shape)}")
+    _check("pages", query, pages, lengths, memory, memory_lengths, theta)
+    expect_tensor("table", table, INT32, (query.shape[0], "W"), beside=("query", query))
+    expect_values("lengths", lengths, 1, table.shape[1] * pages.shape[1])
+    _check_pages(table, lengths, pages)
     if not _has_kernel(query):
         with torch.no_grad():
             return paged_attention_reference(query, pages, table, lengths, memory, memory_lengths, theta=theta)
@@ -83,27 +96,36 @@ def paged_attention(
     return out
 
 
-def _check(query: Tensor, cache: Tensor, lengths: Tensor, memory: Tensor, memory_lengths: Tensor) -> None:
-    expect_same_device(query, "query", cache=cache, lengths=lengths, memory=memory, memory_lengths=memory_lengths)
-    expect_dimensions(query, 3, "query", "[B, H, D]")
-    for value, name in ((cache, "cache"), (memory, "memory")):
-        expect_dimensions(value, 4, name, "[B, S, G, D]")
-        expect_last_dimension(value, query.shape[-1], name)
-        if value.dtype != query.dtype:
-            raise ValueError(f"expected {name} in the dtype of query {query.dtype}, got {value.dtype}")
-    if query.shape[-1] % 2:
-        raise ValueError(f"expected an even head size (rotary pairs), got {query.shape[-1]}")
-    if memory.shape[2] != cache.shape[2]:
-        raise ValueError(f"expected memory with as many heads as the cache {cache.shape[2]}, got {memory.shape[2]}")
-    if query.shape[1] % cache.shape[2]:
-        raise ValueError(f"expected query heads to be a multiple of latent heads {cache.shape[2]}, got {query.shape[1]}")
-    rows = query.shape[:1]
-    if lengths.dtype != torch.int32 or lengths.shape != rows:
-        raise ValueError(f"expected lengths as int32 {tuple(rows)}, got {lengths.dtype} {tuple(lengths.shape)}")
-    if memory.shape[:1] != rows or memory_lengths.shape != rows:
-        raise ValueError(
-            f"expected memory and memory_lengths of {rows[0]} rows, got {memory.shape[0]} and {tuple(memory_lengths.shape)}"
-        )
+def _check(
+    name: str, query: Tensor, cache: Tensor, lengths: Tensor, memory: Tensor, memory_lengths: Tensor, theta: float
+) -> None:
+    expect_tensor("query", query, FLOATING, ("B", "H", "D"))
+    rows, heads, size = query.shape
+    if size % 2 or not size:
+        raise ValueError(f"expected query with an even head size (rotary pairs), got {size}")
+    expect_tensor(name, cache, FLOATING, ("P" if name == "pages" else "B", "S", "G", size), beside=("query", query))
+    groups = cache.shape[2]
+    if not groups:
+        raise ValueError(f"expected {name} with at least 1 head, got 0")
+    if heads % groups:
+        raise ValueError(f"expected query heads to be a multiple of those of {name} {groups}, got {heads}")
+    expect_tensor("lengths", lengths, INT32, (rows,), beside=("query", query))
+    expect_tensor("memory", memory, FLOATING, (rows, "M", groups, size), beside=("query", query))
+    expect_tensor("memory_lengths", memory_lengths, INT64, (rows,), beside=("query", query))
+    for other, value in ((name, cache), ("memory", memory)):
+        expect_same_dtype(other, value, "query", query)
+    expect_number("theta", theta, above=0.0)
+    expect_values("memory_lengths", memory_lengths, 0, memory.shape[1])
+
+
+def _check_pages(table: Tensor, lengths: Tensor, pages: Tensor) -> None:
+    """Whether the entries that are read are pages; on a CPU alone."""
+    if not can_look(table):
+        return
+    for row, (entries, length) in enumerate(zip(table.tolist(), lengths.tolist(), strict=True)):
+        for number in entries[: -(-length // pages.shape[1])]:
+            if not 0 <= number < pages.shape[0]:
+                raise ValueError(f"expected table with pages in 0..{pages.shape[0] - 1}, got {number} in row {row}")
 
 
 def _has_kernel(query: Tensor) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bbkernels.checks import expect_dimensions, expect_last_dimension, expect_same_device
+from bbkernels.checks import FLOATING, INT32, INT64, can_look, expect_number, expect_same_dtype, expect_tensor, expect_values
 from bbkernels.cross_attention.launch import (
     MAX_SIZE,
     Tiles,
@@ -20,7 +21,7 @@ from bbkernels.cross_attention.launch import (
     query_tiles,
 )
 from bbkernels.cross_attention.reference import cross_attention_reference, packed_cross_attention_reference
-from bbkernels.dispatch import launches_kernels, operator
+from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 
 
 def cross_attention(
@@ -31,24 +32,27 @@ def cross_attention(
     `softmax(rot(q) [m; rot(z)]^T / sqrt(D)) [m; z]`, with latent z, memory m, query i seeing keys 0..offset+i.
 
     Args:
-        query: [B, T, H, D], queries at positions offset .. offset + T - 1.
+        query: floating [B, T, H, D], D even, queries at positions offset .. offset + T - 1.
         latent: [B, S, G, D] with H a multiple of G and S = offset + T; shared by keys and values.
         memory: [B, M, G, D]; M may be 0.
-        memory_lengths: int64 [B], how many memory tokens of a row are real.
+        memory_lengths: int64 [B], how many memory tokens of a row are real, 0 to M.
         offset: position of the first query, 0 when nothing is cached.
-        theta: base of the rotary frequencies.
+        theta: base of the rotary frequencies, above 0.
 
     Returns:
-        [B, T, H, D].
+        [B, T, H, D]. NaN where a query, or a vector that it sees, is not finite; what it does not see may be anything, and
+        so may its own vectors if its gradient is 0.
 
     Raises:
-        ValueError: shapes or dtypes do not agree.
+        TypeError: an argument is no tensor, or no number.
+        ValueError: shapes, dtypes or devices do not agree, a number is outside its range, or on a CPU a length.
     """
-    expect_dimensions(query, 4, "query", "[B, T, H, D]")
-    expect_dimensions(latent, 4, "latent", "[B, S, G, D]")
+    expect_tensor("query", query, FLOATING, ("B", "T", "H", "D"))
+    expect_tensor("latent", latent, FLOATING, (query.shape[0], "S", "G", "D"), beside=("query", query))
+    expect_number("offset", offset, least=0, whole=True)
     if latent.shape[1] != offset + query.shape[1]:
-        raise ValueError(f"expected {offset + query.shape[1]} latents (offset + queries), got {latent.shape[1]}")
-    _check(query, latent, memory, memory_lengths, query.shape[0])
+        raise ValueError(f"expected latent with {offset + query.shape[1]} places (offset + queries), got {latent.shape[1]}")
+    _check(query, latent, memory, memory_lengths, query.shape[0], theta)
     if not _has_kernel(query):
         return cross_attention_reference(query, latent, memory, memory_lengths, offset=offset, theta=theta)
     (rows, queries), keys = query.shape[:2], latent.shape[1]
@@ -78,54 +82,80 @@ def packed_cross_attention(
     queries are the last of its positions.
 
     Args:
-        query: [N, H, D].
+        query: floating [N, H, D], D even.
         latent: [S, G, D] with H a multiple of G.
         memory: [B, M, G, D]; M may be 0.
-        memory_lengths: int64 [B], how many memory tokens of a row are real.
+        memory_lengths: int64 [B], how many memory tokens of a row are real, 0 to M.
         query_starts: int32 [B + 1], from 0 to N.
         key_starts: int32 [B + 1], from 0 to S.
         max_queries: queries of the longest row, or more; known without asking the device.
         max_keys: latents of the longest row, or more.
-        theta: base of the rotary frequencies.
+        theta: base of the rotary frequencies, above 0.
 
     Returns:
-        [N, H, D].
+        [N, H, D], as of `cross_attention`.
 
     Raises:
-        ValueError: shapes or dtypes do not agree. What the starts hold is not looked at.
+        TypeError: an argument is no tensor, or no number.
+        ValueError: shapes, dtypes or devices do not agree. What starts and lengths hold is looked at on a CPU alone.
     """
-    expect_dimensions(query, 3, "query", "[N, H, D]")
-    expect_dimensions(latent, 3, "latent", "[S, G, D]")
+    expect_tensor("query", query, FLOATING, ("N", "H", "D"))
+    expect_tensor("latent", latent, FLOATING, ("S", "G", "D"), beside=("query", query))
+    expect_tensor("memory", memory, FLOATING, ("B", "M", "G", "D"), beside=("query", query))
     rows = memory.shape[0]
-    for value, name in ((query_starts, "query_starts"), (key_starts, "key_starts")):
-        if value.dtype != torch.int32 or value.shape != (rows + 1,):
-            raise ValueError(f"expected {name} as int32 [{rows + 1}], got {value.dtype} {tuple(value.shape)}")
-    _check(query, latent, memory, memory_lengths, rows)
+    for name, starts, total, longest in (
+        ("query_starts", query_starts, query.shape[0], ("max_queries", max_queries)),
+        ("key_starts", key_starts, latent.shape[0], ("max_keys", max_keys)),
+    ):
+        expect_tensor(name, starts, INT32, (rows + 1,), beside=("query", query))
+        expect_number(*longest, least=0, whole=True)
+        _check_starts(name, starts, total, longest)
+    if can_look(query_starts) and bool((query_starts.diff() > key_starts.diff()).any()):
+        raise ValueError(
+            f"expected key_starts with at least as many latents as queries in each row, got {key_starts.diff().tolist()} "
+            f"for {query_starts.diff().tolist()}"
+        )
+    _check(query, latent, memory, memory_lengths, rows, theta)
     if not _has_kernel(query):
-        return packed_cross_attention_reference(query, latent, memory, memory_lengths, query_starts, key_starts, theta=theta)
+        return packed_cross_attention_reference(
+            query, latent, memory, memory_lengths, query_starts, key_starts,
+            max_queries=max_queries, max_keys=max_keys, theta=theta,
+        )  # fmt: skip
     out: Tensor = torch.ops.bbkernels.cross_attention(
         query, latent, memory, memory_lengths, query_starts, key_starts, max_queries, max_keys, theta
     )[0]
     return out
 
 
-def _check(query: Tensor, latent: Tensor, memory: Tensor, memory_lengths: Tensor, rows: int) -> None:
-    expect_same_device(query, "query", latent=latent, memory=memory, memory_lengths=memory_lengths)
-    expect_dimensions(memory, 4, "memory", "[B, M, G, D]")
-    for value, name in ((latent, "latent"), (memory, "memory")):
-        expect_last_dimension(value, query.shape[-1], name)
-        if value.dtype != query.dtype:
-            raise ValueError(f"expected {name} in the dtype of query {query.dtype}, got {value.dtype}")
-    if query.shape[-1] % 2:
-        raise ValueError(f"expected an even head size (rotary pairs), got {query.shape[-1]}")
-    if memory.shape[2] != latent.shape[-2]:
-        raise ValueError(f"expected memory with as many heads as latent {latent.shape[-2]}, got {memory.shape[2]}")
-    if query.shape[-2] % latent.shape[-2]:
-        raise ValueError(f"expected query heads to be a multiple of latent heads {latent.shape[-2]}, got {query.shape[-2]}")
-    if memory_lengths.shape != (rows,) or memory.shape[0] != rows:
-        raise ValueError(
-            f"expected memory and memory_lengths of {rows} rows, got {memory.shape[0]} and {tuple(memory_lengths.shape)}"
-        )
+def _check(query: Tensor, latent: Tensor, memory: Tensor, memory_lengths: Tensor, rows: int, theta: float) -> None:
+    heads, size = query.shape[-2:]
+    groups = latent.shape[-2]
+    if size % 2 or not size:
+        raise ValueError(f"expected query with an even head size (rotary pairs), got {size}")
+    if not groups:
+        raise ValueError("expected latent with at least 1 head, got 0")
+    if heads % groups:
+        raise ValueError(f"expected query heads to be a multiple of latent heads {groups}, got {heads}")
+    expect_tensor("memory", memory, FLOATING, (rows, "M", groups, size), beside=("query", query))
+    expect_tensor("memory_lengths", memory_lengths, INT64, (rows,), beside=("query", query))
+    for name, value in (("latent", latent), ("memory", memory)):
+        if value.shape[-1] != size:
+            raise ValueError(f"expected {name} with the head size of query {size}, got {value.shape[-1]}")
+        expect_same_dtype(name, value, "query", query)
+    expect_number("theta", theta, above=0.0)
+    expect_values("memory_lengths", memory_lengths, 0, memory.shape[1])
+
+
+def _check_starts(name: str, starts: Tensor, total: int, longest: tuple[str, int]) -> None:
+    """Whether rows begin where the one before ends, and none is longer than promised; on a CPU alone."""
+    if not can_look(starts):
+        return
+    places = starts.tolist()
+    counts = [end - begin for begin, end in itertools.pairwise(places)]
+    if places[0] != 0 or places[-1] != total or min(counts, default=0) < 0:
+        raise ValueError(f"expected {name} rising from 0 to {total}, got {places}")
+    if max(counts, default=0) > longest[1]:
+        raise ValueError(f"expected {longest[0]} of at least the longest row {max(counts)}, got {longest[1]}")
 
 
 def _has_kernel(query: Tensor) -> bool:
@@ -220,6 +250,7 @@ def _differentiate(context: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | 
     return *grads, None, None, None, None, None, None
 
 
+differentiable_once(_attend_backward, "cross_attention")
 _attend.register_autograd(_differentiate, setup_context=_keep)
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bbkernels.checks import can_look
+
 
 def frequencies(half: int, theta: float, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
     """Angle per position of each pair, [half]: `theta ** (-i / half)`."""
@@ -33,21 +35,56 @@ def cross_attention_reference(
     query: Tensor, latent: Tensor, memory: Tensor, memory_lengths: Tensor, *, offset: int, theta: float
 ) -> Tensor:
     """See `bbkernels.cross_attention.cross_attention`."""
-    queries, keys = query.shape[1], latent.shape[1]
-    slots = memory.shape[1]
-    device = query.device
-    q = rotate(query, torch.arange(offset, offset + queries, device=device), theta)
-    k = torch.cat([memory, rotate(latent, torch.arange(keys, device=device), theta)], 1)
-    v = torch.cat([memory, latent], 1)
-    causal = torch.arange(keys, device=device) <= torch.arange(offset, offset + queries, device=device)[:, None]
-    visible = torch.arange(slots, device=device) < memory_lengths[:, None]
+    queries = query.shape[1]
+    positions = torch.arange(offset, offset + queries, device=query.device)
+    return _attend(query, latent, memory, memory_lengths, positions, theta, hides=queries > 1)
+
+
+def _attend(
+    query: Tensor, latent: Tensor, memory: Tensor, memory_lengths: Tensor, positions: Tensor, theta: float, *, hides: bool
+) -> Tensor:
+    """Queries [B, T, H, D] at positions [T] or [B, T]; `hides`: some latent may come behind a query."""
+    (rows, queries), keys, slots = query.shape[:2], latent.shape[1], memory.shape[1]
+    places = torch.arange(keys, device=query.device)
+    visible = torch.arange(slots, device=query.device) < memory_lengths[:, None]
+    if slots:
+        memory = memory.masked_fill(~visible[:, :, None, None], 0.0)  # what is not real may be anything
+    broken = None
+    if hides and not (can_look(query) and _is_finite(query) and _is_finite(latent)):
+        query, latent, broken = _set_apart(query, latent, positions)
+    causal = places <= positions[..., None]
     mask = torch.cat(
-        [visible[:, None, None, :].expand(-1, 1, queries, -1), causal.expand(query.shape[0], 1, queries, keys)], -1
+        [visible[:, None, :].expand(-1, queries, -1), causal.expand(rows, queries, keys)],
+        -1,
     )
     out = F.scaled_dot_product_attention(
-        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask, enable_gqa=query.shape[2] != latent.shape[2]
-    )
-    return out.transpose(1, 2)
+        rotate(query, positions, theta).transpose(1, 2),
+        torch.cat([memory, rotate(latent, places, theta)], 1).transpose(1, 2),
+        torch.cat([memory, latent], 1).transpose(1, 2),
+        attn_mask=mask[:, None],
+        enable_gqa=query.shape[2] != latent.shape[2],
+    ).transpose(1, 2)
+    return out if broken is None else out + broken
+
+
+def _is_finite(x: Tensor) -> bool:
+    """One sum, because that is the quickest way to see every value; one that overflows counts as not finite."""
+    return bool(x.detach().sum().isfinite())
+
+
+def _set_apart(query: Tensor, latent: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Query and latent with 0 for vectors that are not finite; [B, T, H, 1], NaN for a query that is one or sees one, else 0.
+
+    Hidden keys have probability 0, and 0 times NaN is NaN: left in place, such a vector would reach queries before it, and in
+    the backward pass everything that a query without a gradient sees, as in rows padded with whatever memory held.
+    """
+    wide = torch.promote_types(query.dtype, torch.float32)
+    lost_query, lost_latent = (~x.detach().sum(-1, dtype=wide).isfinite() for x in (query, latent))
+    last = positions.expand(query.shape[:2]).clamp(max=latent.shape[1] - 1)
+    seen = lost_latent.cumsum(1).gather(1, last[..., None].expand(-1, -1, latent.shape[2])) > 0
+    broken = lost_query | seen.repeat_interleave(query.shape[2] // latent.shape[2], 2)
+    query, latent = query.masked_fill(lost_query[..., None], 0.0), latent.masked_fill(lost_latent[..., None], 0.0)
+    return query, latent, query.new_zeros(broken.shape).masked_fill(broken, torch.nan)[..., None]
 
 
 def packed_cross_attention_reference(
@@ -58,12 +95,36 @@ def packed_cross_attention_reference(
     query_starts: Tensor,
     key_starts: Tensor,
     *,
+    max_queries: int,
+    max_keys: int,
     theta: float,
 ) -> Tensor:
-    """See `bbkernels.cross_attention.packed_cross_attention`: one row after the other."""
+    """See `bbkernels.cross_attention.packed_cross_attention`: one row after the other, in a captured graph all rows padded."""
+    if torch.compiler.is_compiling():
+        ragged = (query_starts, key_starts, max_queries, max_keys)
+        return _padded(query, latent, memory, memory_lengths, *ragged, theta)
     queries, keys = query_starts.diff().tolist(), key_starts.diff().tolist()
     rows = [
         cross_attention_reference(q[None], z[None], m[None], length[None], offset=z.shape[0] - q.shape[0], theta=theta)[0]
         for q, z, m, length in zip(query.split(queries), latent.split(keys), memory, memory_lengths, strict=True)
     ]
     return torch.cat(rows) if rows else torch.zeros_like(query)
+
+
+def _padded(
+    query: Tensor, latent: Tensor, memory: Tensor, memory_lengths: Tensor, query_starts: Tensor, key_starts: Tensor,
+    max_queries: int, max_keys: int, theta: float,
+) -> Tensor:  # fmt: skip
+    """All rows at once, in shapes that do not depend on how long each is."""
+    if not query.numel():
+        return torch.zeros_like(query)
+    starts, ends = query_starts[:-1, None], query_starts[1:]
+    inner = torch.arange(max_queries, device=query.device)
+    offset = (key_starts.diff() - query_starts.diff())[:, None]
+    q = query[(starts + inner).clamp(max=query.shape[0] - 1)]
+    places = key_starts[:-1, None] + torch.arange(max_keys, device=query.device)
+    z = latent[places.clamp(max=latent.shape[0] - 1)]
+    out = _attend(q, z, memory, memory_lengths, offset + inner, theta, hides=True)
+    number = torch.arange(query.shape[0], device=query.device, dtype=torch.int32)
+    row = torch.searchsorted(ends, number, right=True)
+    return out[row, number - query_starts[row]]

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbkernels.checks import expect_dimensions, expect_last_dimension, expect_same_device, expect_same_shape
-from bbkernels.dispatch import launches_kernels, operator
+from bbkernels.checks import FLOATING, expect_number, expect_tensor
+from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 from bbkernels.gated_fusion.reference import EPSILON, gated_fusion_reference
 
 _MAX_WIDTH = 8_192
@@ -26,25 +26,26 @@ def gated_fusion(
     """`base + alpha * (r * (base + update) - base)` with `r = rms(base) / rms(base + update)` per row.
 
     Args:
-        base: [..., d], the frozen base state; receives no gradient.
-        update: [..., d], the builder's `W_out h^C`.
-        alpha: [d], gates in [0, 1].
-        norm_weight: [d], weight of an RMSNorm that follows (the base's final one), None for none; receives no gradient.
-        norm_epsilon: of that norm.
+        base: floating [..., d], the frozen base state; receives no gradient.
+        update: floating [..., d], the builder's `W_out h^C`.
+        alpha: floating [d], gates in [0, 1].
+        norm_weight: floating [d], weight of an RMSNorm that follows (the base's final one), None for none; has no
+            gradient.
+        norm_epsilon: of that norm, >= 0.
 
     Returns:
         [..., d] in the dtype of `base`; without a norm equal to `base` bit for bit where `alpha` or `update` is 0.
 
     Raises:
-        ValueError: shapes or devices do not agree.
+        TypeError: an argument is no tensor, or the epsilon no number.
+        ValueError: shapes, dtypes or devices do not agree.
     """
-    expect_same_shape(update, base, "update", "base")
-    expect_dimensions(alpha, 1, "alpha", "[d]")
-    expect_last_dimension(alpha, base.shape[-1], "alpha")
-    expect_same_device(base, "base", update=update, alpha=alpha, norm_weight=norm_weight)
+    expect_tensor("base", base, FLOATING, ("...", "d"))
+    expect_tensor("update", update, FLOATING, base.shape, beside=("base", base))
+    expect_tensor("alpha", alpha, FLOATING, base.shape[-1:], beside=("base", base))
+    expect_number("norm_epsilon", norm_epsilon, least=0.0)
     if norm_weight is not None:
-        expect_dimensions(norm_weight, 1, "norm_weight", "[d]")
-        expect_last_dimension(norm_weight, base.shape[-1], "norm_weight")
+        expect_tensor("norm_weight", norm_weight, FLOATING, base.shape[-1:], beside=("base", base))
         norm_weight = norm_weight.detach().contiguous()
     if not launches_kernels(base) or base.shape[-1] > _MAX_WIDTH:
         return gated_fusion_reference(base.detach(), update, alpha, norm_weight, norm_epsilon)
@@ -121,6 +122,7 @@ def _differentiate(context: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor
     return None, for_update, for_alpha, None, None
 
 
+differentiable_once(_fuse_backward, "gated_fusion")
 _fuse.register_autograd(_differentiate, setup_context=_keep)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbkernels.dispatch import differentiable_once
 from bbkernels.governed_loss.reference import OutputHead
 
 _ROWS = 256
@@ -65,15 +66,33 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.save_for_backward(output[3])
 
 
-def _differentiate(context: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
-    (slopes,) = context.saved_tensors
+@torch.library.custom_op("bbkernels::governed_loss_weighed", mutates_args=())
+def _weigh(
+    slopes: Tensor, cross_entropy: Tensor | None, divergence: Tensor | None, energy: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    """Slopes [3, N, d] times the gradients [N] of the readings, added up: [N, d] in `dtype`.
+
+    An operator, because to autograd the slopes look like constants: they are numbers of the forward pass.
+    """
     total = torch.zeros_like(slopes[0])
-    for gradient, slope in zip(upstream[:3], slopes.unbind(), strict=True):
+    for gradient, slope in zip((cross_entropy, divergence, energy), slopes.unbind(), strict=True):
         if gradient is not None:
             total.addcmul_(gradient[:, None], slope)
-    return total.to(context.dtype), *(None,) * 8
+    return total.to(dtype)
 
 
+@_weigh.register_fake
+def _(
+    slopes: Tensor, cross_entropy: Tensor | None, divergence: Tensor | None, energy: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    return slopes.new_empty(slopes.shape[1:], dtype=dtype)
+
+
+def _differentiate(context: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
+    return _weigh(*context.saved_tensors, *upstream[:3], context.dtype), *(None,) * 8
+
+
+differentiable_once(_weigh, "governed_loss")
 governed_loss_blocked.register_autograd(_differentiate, setup_context=_keep)
 
 

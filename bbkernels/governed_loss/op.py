@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbkernels.checks import expect_dimensions, expect_last_dimension, expect_same_device, expect_same_shape
-from bbkernels.dispatch import launches_kernels, operator
+from bbkernels.checks import FLOATING, INT32, INT64, expect_number, expect_tensor, expect_type
+from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 from bbkernels.governed_loss import launch
 from bbkernels.governed_loss.blocked import governed_loss_blocked
 from bbkernels.governed_loss.reference import GovernedLoss, OutputHead
@@ -22,7 +22,7 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
     that the loss does not use is not computed in the backward pass.
 
     Args:
-        fused: [N, d], last fused states after the base's final norm; taken in the head's dtype.
+        fused: floating [N, d], last fused states after the base's final norm; taken in the head's dtype.
         base: [N, d], last base states after the final norm; receives no gradient.
         head: the frozen head over V rows, of which `vocab_size` are tokens; receives no gradient.
         labels: int64 [N]; negative means no label, a cross-entropy of 0 without gradient. A label that is no token has
@@ -34,29 +34,19 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
         `GovernedLoss`, nats. A row whose mask allows nothing has energy +inf and no gradient from it.
 
     Raises:
-        ValueError: shapes, dtypes, devices or the layout of the head do not agree.
+        TypeError: an argument is no tensor, or the head no `OutputHead`.
+        ValueError: shapes, dtypes, devices or the layout of the head do not agree, or a number in it is out of range.
     """
-    expect_dimensions(fused, 2, "fused", "[N, d]")
-    expect_same_shape(base, fused, "base", "fused")
+    expect_tensor("fused", fused, FLOATING, ("N", "d"))
     rows, width = fused.shape
-    expect_dimensions(head.weight, 2, "head.weight", "[V, d]")
-    expect_last_dimension(head.weight, width, "head.weight")
+    expect_tensor("base", base, FLOATING, fused.shape, beside=("fused", fused))
+    expect_type("head", head, OutputHead)
+    _check_head(head, width, fused)
     size = head.weight.shape[0]
     vocab_size = size if head.vocab_size is None else head.vocab_size
-    if not 0 < vocab_size <= size:
-        raise ValueError(f"expected head.vocab_size in 1..{size}, the rows of head.weight, got {vocab_size}")
-    if head.weight.stride(1) != 1 and width > 1:
-        raise ValueError("expected head.weight with neighbouring values in a row, got a transposed view; pass .contiguous()")
-    if head.bias is not None and head.bias.shape != (size,):
-        raise ValueError(f"expected head.bias as {(size,)}, got {tuple(head.bias.shape)}")
-    if labels.dtype != torch.int64 or labels.shape != (rows,):
-        raise ValueError(f"expected labels as int64 {(rows,)}, got {labels.dtype} {tuple(labels.shape)}")
-    expect_same_device(
-        fused, "fused", base=base, labels=labels, bitmask=bitmask, **{"head.weight": head.weight, "head.bias": head.bias}
-    )
-    words = (size + 31) // 32
-    if bitmask is not None and (bitmask.dtype != torch.int32 or bitmask.shape != (rows, words)):
-        raise ValueError(f"expected bitmask as int32 {(rows, words)}, got {bitmask.dtype} {tuple(bitmask.shape)}")
+    expect_tensor("labels", labels, INT64, (rows,), beside=("fused", fused))
+    if bitmask is not None:
+        expect_tensor("bitmask", bitmask, INT32, (rows, (size + 31) // 32), beside=("fused", fused))
 
     weight = head.weight.detach()[:vocab_size]
     bias = None if head.bias is None else head.bias.detach()[:vocab_size].contiguous()
@@ -68,6 +58,22 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
         readings = governed_loss_blocked(*arguments, torch.is_grad_enabled() and states.requires_grad)
     cross_entropy, divergence, energy = readings[:3]
     return GovernedLoss(cross_entropy=cross_entropy, divergence=divergence, energy=energy)
+
+
+def _check_head(head: OutputHead, width: int, fused: Tensor) -> None:
+    expect_tensor("head.weight", head.weight, FLOATING, ("V", width), beside=("fused", fused))
+    size = head.weight.shape[0]
+    if head.vocab_size is not None:
+        expect_number("head.vocab_size", head.vocab_size, whole=True)
+    if not 0 < (size if head.vocab_size is None else head.vocab_size) <= size:
+        raise ValueError(f"expected head.vocab_size in 1..{size}, the rows of head.weight, got {head.vocab_size}")
+    if head.weight.stride(1) != 1 and width > 1:
+        raise ValueError("expected head.weight with neighbouring values in a row, got a transposed view; pass .contiguous()")
+    if head.bias is not None:
+        expect_tensor("head.bias", head.bias, FLOATING, (size,), beside=("fused", fused))
+    expect_number("head.scale", head.scale)
+    if head.soft_cap is not None:
+        expect_number("head.soft_cap", head.soft_cap, above=0.0)
 
 
 @operator("bbkernels::governed_loss")
@@ -139,4 +145,5 @@ def _differentiate(
     return gradient, *(None,) * 7
 
 
+differentiable_once(_measure_backward, "governed_loss")
 _measure.register_autograd(_differentiate, setup_context=_keep)

@@ -36,7 +36,7 @@ def unpack_bitmask(bitmask: Tensor, vocab_size: int) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputHead:
-    """A frozen head: `logits = cap(scale * (W x + bias))`, `cap(z) = soft_cap * tanh(z / soft_cap)` where one is given.
+    """A frozen head: `logits = cap(scale * (W x + bias))`, `cap(z) = soft_cap * tanh(z / soft_cap)` where one above 0 is given.
 
     `weight` [V, d], `bias` [V] or None. Rows of them from `vocab_size` on (None: V) are padding and no tokens: their
     probability is 0, for the builder, the base and the grammar.

@@ -13,18 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbkernels.checks import FLOAT32, FLOATING, INT32, INT64, expect_tensor, expect_type
 from bbkernels.dispatch import launches_kernels, native_library, operator
 from bbkernels.masked_sample.launch import launch
 from bbkernels.masked_sample.native import sample_on_cpu, sample_on_cuda, takes
 from bbkernels.masked_sample.reference import Penalties, SampleResult, Truncation, masked_sample_reference
 from bbkernels.native import Library
-
-
-def _check(name: str, value: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
-    if tuple(value.shape) != shape or value.dtype != dtype or value.device != device:
-        raise ValueError(
-            f"{name}: expected {dtype} {list(shape)} on {device}, got {value.dtype} {list(value.shape)} on {value.device}"
-        )
 
 
 @torch.no_grad()
@@ -58,36 +52,40 @@ def masked_sample(
         penalties: repetition, presence and frequency per row; None for none.
 
     Raises:
+        TypeError: an argument is no tensor, or of another class.
         ValueError: a shape, dtype or device is not as above, or there is an illegal penalty and no bitmask.
     """
-    if logits.dim() != 2 or not logits.is_floating_point() or not 0 < logits.shape[1] <= 1 << 22:
-        raise ValueError(f"logits: expected floating [B, V] with 0 < V <= 2^22, got {logits.dtype} {list(logits.shape)}")
+    expect_tensor("logits", logits, FLOATING, ("B", "V"))
     rows, vocab_size = logits.shape
-    device = logits.device
-    _check("temperature", temperature, (rows,), torch.float32, device)
-    _check("seed", seed, (rows,), torch.int64, device)
-    _check("position", position, (rows,), torch.int64, device)
+    if not 0 < vocab_size <= 1 << 22:
+        raise ValueError(f"expected logits [B, V] with V in 1..2^22, got {list(logits.shape)}")
+    beside = ("logits", logits)
+    expect_tensor("temperature", temperature, FLOAT32, (rows,), beside=beside)
+    expect_tensor("seed", seed, INT64, (rows,), beside=beside)
+    expect_tensor("position", position, INT64, (rows,), beside=beside)
     if bitmask is not None:
-        _check("bitmask", bitmask, (rows, (vocab_size + 31) // 32), torch.int32, device)
+        expect_tensor("bitmask", bitmask, INT32, (rows, (vocab_size + 31) // 32), beside=beside)
     if illegal_penalty is not None:
-        _check("illegal_penalty", illegal_penalty, (rows,), torch.float32, device)
+        expect_tensor("illegal_penalty", illegal_penalty, FLOAT32, (rows,), beside=beside)
         if bitmask is None:
-            raise ValueError("illegal_penalty: expected a bitmask with it, got none; nothing is illegal without one")
+            raise ValueError("expected bitmask with illegal_penalty, got None; nothing is illegal without one")
     cuts: tuple[Tensor | None, ...] = (None,) * 3
     if truncation is not None:
+        expect_type("truncation", truncation, Truncation)
         cuts = (truncation.min_p, truncation.top_k, truncation.top_p)
-        _check("min_p", truncation.min_p, (rows,), torch.float32, device)
-        _check("top_k", truncation.top_k, (rows,), torch.int64, device)
-        _check("top_p", truncation.top_p, (rows,), torch.float32, device)
+        expect_tensor("min_p", truncation.min_p, FLOAT32, (rows,), beside=beside)
+        expect_tensor("top_k", truncation.top_k, INT64, (rows,), beside=beside)
+        expect_tensor("top_p", truncation.top_p, FLOAT32, (rows,), beside=beside)
     strengths: tuple[Tensor | None, ...] = (None,) * 5
     if penalties is not None:
+        expect_type("penalties", penalties, Penalties)
         strengths = (
             penalties.repetition, penalties.presence, penalties.frequency, penalties.prompt_counts, penalties.output_counts,
         )  # fmt: skip
         for name in ("repetition", "presence", "frequency"):
-            _check(name, getattr(penalties, name), (rows,), torch.float32, device)
+            expect_tensor(name, getattr(penalties, name), FLOAT32, (rows,), beside=beside)
         for name in ("prompt_counts", "output_counts"):
-            _check(name, getattr(penalties, name), (rows, vocab_size), torch.int32, device)
+            expect_tensor(name, getattr(penalties, name), INT32, (rows, vocab_size), beside=beside)
     token, logprob, log_mass, status = torch.ops.bbkernels.masked_sample(
         logits, temperature, seed, position, bitmask, illegal_penalty, *cuts, *strengths
     )

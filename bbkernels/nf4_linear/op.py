@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bbkernels.checks import expect_last_dimension, expect_same_device
+from bbkernels.checks import FLOATING, UINT8, expect_same_dtype, expect_tensor, expect_type
 from bbkernels.dispatch import interprets, launches_kernels, native_library, operator
 from bbkernels.nf4_linear import native, plan
 from bbkernels.nf4_linear.reference import MX_GROUP, linear_reference, mxfp4_dequantise, nf4_dequantise
@@ -29,8 +29,10 @@ def nf4_linear(x: Tensor, weight: Nf4Weight, bias: Tensor | None = None) -> Tens
         [..., N] in the dtype of `x`, accumulated in float32.
 
     Raises:
+        TypeError: an argument is no tensor, or the weight of another class.
         ValueError: shapes, dtypes or devices do not agree, or a gradient is asked for: the operation is forward only.
     """
+    expect_type("weight", weight, Nf4Weight)
     _check("nf4_linear", x, weight.in_features, weight.out_features, weight.packed, bias)
     if not torch.compiler.is_compiling():
         return _compute_nf4(x, weight, bias)  # the operator is for graphs: its dispatch costs more than a small product
@@ -54,33 +56,25 @@ def mxfp4_linear(x: Tensor, blocks: Tensor, scales: Tensor, bias: Tensor | None 
         [..., N] in the dtype of `x`, accumulated in float32.
 
     Raises:
+        TypeError: an argument is no tensor.
         ValueError: shapes, dtypes or devices do not agree, or a gradient is asked for: the operation is forward only.
     """
-    if blocks.dtype != torch.uint8 or scales.dtype != torch.uint8 or blocks.ndim != 3 or blocks.shape != (*scales.shape, 16):
-        raise ValueError(
-            f"expected blocks as uint8 [N, K / 32, 16] and scales as uint8 [N, K / 32], got {blocks.dtype} "
-            f"{tuple(blocks.shape)} and {scales.dtype} {tuple(scales.shape)}"
-        )
-    expect_same_device(blocks, "blocks", scales=scales)
+    expect_tensor("blocks", blocks, UINT8, ("N", "K / 32", 16))
+    expect_tensor("scales", scales, UINT8, blocks.shape[:2], beside=("blocks", blocks))
     _check("mxfp4_linear", x, scales.shape[1] * MX_GROUP, scales.shape[0], blocks, bias)
     y: Tensor = torch.ops.bbkernels.mxfp4_linear(x, blocks.contiguous(), scales.contiguous(), bias)
     return y
 
 
-def _check(name: str, x: Tensor, width: int, outputs: int, weight: Tensor, bias: Tensor | None) -> None:
+def _check(operation: str, x: Tensor, width: int, outputs: int, weight: Tensor, bias: Tensor | None) -> None:
+    expect_tensor("x", x, FLOATING, ("...", width), beside=("the weight", weight))
+    if bias is not None:
+        expect_tensor("bias", bias, FLOATING, (outputs,), beside=("x", x))
+        expect_same_dtype("bias", bias, "x", x)
     if torch.is_grad_enabled() and (x.requires_grad or (bias is not None and bias.requires_grad)):
         raise ValueError(
-            f"{name} is forward only, for a frozen base: expected x and bias without gradients, got one that requires them; "
+            f"{operation} is forward only, for a frozen base: expected x and bias without gradients, got one with; "
             "call it under torch.no_grad(), or unpack the weight for training through it"
-        )
-    expect_last_dimension(x, width, "x")
-    if not x.is_floating_point():
-        raise ValueError(f"expected x in a floating dtype, got {x.dtype}")
-    if x.device != weight.device:
-        raise ValueError(f"expected x on {weight.device}, where the weight is, got {x.device}")
-    if bias is not None and (bias.shape != (outputs,) or bias.dtype != x.dtype or bias.device != x.device):
-        raise ValueError(
-            f"expected bias [{outputs}] of {x.dtype} on {x.device}, got {tuple(bias.shape)} of {bias.dtype} on {bias.device}"
         )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbkernels.checks import expect_number, expect_type
+
 GROUP = 64
 """Neighbouring weights that share one scale."""
 NESTED_GROUP = 256
@@ -30,7 +32,8 @@ class Nf4Weight:
         offset: float32, one value, with 8-bit scales only.
 
     Raises:
-        ValueError: a tensor has another dtype or size, is not contiguous, or lies on another device.
+        TypeError: an argument is no tensor, or a size no number.
+        ValueError: a size is negative; a tensor has another dtype or size, is not contiguous, or lies on another device.
     """
 
     packed: Tensor
@@ -43,6 +46,10 @@ class Nf4Weight:
     offset: Tensor | None = None
 
     def __post_init__(self) -> None:
+        for name in ("out_features", "in_features"):
+            expect_number(name, getattr(self, name), least=0, whole=True)
+        for name in ("packed", "absmax", "code"):
+            expect_type(name, getattr(self, name), Tensor)
         total = self.out_features * self.in_features
         groups = -(-total // GROUP)
         nested = self.absmax.dtype == torch.uint8
@@ -55,14 +62,17 @@ class Nf4Weight:
             if (value is not None) != nested:
                 raise ValueError(f"expected {name} with uint8 absmax and only then, got absmax of {self.absmax.dtype}")
             if value is not None:
+                expect_type(name, value, Tensor)
                 self._expect(name, value, torch.float32, size)
 
     def _expect(self, name: str, value: Tensor, dtype: torch.dtype, size: int) -> None:
-        if value.dtype != dtype or value.numel() != size or not value.is_contiguous() or value.device != self.packed.device:
+        if value.dtype != dtype or value.numel() != size or not value.is_contiguous():
             raise ValueError(
-                f"expected {name} as {size} contiguous values of {dtype} on {self.packed.device} for a weight "
-                f"[{self.out_features}, {self.in_features}], got {tuple(value.shape)} of {value.dtype} on {value.device}"
+                f"expected {name} as {size} contiguous values of {dtype} for a weight [{self.out_features}, "
+                f"{self.in_features}], got {tuple(value.shape)} of {value.dtype}"
             )
+        if value.device != self.packed.device:
+            raise ValueError(f"expected {name} on {self.packed.device}, where packed is, got {value.device}")
 
     @classmethod
     def from_bitsandbytes(cls, packed: Tensor, state: Any) -> Nf4Weight:

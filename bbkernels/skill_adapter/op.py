@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbkernels.checks import expect_dimensions, expect_last_dimension, expect_same_device
-from bbkernels.dispatch import launches_kernels, operator
+from bbkernels.checks import FLOATING, INT64, expect_same_dtype, expect_tensor
+from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 from bbkernels.skill_adapter.launch import PART_ROWS, SUM_BLOCK, block_sizes, group_sizes, product_type, stretches
 from bbkernels.skill_adapter.reference import skill_adapter_reference
 
@@ -21,28 +21,29 @@ def skill_adapter(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """`up[k]^T silu(down[k]^T x)` with the skill k of each row.
 
     Args:
-        x: [N, c].
+        x: floating [N, c].
         skill: int64 [N], ids in [0, K). A GPU cannot look before it launches: there a row with another id becomes NaN.
-        down: [K, c, R] in the dtype of `x`, R the rank.
+        down: [K, c, R] in the dtype of `x`, R the rank; neither K nor R is 0.
         up: [K, R, c] in the dtype of `x`.
 
     Returns:
         [N, c].
 
     Raises:
+        TypeError: an argument is no tensor.
         ValueError: shapes, dtypes or devices do not agree, or `skill` is not int64.
-        IndexError, RuntimeError: on a CPU, an id outside [0, K).
+        IndexError: on a CPU, an id outside [0, K).
     """
-    expect_dimensions(x, 2, "x", "[N, c]")
-    expect_dimensions(down, 3, "down", "[K, c, R]")
-    expect_last_dimension(x, down.shape[1], "x")
-    if up.shape != (down.shape[0], down.shape[2], down.shape[1]):
-        raise ValueError(f"expected up as {(down.shape[0], down.shape[2], down.shape[1])}, got {tuple(up.shape)}")
-    if skill.dtype != torch.int64 or skill.shape != x.shape[:1]:
-        raise ValueError(f"expected skill as int64 {tuple(x.shape[:1])}, got {skill.dtype} {tuple(skill.shape)}")
-    if not x.dtype == down.dtype == up.dtype:
-        raise ValueError(f"expected x, down and up in one dtype, got {x.dtype}, {down.dtype} and {up.dtype}")
-    expect_same_device(x, "x", skill=skill, down=down, up=up)
+    expect_tensor("x", x, FLOATING, ("N", "c"))
+    rows, width = x.shape
+    expect_tensor("skill", skill, INT64, (rows,), beside=("x", x))
+    expect_tensor("down", down, FLOATING, ("K", width, "R"), beside=("x", x))
+    skills, _, rank = down.shape
+    if not skills or not rank:
+        raise ValueError(f"expected down [K, {width}, R] with K and R of at least 1, got {list(down.shape)}")
+    expect_tensor("up", up, FLOATING, (skills, rank, width), beside=("x", x))
+    for name, value in (("down", down), ("up", up)):
+        expect_same_dtype(name, value, "x", x)
     if not launches_kernels(x) or down.shape[0] > _MAX_SKILLS or down.shape[2] > _MAX_RANK:
         return skill_adapter_reference(x, skill, down, up)
     order, starts = torch.ops.bbkernels.skill_groups(skill, down.shape[0])
@@ -151,6 +152,7 @@ def _differentiate(context: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, N
     return grad_x, None, None, grad_down, grad_up
 
 
+differentiable_once(_adapt_backward, "skill_adapter")
 _adapt.register_autograd(_differentiate, setup_context=_keep)
 
 

@@ -2,7 +2,7 @@
 
 The same sum in the orders that are quickest on a CPU. Skills that are small together project every row down in one product,
 of which each row keeps its own skill's part and adds up that skill's rows of `up`. Otherwise rows gather the weights of their
-own skill as long as the copies stay in the cache, and go from skill to skill beyond.
+own skill as long as the copies stay in the cache, and go from skill to skill beyond (`by_skill.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bbkernels.checks import can_look
+from bbkernels.skill_adapter.by_skill import adapt_by_skill, skill_adapter_by_skill
+
 _SMALL = 128
 """Largest K * R at which one product with all skills is quicker than going from skill to skill (`benchmarks/`)."""
 _GATHERED = 2**20
@@ -18,11 +21,30 @@ _GATHERED = 2**20
 
 
 def skill_adapter_reference(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
-    """See `bbkernels.skill_adapter.skill_adapter`; an IndexError or RuntimeError for an id outside [0, K)."""
+    """See `bbkernels.skill_adapter.skill_adapter`."""
+    try:
+        return _compute(x, skill, down, up)
+    except (IndexError, RuntimeError):
+        # Looking first would cost a tenth of a small adapter; each order complains in its own words, or of something else.
+        if can_look(skill):
+            _expect_ids(skill, down.shape[0])
+        raise
+
+
+def _expect_ids(skill: Tensor, skills: int) -> None:
+    """Raise IndexError unless all ids lie in [0, K); looks at them."""
+    for row, number in enumerate(skill.tolist()):
+        if not 0 <= number < skills:
+            raise IndexError(f"expected skill in 0..{skills - 1}, got {number} in row {row}")
+
+
+def _compute(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
     rows, (skills, width, rank) = x.shape[0], down.shape
     if rows > skills and skills * rank <= _SMALL:
         return _all_at_once(x, skill, down, up)
-    return _gathered(x, skill, down, up) if rows * width * rank <= _GATHERED else _by_skill(x, skill, down, up)
+    if rows * width * rank <= _GATHERED:
+        return _gathered(x, skill, down, up)
+    return skill_adapter_by_skill(x, skill, down, up) if torch.compiler.is_compiling() else adapt_by_skill(x, skill, down, up)
 
 
 def _gathered(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
@@ -35,19 +57,3 @@ def _all_at_once(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
     place = skill[:, None] * rank + torch.arange(rank, device=x.device)
     hidden = (x @ down.permute(1, 0, 2).reshape(width, skills * rank)).gather(1, place)
     return F.embedding_bag(place, up.reshape(skills * rank, width), mode="sum", per_sample_weights=F.silu(hidden))
-
-
-def _by_skill(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
-    order = skill.argsort(stable=True)
-    counts = skill.bincount(minlength=down.shape[0]).tolist()
-    if len(counts) > down.shape[0]:
-        raise IndexError(f"expected skill ids below {down.shape[0]}, got {len(counts) - 1}")
-    weights = [(d, u) for d, u, count in zip(down.unbind(), up.unbind(), counts, strict=True) if count]
-    chosen = [rows for rows in order.split(counts) if rows.shape[0]]
-    if torch.is_grad_enabled():  # one gradient of x for all skills
-        groups = zip(x[order].split([rows.shape[0] for rows in chosen]), weights, strict=True)
-        return torch.cat([F.silu(rows @ d) @ u for rows, (d, u) in groups]).index_select(0, order.argsort())
-    out = torch.empty_like(x)
-    for rows, (d, u) in zip(chosen, weights, strict=True):
-        out.index_copy_(0, rows, F.silu(x.index_select(0, rows) @ d) @ u)
-    return out

@@ -145,7 +145,18 @@ def as_table(rows: Sequence[Row], floors: Floors, about: Mapping[str, Any]) -> s
             + "".join(f"| {_microseconds(timing, about)} " for timing in row.timings)
             + f"| {'-' if share is None else f'{share:.0%} ({row.case.bound})'} | {targets or '-'} | {_peers(row)} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_above(rows, floors)]) + "\n"
+
+
+def _above(rows: Sequence[Row], floors: Floors) -> list[str]:
+    """Why a share of a bound is above 100 %, where one is."""
+    reasons = {
+        "bytes": "the bound is the rate of a copy that no cache holds, and inputs of a case this small stay in caches between "
+        "repeats",
+        "matrix": "the bound is the rate of one square product, and products of other shapes or sizes are quicker",
+    }
+    kinds = {row.case.bound for row in rows if row.fault is None and (row.share(floors) or 0.0) > 1.0}
+    return ["", *(f"Above 100 % ({kind}): {reason}." for kind, reason in reasons.items() if kind in kinds)] if kinds else []
 
 
 def _microseconds(timing: Timing, about: Mapping[str, Any]) -> str:

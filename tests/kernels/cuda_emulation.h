@@ -1,13 +1,13 @@
-// CUDA sources as C++: the threads of a block are threads of the machine, blocks run one after the other, and a matrix operation
-// is carried out from the registers of its warp by the layout that NVIDIA documents for mma.m16n8k16.
+// CUDA sources as C++: the threads of a block are contexts that take turns on one thread of the machine and hand over where they
+// wait for each other, blocks run one after the other, and a matrix operation is carried out from the registers of its warp by the
+// layout that NVIDIA documents for mma.m16n8k16. Turns go up and down the block alternately, so that values which are read or
+// replaced without waiting are wrong in the same way every time.
 #pragma once
 
-#include <pthread.h>
+#include <ucontext.h>
 
 #include <cstdint>
 #include <cstring>
-#include <thread>
-#include <vector>
 
 #define __global__
 #define __device__
@@ -25,26 +25,49 @@ struct alignas(16) uint4 {
   uint32_t x, y, z, w;
 };
 
-inline thread_local Index threadIdx;
+inline Index threadIdx;
 inline Index blockIdx;
 
 struct Barrier {
-  pthread_barrier_t inner;
-  explicit Barrier(unsigned count) { pthread_barrier_init(&inner, nullptr, count); }
-  ~Barrier() { pthread_barrier_destroy(&inner); }
-  void wait() { pthread_barrier_wait(&inner); }
+  unsigned count = 0, arrived = 0, turn = 0;
+  void wait();
+};
+
+struct Context {
+  ucontext_t state;
+  const Barrier* waits = nullptr;  // until its turn is another than `turn`
+  unsigned turn = 0;
+  bool ended = false;
 };
 
 struct Warp {
-  Barrier barrier{32};
+  Barrier barrier;
   uint32_t a[32][4], b[32][2];
   float value[32];
 };
 
-inline Barrier* block_barrier;
-inline Warp* warps;
+inline constexpr int kMostThreads = 256, kStackBytes = 1 << 17;
+inline Barrier block_barrier;
+inline Warp warps[kMostThreads / 32];
+inline Context contexts[kMostThreads];
+inline char stacks[kMostThreads][kStackBytes];
+inline ucontext_t scheduler;
+inline bool stuck;  // since it was last asked: a thread waits for others that never come
 
-inline void __syncthreads() { block_barrier->wait(); }
+inline void Barrier::wait() {
+  if (++arrived == count) {
+    arrived = 0;
+    ++turn;
+    return;
+  }
+  Context& mine = contexts[threadIdx.x];
+  mine.waits = this;
+  mine.turn = turn;
+  swapcontext(&mine.state, &scheduler);
+  mine.waits = nullptr;
+}
+
+inline void __syncthreads() { block_barrier.wait(); }
 
 inline uint32_t __float_as_uint(float value) {
   uint32_t bits;
@@ -97,27 +120,57 @@ inline void bb_emulated_multiply_add(float (&d)[4], const uint32_t (&a)[4], cons
   warp.barrier.wait();
 }
 
+// One turn of every thread that can go on; false when none could.
+inline bool take_turns(unsigned threads, bool upwards) {
+  bool moved = false;
+  for (unsigned k = 0; k < threads; ++k) {
+    const unsigned i = upwards ? k : threads - 1 - k;
+    Context& next = contexts[i];
+    if (next.ended || (next.waits != nullptr && next.waits->turn == next.turn)) continue;
+    threadIdx.x = i;
+    swapcontext(&scheduler, &next.state);
+    moved = true;
+  }
+  return moved;
+}
+
+template <class Call>
+const Call* the_call;
+
+template <class Call>
+void run_thread() {
+  (*the_call<Call>)();
+  contexts[threadIdx.x].ended = true;
+}
+
 template <class Call>
 void emulate(unsigned blocks, unsigned threads, const Call& call) {
-  Barrier barrier(threads);
-  std::vector<Warp> all(threads / 32);
-  block_barrier = &barrier;
-  warps = all.data();
-  std::vector<std::thread> running;
-  for (unsigned i = 0; i < threads; ++i) {
-    running.emplace_back([&, i] {
-      threadIdx.x = i;
-      for (unsigned block = 0; block < blocks; ++block) {
-        if (i == 0) blockIdx.x = block;
-        barrier.wait();
-        call();
-        barrier.wait();
-      }
-    });
+  the_call<Call> = &call;
+  for (unsigned block = 0; block < blocks; ++block) {
+    blockIdx.x = block;
+    block_barrier = {threads};
+    for (unsigned i = 0; i < threads; ++i) {
+      warps[i / 32].barrier = {32};
+      Context& thread = contexts[i];
+      getcontext(&thread.state);
+      thread.state.uc_stack.ss_sp = stacks[i];
+      thread.state.uc_stack.ss_size = kStackBytes;
+      thread.state.uc_link = &scheduler;
+      thread.waits = nullptr;
+      thread.ended = false;
+      makecontext(&thread.state, run_thread<Call>, 0);
+    }
+    for (bool upwards = true; take_turns(threads, upwards);) upwards = !upwards;
+    for (unsigned i = 0; i < threads; ++i) stuck = stuck || !contexts[i].ended;
   }
-  for (std::thread& thread : running) thread.join();
+}
+
+inline int launch_status() {
+  const int status = stuck ? 1 : 0;
+  stuck = false;
+  return status;
 }
 
 #define BB_LAUNCH(kernel, blocks, threads, stream, ...) \
   (static_cast<void>(stream), emulate((blocks), (threads), [&] { kernel(__VA_ARGS__); }))
-#define BB_LAUNCH_STATUS() 0
+#define BB_LAUNCH_STATUS() launch_status()

@@ -59,5 +59,5 @@ def test_wrong_shapes_are_named() -> None:
     query, latent, memory = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 2, 4), torch.zeros(1, 0, 2, 4)
     with pytest.raises(ValueError, match="multiple of latent heads 2"):
         cross_attention(query, latent, memory, torch.tensor([0]))
-    with pytest.raises(ValueError, match="expected 5 latents"):
+    with pytest.raises(ValueError, match="expected latent with 5 places"):
         cross_attention(query[:, :, :2], latent, memory, torch.tensor([0]), offset=3)

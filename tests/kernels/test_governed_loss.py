@@ -209,7 +209,7 @@ def test_wrong_arguments_are_named() -> None:
         "vocab_size in 1..40": replace(given, head=replace(given.head, vocab_size=41)),
         "head.bias as": replace(given, head=replace(given.head, bias=torch.zeros(39))),
         "neighbouring values": replace(given, head=OutputHead(weight=torch.zeros(6, 40).T)),
-        "base shaped like": replace(given, base=torch.zeros(2, 5)),
+        r"base as floating \[2, 6\]": replace(given, base=torch.zeros(2, 5)),
     }
     for message, arguments in wrong.items():
         with pytest.raises(ValueError, match=message):

@@ -180,9 +180,9 @@ def test_gradients_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("x", "bias", "message"),
     [
-        (torch.zeros(2, 65), None, "expected x with last dimension 64"),
-        (torch.zeros(2, 64, dtype=torch.int64), None, "expected x in a floating dtype"),
-        (torch.zeros(2, 64), torch.zeros(4), r"expected bias \[5\]"),
+        (torch.zeros(2, 65), None, r"expected x as floating \[\.\.\., 64\]"),
+        (torch.zeros(2, 64, dtype=torch.int64), None, "expected x as floating"),
+        (torch.zeros(2, 64), torch.zeros(4), r"expected bias as floating \[5\]"),
         (torch.zeros(2, 64), torch.zeros(5, dtype=torch.float16), "expected bias"),
         (torch.zeros(2, 64, device="meta"), None, "expected x on cpu"),
     ],

@@ -1,7 +1,6 @@
 """The CUDA form of the 4-bit product without a GPU: its own source, compiled as C++ over an emulation of a block's threads.
 
-What an emulation shows is that indices, layouts and sums are right; what it cannot show is speed, or a race that the machine's
-scheduler happens to hide.
+It shows that indices, layouts and sums are right, and that threads wait for each other, as far as two orders of turns tell.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ SOURCE = ROOT / "csrc/cuda/nf4_linear.cu"
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 MUTANTS = [
+    ("__syncthreads();", ""),
     ("w.code[byte & 15]) << 16", "w.code[byte & 15]) << 0"),
     ("first + row + 8 < outputs", "first + row < outputs - 8 && first > 1000"),
     ("up_word, byte + 1", "up_word, byte"),
@@ -38,10 +38,10 @@ MUTANTS = [
 
 
 def build(source: str, folder: Path) -> ctypes.CDLL:
-    """The source as a library in which blocks run on the machine's own threads."""
+    """The source as a library in which the threads of a block take turns."""
     file, library = folder / "nf4_linear.cu", folder / "emulated.so"
     file.write_text(source.replace('"../interface.h"', f'"{SOURCE.parent.parent}/interface.h"'), encoding="utf-8")
-    command = [str(COMPILER), "-O1", "-std=c++17", "-shared", "-fPIC", "-pthread", f"-I{SOURCE.parent}"]
+    command = [str(COMPILER), "-O1", "-std=c++17", "-shared", "-fPIC", f"-I{SOURCE.parent}"]
     command += ["-include", str(Path(__file__).parent / "cuda_emulation.h"), "-x", "c++", str(file), "-o", str(library)]
     subprocess.run(command, check=True, capture_output=True)
     return ctypes.CDLL(str(library))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import torch
 
 from benchmarks.accelerator import cases
 from benchmarks.accelerator import timing as timing_module
-from benchmarks.accelerator.__main__ import main
+from benchmarks.accelerator.__main__ import OPERATIONS, main
 from benchmarks.accelerator.case import Case
 from benchmarks.accelerator.check import check
 from benchmarks.accelerator.floors import Floors
 from benchmarks.accelerator.report import Row, as_table
 from benchmarks.accelerator.timing import Timing
+from tests.repository.tree import ROOT
 
 
 def doubled(x: torch.Tensor) -> torch.Tensor:
@@ -87,17 +90,54 @@ def test_targets_are_judged_by_what_was_measured() -> None:
     assert "failed: ImportError: none" in table
 
 
-def test_unusable_input_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--cpu", "--only", "no_such", "--out", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
+def test_shares_above_the_bound_are_explained_and_others_are_not() -> None:
+    floors = Floors(copy=1e9, matrix=1e12)
+    rows = {
+        bound: Row(case=a_case(bytes=1000, operations=10**6, bound=bound), timings=(timing(0.5e-6, 0),))
+        for bound in ("bytes", "matrix")
+    }
+    about = {"device": "a device", "date": "today", "versions": {}}
+    slow = Row(case=a_case(bytes=1000), timings=(timing(2e-6, 0),))
+    assert "Above" not in as_table([slow], floors, about)
+    for bound, words in (("bytes", "caches"), ("matrix", "products")):
+        lines = [line for line in as_table([slow, rows[bound]], floors, about).splitlines() if line.startswith("Above 100 %")]
+        assert len(lines) == 1
+        assert f"({bound})" in lines[0]
+        assert words in lines[0]
+
+
+WITHOUT_DEVICE = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cpu", "--only", "no_such"], ["--only", "no_such", "gated_fusion"]),
+        (["--dry-run", "--only", "no_such"], ["--only", "no_such", "gated_fusion"]),
+        (["--dry-run", "--architecture", "12"], ["--architecture", "12", "80, 90, 100"]),
+        (["--cpu", "--out", "file"], ["--out", "file"]),
+        pytest.param([], ["CUDA device", "--cpu", "--dry-run"], marks=WITHOUT_DEVICE),
+    ],
+)
+def test_unusable_input_is_named_before_pytorch_is_imported(arguments: list[str], said: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert main(["--cpu", "--out", str(tmp_path / "file")]) == 2
-    assert "--out" in capsys.readouterr().err
-    assert "no_such" in said
-    assert "gated_fusion" in said
-    if not torch.cuda.is_available():
-        assert main(["--out", str(tmp_path)]) == 2
-        assert "--cpu" in capsys.readouterr().err
+    where = [] if "--out" in arguments else ["--out", "folder"]
+    script = (
+        "import os, sys; from benchmarks.accelerator.__main__ import main; os.chdir(sys.argv[1]); status = main(sys.argv[2:]); "
+        "print('torch' in sys.modules); sys.exit(status)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), *arguments, *where], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    for word in said:
+        assert word in ran.stderr
+    assert ran.stdout == "False\n"
+    assert not (tmp_path / "folder").exists()
+
+
+def test_operations_that_can_be_named_are_those_that_have_cases() -> None:
+    assert {case.operation for case in cases.all_cases("rehearsal")} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("scale", ["rehearsal", "processor", "accelerator"])
