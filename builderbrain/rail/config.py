@@ -13,6 +13,9 @@ MAX_PLAN_NODES = 16
 NEXT_SKILL = "next"
 """The pinned skill that decides which step comes next."""
 
+_OPTIONAL = ("proposal_rank", "pinned_skills", "plan_nodes")
+"""Parts of a rail that came after the first rails were saved."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
@@ -99,10 +102,11 @@ class RailConfig:
         return len(self.tap_points)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON value that `from_json` reads back. A rail without a plan head says nothing of one, as before there were any."""
+        """JSON value that `from_json` reads back. What a rail may lack is left out, so that older rails keep their version."""
         value = asdict(self)
-        if not self.plan_nodes:
-            del value["plan_nodes"]
+        for name in _OPTIONAL:
+            if not value[name]:
+                del value[name]
         return value
 
     @classmethod

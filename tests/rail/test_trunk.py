@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from builderbrain.hosts.base import Host
+from builderbrain.hosts.load import NANO
+from builderbrain.rail.bundled import bundled_rail_of
+from builderbrain.rail.checkpoint import load_rail, rail_version, save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.trunk import freeze_trunk, is_of_skills, with_new_skills
 from tests.hosts.tiny_models import random_tokens
@@ -60,3 +65,20 @@ def test_another_trunk_is_refused(llama: Host) -> None:
     rail = make_rail(llama)
     with pytest.raises(ValueError, match="another trunk"):
         with_new_skills(rail, replace(rail.config, width=32), seed=0)
+
+
+def test_a_rail_from_before_pinned_skills_keeps_its_configuration_and_its_version() -> None:
+    folder = bundled_rail_of(NANO)
+    assert folder is not None
+    rail = load_rail(folder)
+    assert rail.config.to_json() == json.loads((folder / "config.json").read_text())
+    assert rail_version(rail) == "22b402537fbd", "the version that README names; change both when another rail is bundled"
+
+
+def test_pinned_skills_and_proposals_are_saved_with_a_rail(llama: Host, tmp_path: Path) -> None:
+    plain = make_rail(llama, jitter=0.3)
+    rail = with_new_skills(plain, replace(plain.config, pinned_skills=("next", "search")), seed=0)
+    save_rail(rail, tmp_path / "rail")
+    loaded = load_rail(tmp_path / "rail")
+    assert loaded.config == rail.config
+    assert (loaded.config.pinned_skills, loaded.config.proposal_rank) == (("next", "search"), plain.config.proposal_rank)
