@@ -2,7 +2,7 @@
 
 The trunk reads the base, attends, copies and proposes. What a domain asks for can be learned by skills alone over the trunk of
 a rail that was trained on another domain: adapters, the router that chooses them, and the policy heads, whose options are the
-domain's. Ablating those skills gives the trunk back.
+domain's.
 """
 
 from __future__ import annotations

@@ -27,22 +27,20 @@ def fused(host: Host, rail: object) -> torch.Tensor:
 def test_new_skills_change_nothing_until_they_are_trained(llama: Host) -> None:
     rail = make_rail(llama, jitter=0.3)
     made = with_new_skills(rail, replace(rail.config, num_skills=2, skill_rank=4, proposal_rank=1), seed=0).eval()
-    rail.ablated_skills = frozenset(range(rail.config.num_skills))
+    with torch.no_grad():
+        for name, parameter in rail.named_parameters():
+            if name.endswith(("skills.up", "proposal_skills.up")):
+                parameter.zero_()
     torch.testing.assert_close(fused(llama, made), fused(llama, rail), rtol=0, atol=0)
     assert float(made.gates.budget) == float(rail.gates.budget)
 
 
-def test_trained_skills_that_are_ablated_give_the_trunk_back(llama: Host) -> None:
+def test_trained_skills_that_are_all_ablated_give_the_base_back(llama: Host) -> None:
     rail = make_rail(llama, jitter=0.3)
-    made = with_new_skills(rail, replace(rail.config, num_skills=2), seed=0).eval()
-    trunk = fused(llama, made)
-    with torch.no_grad():
-        for name, parameter in made.named_parameters():
-            if is_of_skills(name):
-                parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    assert not torch.allclose(fused(llama, made), trunk)
-    made.ablated_skills = frozenset({0, 1})
-    torch.testing.assert_close(fused(llama, made), trunk, rtol=0, atol=0)
+    base = llama.forward(random_tokens(2, 11)).taps[-1]
+    assert not torch.allclose(fused(llama, rail), base)
+    rail.ablated_skills = frozenset(range(rail.config.num_skills))
+    assert torch.equal(fused(llama, rail), base)
 
 
 def test_a_frozen_trunk_gets_no_gradient_and_every_skill_does(llama: Host) -> None:
@@ -71,7 +69,7 @@ def test_a_rail_from_before_pinned_skills_keeps_its_configuration_and_its_versio
     folder = bundled_rail_of(NANO)
     assert folder is not None
     rail = load_rail(folder)
-    assert rail.config.to_json() == json.loads((folder / "config.json").read_text())
+    assert json.loads(json.dumps(rail.config.to_json())) == json.loads((folder / "config.json").read_text())
     assert rail_version(rail) == "22b402537fbd", "the version that README names; change both when another rail is bundled"
 
 
