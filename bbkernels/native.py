@@ -2,13 +2,15 @@
 
 `scripts/build_native.py` puts them into `bbkernels/lib/`. Operations take what `cpu_library()` or `cuda_library()` gives, and
 their Triton or PyTorch form where it gives None. A library is refused when its interface is of another version than this
-file's, or when it was built from other sources than those beside the package: calling it would read the wrong arguments.
+file's, or when it was built from other sources than those beside the package: calling it would read the wrong arguments. One
+that the driver or the device cannot use is refused as well, with a warning, because somebody built it in order to use it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,6 +78,8 @@ def _load(kind: Kind) -> Native:
         library = ctypes.CDLL(str(path))
         library.bb_interface_version.restype = ctypes.c_int
         library.bb_source_hash.restype = ctypes.c_char_p
+        if kind == "cuda":
+            library.bb_cuda_status.restype = ctypes.c_char_p
         version, built_from = library.bb_interface_version(), library.bb_source_hash().decode().partition("=")[2]
     except (OSError, AttributeError) as error:
         return Native(None, f"no native {kind} library: {path.name} cannot be loaded ({error}); {_BUILD}")
@@ -85,4 +89,8 @@ def _load(kind: Kind) -> Native:
         )
     if source_files(kind) and built_from != source_hash(kind):
         return Native(None, f"no native {kind} library: {path.name} was built from other sources; {_BUILD}")
+    if kind == "cuda" and (complaint := library.bb_cuda_status()):
+        status = f"no native cuda library: CUDA cannot use {path.name} here ({complaint.decode()}); Triton serves in its place"
+        warnings.warn(status, RuntimeWarning, stacklevel=3)  # once: what this returns is kept
+        return Native(None, status)
     return Native(library, f"native {kind} library {path.name}, interface {version}")

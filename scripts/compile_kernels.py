@@ -9,17 +9,20 @@ when the table is out of date. `--architecture` compiles for one alone and leave
 from __future__ import annotations
 
 import argparse
+import bisect
 import itertools
 import json
 import multiprocessing
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,12 @@ def variants() -> Iterator[Variant]:
 
 def compile_variant(variant: Variant, architecture: int) -> dict[str, Any]:
     """What the machine code of one variant needs."""
+    resources, code = _compiled(variant, architecture)
+    return resources | {"global_accesses": _accesses([code], architecture)[0]}
+
+
+def _compiled(variant: Variant, architecture: int) -> tuple[dict[str, Any], bytes]:
+    """Registers, shared memory and spills of one variant, and its instructions."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -67,15 +76,44 @@ def compile_variant(variant: Variant, architecture: int) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(compiled.asm["cubin"])
         file.flush()
-        code = _inspect(file.name)
-    numbers = {key: int(value) for key, value in re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", code)}
-    accesses = Counter(_width(found) for found in re.findall(r"\b((?:LDG|STG)[\w.]*)", code))
-    return {
+        usage = _inspect("cuobjdump", "--dump-resource-usage", file.name)
+    numbers = {key: int(value) for key, value in re.findall(r"(REG|STACK|SHARED|LOCAL):(\d+)", usage)}
+    resources = {
         "registers": numbers["REG"],
         "shared_bytes": compiled.metadata.shared,
         "spilled_bytes": numbers["STACK"] + numbers["LOCAL"],
-        "global_accesses": {f"{width} bytes": count for width, count in sorted(accesses.items())},
     }
+    return resources, _instructions(compiled.asm["cubin"])
+
+
+def _instructions(cubin: bytes) -> bytes:
+    """The one section of an ELF file (64 bits, little-endian) whose name begins with `.text`."""
+    (table,) = struct.unpack_from("<Q", cubin, 0x28)
+    size, count, names = struct.unpack_from("<HHH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, table + i * size) for i in range(count)]
+    starts = sections[names][4]
+    (code,) = [
+        cubin[offset : offset + length]
+        for name, _, _, _, offset, length in sections
+        if cubin.startswith(b".text", starts + name)
+    ]
+    return code
+
+
+def _accesses(codes: Sequence[bytes], architecture: int) -> list[dict[str, int]]:
+    """How many loads and stores of global memory move how much, for each of several kernels.
+
+    All in one file: to start the disassembler takes longer than to compile most kernels.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+        file.write(b"".join(codes))
+        file.flush()
+        text = _inspect("nvdisasm", "--binary", f"SM{architecture}", file.name)
+    ends = list(itertools.accumulate(map(len, codes)))
+    counts: list[Counter[int]] = [Counter() for _ in codes]
+    for address, instruction in re.findall(r"/\*([0-9a-f]{4,})\*/.*?\b((?:LDG|STG)[\w.]*)", text):
+        counts[bisect.bisect_right(ends, int(address, 16))][_width(instruction)] += 1
+    return [{f"{width} bytes": count for width, count in sorted(found.items())} for found in counts]
 
 
 def check_ones(variant: Variant, *, alone: bool = True) -> Iterator[str]:
@@ -126,24 +164,49 @@ def _width(instruction: str) -> int:
     return int(bits.group(1)) // 8 if bits else 4
 
 
-def _inspect(file: str) -> str:
-    """Resource usage and machine code."""
+def _inspect(program: str, *arguments: str) -> str:
+    """What one of the programs says that come with Triton."""
     import triton
 
-    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-    return subprocess.run([tool, "--dump-resource-usage", "-sass", file], capture_output=True, text=True, check=True).stdout
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin" / program
+    return subprocess.run([tool, *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def _compile(job: tuple[int, tuple[int, ...], bool | None]) -> tuple[dict[str, Any], list[str]]:
-    """Part of the table and complaints for a variant, by its number: variants themselves do not go to another process."""
-    index, architectures, ones_alone = job  # None: arguments of 1 were tried with another variant of this form
-    variant = next(itertools.islice(variants(), index, None))
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """One compilation, its accesses not yet looked at."""
+
+    number: int
+    architecture: int
+    resources: dict[str, Any]
+    code: bytes
+
+
+def _compile(job: tuple[int, tuple[int, ...], bool | None]) -> tuple[list[_Made], list[str]]:
+    """Compilations of a variant and complaints, by its number: variants themselves do not go to another process."""
+    number, architectures, ones_alone = job  # None: arguments of 1 were tried with another variant of this form
+    variant = next(itertools.islice(variants(), number, None))
     complaints = [] if ones_alone is None else [f"{variant.name} {fault}" for fault in check_ones(variant, alone=ones_alone)]
-    table = {}
+    made = []
     for architecture in sorted(set(architectures) & set(variant.architectures)):
-        name = f"{variant.name} sm_{architecture}"
-        table[name] = compile_variant(variant, architecture)
-        complaints += [f"{name}: {fault}" for fault in faults(variant, table[name], architecture)]
+        resources, code = _compiled(variant, architecture)
+        made.append(_Made(number=number, architecture=architecture, resources=resources, code=code))
+    return made, complaints
+
+
+def _tabled(made: Sequence[_Made], architectures: Sequence[int]) -> tuple[dict[str, Any], list[str]]:
+    """The table, and what must not be in it."""
+    every = list(variants())
+    widths: dict[tuple[int, int], dict[str, int]] = {}
+    for architecture in architectures:
+        part = [one for one in made if one.architecture == architecture]
+        for one, found in zip(part, _accesses([one.code for one in part], architecture), strict=True):
+            widths[one.number, architecture] = found
+    table, complaints = {}, []
+    for one in made:
+        name = f"{every[one.number].name} sm_{one.architecture}"
+        table[name] = one.resources | {"global_accesses": widths[one.number, one.architecture]}
+        complaints += [f"{name}: {fault}" for fault in faults(every[one.number], table[name], one.architecture)]
     return table, complaints
 
 
@@ -154,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--architecture", type=int, choices=ARCHITECTURES, help="only this one, without the table")
     options = parser.parse_args(arguments)
     architectures = ARCHITECTURES if options.architecture is None else (options.architecture,)
-    table: dict[str, Any] = {}
+    made: list[_Made] = []
     complaints: list[str] = []
     jobs = []
     forms: set[tuple[object, ...]] = set()
@@ -167,8 +230,10 @@ def main(arguments: list[str] | None = None) -> int:
     workers = min(4, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         for part, found in pool.map(_compile, jobs):
-            table |= part
+            made += part
             complaints += found
+    table, found = _tabled(made, architectures)
+    complaints += found
     text = json.dumps(table, indent=1) + "\n"
     if options.architecture is not None:
         pass  # a part of the table says nothing about the whole

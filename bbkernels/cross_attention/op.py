@@ -40,8 +40,8 @@ def cross_attention(
         theta: base of the rotary frequencies, above 0.
 
     Returns:
-        [B, T, H, D]. NaN where a query, or a vector that it sees, is not finite; what it does not see may be anything, and
-        so may its own vectors if its gradient is 0.
+        [B, T, H, D]. On a CPU NaN where a query, or a vector that it sees, is not finite; what it does not see may be
+        anything, and so may its own vectors if its gradient is 0. Kernels promise that for memory and other rows alone.
 
     Raises:
         TypeError: an argument is no tensor, or no number.

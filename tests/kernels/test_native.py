@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,27 @@ def test_a_library_of_another_interface_is_refused(folder: Path, native_cpu: Non
     monkeypatch.setattr(native, "INTERFACE_VERSION", 99)
     assert native.cpu_library() is None
     assert "expected interface 99" in native.native_status("cpu")
+
+
+@pytest.mark.parametrize(("says", "usable"), [("nullptr", True), ('"driver too old"', False)])
+def test_a_cuda_library_that_the_driver_cannot_use_is_refused_with_one_warning(
+    folder: Path, says: str, usable: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    program = shutil.which("g++") or shutil.which("clang++")
+    if program is None:
+        pytest.skip("no C++ compiler")
+    source = folder / "library.cpp"
+    source.write_text(
+        f'#include "{ROOT}/csrc/interface.h"\nBB_DEFINE_VERSION\n'
+        f"BB_EXPORT const char* bb_cuda_status(void) {{ return {says}; }}\n",
+        encoding="utf-8",
+    )
+    defined = f'-DBB_SOURCE_HASH="{native.source_hash("cuda")}"'
+    subprocess.run([program, "-shared", "-fPIC", defined, source, "-o", native.library_path("cuda")], check=True)
+    assert [native.cuda_library() is not None for _ in range(3)] == [usable] * 3
+    said = [str(warning.message) for warning in recwarn if warning.category is RuntimeWarning]
+    assert said == ([] if usable else [native.native_status("cuda")])
+    assert usable or "driver too old" in said[0]
 
 
 def test_a_file_that_is_no_library_is_refused(folder: Path) -> None:
