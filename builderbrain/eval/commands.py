@@ -11,8 +11,8 @@ from rich.console import Console
 from builderbrain.errors import PlanSyntaxError
 from builderbrain.eval import toolgraph
 from builderbrain.eval.bench import SuiteName, load_bench
-from builderbrain.eval.output import progress_bar, write_json
-from builderbrain.eval.plot import Bar, bar_chart
+from builderbrain.eval.output import progress_bar, write_json, write_report
+from builderbrain.eval.plot import Bar
 from builderbrain.eval.report import as_json, print_table, summarise
 from builderbrain.eval.score import SuiteRun, run_suite
 from builderbrain.eval.toolgraph import run_subject
@@ -37,10 +37,8 @@ def measure_bench(
             runs.append(run_suite(bench, subject, seed=seed, on_item=partial(progress.advance, task)))
     console = Console()
     print_table(bench, runs, console)
-    write_json(target, as_json(bench, runs))
-    plot = target.with_suffix(".svg")
-    plot.write_text(bar_chart(f"{bench.name}: share of {len(bench.items)} goals", summarise(runs)), encoding="utf-8")
-    console.print(f"wrote {target} and {plot}", markup=False)
+    title = f"{bench.name}: share of {len(bench.items)} goals"
+    write_report(target, as_json(bench, runs), title=title, bars=summarise(runs), console=console)
     score = summarise(runs)[0].score
     if least is not None and score < least:
         console.print(f"failed: expected at least {least:.1%}, got {score:.1%}", markup=False)
@@ -97,11 +95,9 @@ def measure_toolgraph(task: ToolGraphTask, subjects: Sequence[str], target: Path
     console = Console()
     toolgraph.print_report(task, [summary for summary, _ in runs], console)
     if target is not None:
-        write_json(target, toolgraph.as_json(task, runs))
-        plot = target.with_suffix(".svg")
         bars = [bar for summary, _ in runs for bar in _graph_bars(summary)]
-        plot.write_text(bar_chart(f"toolgraph: {len(task.test)} requests", bars), encoding="utf-8")
-        console.print(f"wrote {target} and {plot}", markup=False)
+        title = f"toolgraph: {len(task.test)} requests"
+        write_report(target, toolgraph.as_json(task, runs), title=title, bars=bars, console=console)
     return 0
 
 

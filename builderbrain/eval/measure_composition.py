@@ -20,8 +20,7 @@ from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_c
 from builderbrain.eval.composition_report import as_json, bars_of, print_report
 from builderbrain.eval.folders import LoadedModel, load_model
 from builderbrain.eval.models import DecodedSubject
-from builderbrain.eval.output import progress_bar, write_json
-from builderbrain.eval.plot import bar_chart
+from builderbrain.eval.output import progress_bar, write_report
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
@@ -97,10 +96,7 @@ def measure_composition(
     console = Console()
     print_report(runs, console)
     if target is not None:
-        write_json(target, as_json(runs))
-        plot = target.with_suffix(".svg")
-        plot.write_text(bar_chart("composition: right commands", bars_of(runs)), encoding="utf-8")
-        console.print(f"wrote {target} and {plot}", markup=False)
+        write_report(target, as_json(runs), title="composition: right commands", bars=bars_of(runs), console=console)
     return 0
 
 
@@ -127,10 +123,8 @@ def measure_ablation(
     console = Console()
     ablation.print_report(found, console)
     if target is not None:
-        write_json(target, ablation.as_json(found))
-        plot = target.with_suffix(".svg")
-        plot.write_text(bar_chart("ablation: right commands without a skill", ablation.bars_of(found)), encoding="utf-8")
-        console.print(f"wrote {target} and {plot}", markup=False)
+        title = "ablation: right commands without a skill"
+        write_report(target, ablation.as_json(found), title=title, bars=ablation.bars_of(found), console=console)
     return 0
 
 

@@ -1,18 +1,35 @@
-"""What the commands of `builderbrain.eval` share in talking to a person: a progress bar, and a report on disk."""
+"""What the commands of `builderbrain.eval` share: a progress bar, and a report on disk with its plot beside it."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from builderbrain.eval.plot import Charted, bar_chart
+
 
 def write_json(target: Path, value: dict[str, Any]) -> None:
     """Write a report; a value that is not finite raises ValueError, so that no report holds one."""
     target.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_report(target: Path, value: dict[str, Any], *, title: str, bars: Sequence[Charted], console: Console) -> None:
+    """Write a report and its plot, and say where they are."""
+    write_json(target, value)
+    plot = target.with_suffix(".svg")
+    plot.write_text(bar_chart(title, bars), encoding="utf-8")
+    console.print(f"wrote {target} and {plot}", markup=False)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove what is needed no more; a folder that is not there is no fault."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def progress_bar() -> Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from builderbrain.eval.full import FullTraining, train_full
 from builderbrain.eval.lora import LoraTraining, train_lora
-from builderbrain.eval.output import progress_bar, write_json
+from builderbrain.eval.output import progress_bar, remove_folder, write_json
 from builderbrain.eval.tune import TokenBatch, TuneSettings
 from builderbrain.hosts.base import Host
 from builderbrain.train.config import TrainConfig
@@ -59,7 +58,7 @@ def train_baseline(kind: Baseline, config: TrainConfig, out: Path, *, learning_r
         "losses": training.tuned.losses,
     }
     write_json(out / "training.json", record)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    remove_folder(checkpoints)
     losses = training.tuned.losses
     Console().print(
         f"wrote {out}: {training.parameters:,} parameters beside the rail's {rail_parameters:,}, "

@@ -34,7 +34,7 @@ MAY_WRITE_FILES = {
     "builderbrain.gate.registry": "removes candidates beyond those kept",
     "builderbrain.train.checkpoint": "removes old and torn checkpoints",
     "builderbrain.plan.generate": "generated checkers and grammars",
-    "builderbrain.eval.commands": "reports and plots",
+    "builderbrain.eval.output": "reports and plots",
     "builderbrain.train.telemetry": "the log of a run",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
