@@ -45,22 +45,16 @@ def draw(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> list[T
 
 
 def compare(attend, reference, gradient: Tensor, *leaves: Tensor) -> None:  # type: ignore[no-untyped-def]
-    """Values and gradients of the kernels against the reference in float64."""
-
-    def run(function, kind: torch.dtype) -> list[Tensor]:  # type: ignore[no-untyped-def]
+    """Values, then gradients, of the kernels against the reference in float64."""
+    runs = []
+    for function, kind in ((attend, leaves[0].dtype), (reference, leaves[0].dtype), (reference, torch.float64)):
         held = [leaf.detach().to(kind).requires_grad_() for leaf in leaves]
-        out = function(*held)
-        out.backward(gradient.to(kind))
-        return [out.detach(), *(leaf.grad for leaf in held)]
-
-    for name, mine, same, truth in zip(
-        ("out", "grad query", "grad latent", "grad memory"),
-        run(attend, leaves[0].dtype),
-        run(reference, leaves[0].dtype),
-        run(reference, torch.float64),
-        strict=True,
-    ):
-        assert_within_budget(name, mine, same, truth)
+        runs.append((function(*held), held))
+    assert_within_budget("out", *(out.detach() for out, _ in runs))
+    for out, _ in runs:
+        out.backward(gradient.to(out.dtype))
+    for name, *grads in zip(("query", "latent", "memory"), *([leaf.grad for leaf in held] for _, held in runs), strict=True):
+        assert_within_budget(f"grad {name}", *grads)
 
 
 def compare_padded(shape: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -200,7 +200,7 @@ def test_without_rows_there_is_nothing_to_do() -> None:
 
 
 def test_the_operator_is_registered_as_pytorch_wants_it_and_compiles() -> None:
-    logits, arguments = batch(40, torch.float32)
+    logits, arguments = first_rows(2, *batch(40, torch.float32))
     cut, penalties = arguments["truncation"], arguments["penalties"]
     flat = [logits, *(arguments[name] for name in ("temperature", "seed", "position", "bitmask", "illegal_penalty"))]
     strengths = [
