@@ -210,6 +210,13 @@ def test_measuring_conflict_changes_nothing_and_is_logged(base: Path, uninterrup
     assert not any("conflict" in json.loads(line) for line in (uninterrupted / "log.jsonl").read_text().splitlines())
 
 
+def test_losses_without_labels_take_no_part_in_a_conflict(base: Path, tmp_path: Path) -> None:
+    run = trainer(base, tmp_path / "run", "data=scan", "wrong_steps=0", "conflict.method=cagrad")
+    conflict = run.train_step()[0]["conflict"]
+    assert any(pair.startswith("plan|") for pair in conflict["cosines"])
+    assert not any("labels" in pair or "pins" in pair for pair in conflict["cosines"])
+
+
 def test_a_target_that_cannot_be_reached_alarms_by_name(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = ("constraints.cfs_energy.target=0", "constraints.cfs_energy.cap=0.01", "learning_rate=0", "muon_learning_rate=0")
     trainer(base, tmp_path / "run", *keys, "watch.at_cap=6", "weight_decay=0", "batch_size=8").run()

@@ -47,10 +47,15 @@ class Balance:
         return self._weights.get(name, 1.0)
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Differentiate the losses of a part, scalars whose sums over the parts are the batch's; their graph is kept."""
+        """Differentiate the losses of a part, scalars whose sums over the parts are the batch's; their graph is kept.
+
+        A constant, the loss of what the part has no labels for, takes no part.
+        """
         if not self.measures:
             return
         for name, loss in losses.items():
+            if not loss.requires_grad:
+                continue
             (gradient,) = torch.autograd.grad(loss, [self._matrix], retain_graph=True, allow_unused=True)
             if gradient is not None:
                 mine = self._gradients.get(name)
