@@ -1,8 +1,9 @@
 """The ablation suite: a skill taken away costs what needs it, and nothing else.
 
-Every pinned skill of a rail is ablated alone. Commands of SCAN are told apart by whether their reference plan has a node of
-that type; `next`, which chooses every node, is needed by all. A command counts as right when greedy decoding gives its
-reference plan, token by token (`greedy_matches`): nothing is decoded, so that all skills are tried in seconds.
+Every pinned skill of a rail is ablated alone, then all of its skills at once. Commands of SCAN are told apart by whether
+their reference plan has a node of that type; `next`, which chooses every node, is needed by all. A command counts as right
+when greedy decoding gives its reference plan, token by token (`greedy_matches`): nothing is decoded, so that all skills are
+tried in seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from builderbrain.eval.statistics import wilson_interval
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.rail.config import NEXT_SKILL
 from builderbrain.rail.pair import Pair
+
+ALL = "all skills"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +57,11 @@ def ablate_skills(
             "expected a rail whose skills are pinned to node types, got none; train one with rail.pinned=true", field="subject"
         )
     whole = find_right(pair, examples, grammar)
-    used = [{NEXT_SKILL, *(step.skill for step in plan_of(example.command).steps)} for example in examples]
+    used = [{ALL, NEXT_SKILL, *(step.skill for step in plan_of(example.command).steps)} for example in examples]
     found = []
-    for number, skill in enumerate(rail.config.pinned_skills):
-        rail.ablated_skills = frozenset({number})
+    alone = {name: frozenset({number}) for number, name in enumerate(rail.config.pinned_skills)}
+    for skill, removed in (alone | {ALL: frozenset(range(rail.config.num_skills))}).items():
+        rail.ablated_skills = removed
         try:
             without = find_right(pair, examples, grammar)
         finally:

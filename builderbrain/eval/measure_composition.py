@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
-from builderbrain.decode.plan_prompt import plan_prompt
-from builderbrain.domains.scan import DOMAIN, SPLITS, Example, plan_of
+from builderbrain.domains.scan import DOMAIN, SPLITS, Example
 from builderbrain.errors import SubjectError
 from builderbrain.eval import ablation
 from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_commands, find_right, run_commands
@@ -24,14 +22,11 @@ from builderbrain.eval.output import progress_bar, write_report
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
-from builderbrain.plan import load_grammar, print_text
+from builderbrain.plan import load_grammar
 from builderbrain.rail.model import RailModel
-from builderbrain.rail.pair import Pair
 
 NEAREST = "nearest"
 SPLIT_PLACE, SEED_PLACE = "{split}", "{seed}"
-ABLATED_COMMANDS = 50
-"""Of a rail without its skills: wrong plans have to be decoded, and a share near 0 needs no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +82,6 @@ def measure_composition(
             loaded = load_model(subject.folder_of(split, seed), model, device=device)
             planner, known = _prepare(loaded, examples)
             runs.append(ask(examples, planner, subject=subject.label, known_right=known, on_command=on_command))
-            rail = loaded.pair.rail
-            if rail is not None:
-                some = examples[:ABLATED_COMMANDS]
-                rail.ablated_skills = used_skills(loaded.pair, some)
-                planner, known = _prepare(loaded, some)
-                runs.append(ask(some, planner, subject=f"{subject.label}, its skills ablated", known_right=known))
     console = Console()
     print_report(runs, console)
     if target is not None:
@@ -126,19 +115,6 @@ def measure_ablation(
         title = "ablation: right commands without a skill"
         write_report(target, ablation.as_json(found), title=title, bars=ablation.bars_of(found), console=console)
     return 0
-
-
-@torch.no_grad()
-def used_skills(pair: Pair, examples: Sequence[Example]) -> frozenset[int]:
-    """The skills that a rail takes at any token of these commands and of their reference plans."""
-    used: set[int] = set()
-    for example in examples:
-        tokenizer = pair.host.tokenizer
-        tokens = plan_prompt(tokenizer, example.command) + tokenizer.encode(print_text(plan_of(example.command)))
-        output = pair.forward(torch.tensor([tokens], device=pair.host.device))
-        if output.rail is not None:
-            used |= set(output.rail.choice.skill.flatten().tolist())
-    return frozenset(used)
 
 
 def _wanted(

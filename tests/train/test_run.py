@@ -212,7 +212,8 @@ def test_measuring_conflict_changes_nothing_and_is_logged(base: Path, uninterrup
 
 def test_losses_without_labels_take_no_part_in_a_conflict(base: Path, tmp_path: Path) -> None:
     run = trainer(base, tmp_path / "run", "data=scan", "wrong_steps=0", "conflict.method=cagrad")
-    conflict = run.train_step()[0]["conflict"]
+    for run.state.step in range(2):  # what leaves a new rail is zero, and so are the gradients behind it
+        conflict = run.train_step()[0]["conflict"]
     assert any(pair.startswith("plan|") for pair in conflict["cosines"])
     assert not any("labels" in pair or "pins" in pair for pair in conflict["cosines"])
 
