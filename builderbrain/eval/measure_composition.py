@@ -16,7 +16,7 @@ from builderbrain.errors import SubjectError
 from builderbrain.eval import ablation
 from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_commands, find_right, run_commands
 from builderbrain.eval.composition_report import as_json, bars_of, print_report
-from builderbrain.eval.folders import LoadedModel, load_model
+from builderbrain.eval.folders import LoadedModel, kind_of, load_model
 from builderbrain.eval.models import DecodedSubject
 from builderbrain.eval.output import progress_bar, write_report
 from builderbrain.grammar.base import CompiledConstraint, Constraint
@@ -69,8 +69,9 @@ def measure_composition(
 ) -> int:
     """Run the suite for every subject, split and seed; print the table, write JSON and plot where a target is named."""
     runs: list[CompositionRun] = []
+    wanted = list(_wanted(subjects, splits, seeds))
     with progress_bar() as progress:
-        for subject, split, seed in _wanted(subjects, splits, seeds):
+        for subject, split, seed in wanted:
             examples = draw_commands(split, commands)
             label = f"{subject.label} {split} {'' if seed is None else seed}"
             task = progress.add_task(label, total=len(examples))
@@ -120,17 +121,22 @@ def measure_ablation(
 def _wanted(
     subjects: Sequence[Subject], splits: Sequence[str], seeds: Sequence[int]
 ) -> Iterator[tuple[Subject, str, int | None]]:
+    """Every subject, split and seed whose folder holds a model.
+
+    Raises:
+        SubjectError: a folder holds none, or there are no seeds for it.
+    """
     for subject in subjects:
+        if SEED_PLACE in subject.folder and not seeds:
+            raise SubjectError(
+                f"expected --seeds for the folder {subject.folder!r}, got none; add --seeds 0 1 2", field="seeds"
+            )
+        mine: Sequence[int | None] = seeds if SEED_PLACE in subject.folder else (None,)
         for split in splits:
-            if SEED_PLACE not in subject.folder:
-                yield subject, split, None
-            elif not seeds:
-                raise SubjectError(
-                    f"expected --seeds for the folder {subject.folder!r}, got none; add --seeds 0 1 2", field="seeds"
-                )
-            else:
-                for seed in seeds:
-                    yield subject, split, seed
+            for seed in mine:
+                if subject.label != NEAREST:
+                    kind_of(subject.folder_of(split, seed))
+                yield subject, split, seed
 
 
 def check_splits(splits: Sequence[str]) -> tuple[str, ...]:
