@@ -80,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
             required=True,
             help="where it goes; must not exist; a run that was cut off goes on",
         )
+        train.add_argument(
+            "--start",
+            metavar="FOLDER",
+            type=Path,
+            help="of a LoRA to go on from, as start=FOLDER is for a rail (default: the base)",
+        )
         train.add_argument("--learning-rate", type=float, help="of AdamW at its peak (default: 2e-3 for a LoRA, 1e-3 for all)")
         train.add_argument(
             "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train, e.g. seed=1 data=scan steps=600"
@@ -174,7 +180,7 @@ def _train_baseline(options: argparse.Namespace) -> int:
 
     config = load_config(TrainConfig, None, options.overrides)
     kind: Literal["lora", "full"] = "lora" if options.command == "train-lora" else "full"
-    return train_baseline(kind, config, options.out, learning_rate=options.learning_rate)
+    return train_baseline(kind, config, options.out, start=options.start, learning_rate=options.learning_rate)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from builderbrain.errors import CheckpointError
+from builderbrain.eval.lora import merge_lora
 from builderbrain.eval.tune import TokenBatch, Tuned, TuneSettings, around_transformers, as_host, tune
 from builderbrain.hosts.base import Host
 
@@ -41,22 +42,27 @@ def train_full(
     batch_of: Callable[[int], Sequence[TokenBatch]],
     *,
     settings: TuneSettings,
+    start: Path | None = None,
     checkpoints: Path | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> FullTraining:
     """Train every weight of a copy of the base; the base itself is not changed. See `tune`.
 
+    Args:
+        start: folder of a LoRA whose adapter is added to the copy's weights first.
+
     Raises:
         SubjectError: the host is no `transformers` model.
-        CheckpointError: the checkpoints are of a run with other settings.
+        CheckpointError: `start` holds no adapter for this base, or the checkpoints are of a run with other settings.
     """
     base = around_transformers(host, "full fine-tuning")
-    model = copy.deepcopy(base.model).requires_grad_(True)
+    model = copy.deepcopy(base.model) if start is None else merge_lora(host, start)
+    model.requires_grad_(True)
     tuned = tune(
         model,
         batch_of,
         settings=settings,
-        run={"kind": "full", **asdict(settings)},
+        run={"kind": "full", "start": None if start is None else str(start), **asdict(settings)},
         device=host.device,
         checkpoints=checkpoints,
         on_step=on_step,

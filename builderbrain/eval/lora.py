@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -50,24 +50,32 @@ def train_lora(
     *,
     parameters: int,
     settings: TuneSettings,
+    start: Path | None = None,
     checkpoints: Path | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> LoraTraining:
     """Train an adapter of as many `parameters` as a whole rank allows; the base is not changed. See `tune`.
 
+    Args:
+        start: folder of an adapter to go on from, whose rank then holds.
+
     Raises:
         SubjectError: the host is no `transformers` model, or PEFT is missing.
-        CheckpointError: the checkpoints are of a run with other settings.
+        CheckpointError: `start` holds no adapter for this base, or the checkpoints are of a run with other settings.
     """
     base = _with_peft(host)
     torch.manual_seed(settings.seed)
-    adapter, rank = _inject(copy.deepcopy(base.model), parameters)
+    if start is None:
+        adapter, rank = _inject(copy.deepcopy(base.model), parameters)
+    else:
+        adapter = read_adapter(host, start, trainable=True)
+        rank = int(cast(int, adapter.active_peft_config.r))  # pyright: ignore[reportAttributeAccessIssue]
     count = sum(parameter.numel() for parameter in adapter.parameters() if parameter.requires_grad)
     tuned = tune(
         adapter,
         batch_of,
         settings=settings,
-        run={"kind": "lora", "parameters": parameters, **asdict(settings)},
+        run={"kind": "lora", "parameters": parameters, "start": None if start is None else str(start), **asdict(settings)},
         device=host.device,
         checkpoints=checkpoints,
         on_step=on_step,
@@ -87,6 +95,24 @@ def load_lora(host: Host, folder: Path) -> Host:
     Raises:
         CheckpointError: the folder holds no adapter, or one for another base.
     """
+    return as_host(read_adapter(host, folder).get_base_model(), _with_peft(host), "lora")
+
+
+def merge_lora(host: Host, folder: Path) -> Any:
+    """A copy of the host's model with a saved adapter added into its weights: what full fine-tuning goes on from.
+
+    Raises:
+        CheckpointError: the folder holds no adapter, or one for another base.
+    """
+    return read_adapter(host, folder).merge_and_unload()
+
+
+def read_adapter(host: Host, folder: Path, *, trainable: bool = False) -> PeftModel:
+    """A saved adapter around a copy of the host's model.
+
+    Raises:
+        CheckpointError: the folder holds no adapter, or one for another base.
+    """
     if not (folder / ADAPTER_FILE).is_file():
         raise CheckpointError(
             f"expected a LoRA adapter in {folder}, got no {ADAPTER_FILE}; train one with "
@@ -98,11 +124,10 @@ def load_lora(host: Host, folder: Path) -> Host:
     from safetensors import SafetensorError
 
     try:
-        adapter = PeftModel.from_pretrained(copy.deepcopy(base.model), str(folder), is_trainable=False)
+        return PeftModel.from_pretrained(copy.deepcopy(base.model), str(folder), is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"expected in {folder} an adapter for {host.name}, got: {reason}", field="lora") from error
-    return as_host(adapter.get_base_model(), base, "lora")
 
 
 def _with_peft(host: Host) -> HuggingFaceHost:

@@ -20,11 +20,13 @@ Baseline = Literal["lora", "full"]
 LEARNING_RATES: dict[Baseline, float] = {"lora": 2e-3, "full": 1e-3}
 
 
-def train_baseline(kind: Baseline, config: TrainConfig, out: Path, *, learning_rate: float | None = None) -> int:
+def train_baseline(
+    kind: Baseline, config: TrainConfig, out: Path, *, start: Path | None = None, learning_rate: float | None = None
+) -> int:
     """Train a baseline on the batches that a rail of the same configuration is trained on, for as many steps.
 
-    A LoRA gets as many parameters as that rail. Checkpoints lie beside `out` until it is done; the same command goes on
-    from them.
+    A LoRA gets as many parameters as that rail, unless it goes on from the LoRA in `start`. Checkpoints lie beside `out` until
+    it is done; the same command goes on from them.
     """
     materials = gather_materials(config)
     collate = materials.collator(config)
@@ -42,7 +44,7 @@ def train_baseline(kind: Baseline, config: TrainConfig, out: Path, *, learning_r
         def on_step(step: int, loss: float) -> None:
             progress.update(task, completed=step, description=f"{kind}, loss {loss:.4f}")
 
-        training = _train(kind, materials.host, batch_of, rail_parameters, settings, checkpoints, on_step)
+        training = _train(kind, materials.host, batch_of, rail_parameters, settings, start, checkpoints, on_step)
     training.save(out)
     record = {
         "kind": kind,
@@ -51,6 +53,7 @@ def train_baseline(kind: Baseline, config: TrainConfig, out: Path, *, learning_r
         "steps": config.steps,
         "batch_size": config.batch_size,
         "learning_rate": rate,
+        "start": None if start is None else str(start),
         "rank": training.rank if isinstance(training, LoraTraining) else None,
         "parameters": training.parameters,
         "rail_parameters": rail_parameters,
@@ -74,9 +77,12 @@ def _train(
     batch_of: Callable[[int], Sequence[TokenBatch]],
     parameters: int,
     settings: TuneSettings,
+    start: Path | None,
     checkpoints: Path,
     on_step: Callable[[int, float], None],
 ) -> LoraTraining | FullTraining:
     if kind == "lora":
-        return train_lora(host, batch_of, parameters=parameters, settings=settings, checkpoints=checkpoints, on_step=on_step)
-    return train_full(host, batch_of, settings=settings, checkpoints=checkpoints, on_step=on_step)
+        return train_lora(
+            host, batch_of, parameters=parameters, settings=settings, start=start, checkpoints=checkpoints, on_step=on_step
+        )
+    return train_full(host, batch_of, settings=settings, start=start, checkpoints=checkpoints, on_step=on_step)

@@ -43,7 +43,7 @@ def batches(steps: int, parts: int = 1) -> list[list[Batch]]:
 
 
 def train(kind: str, host: Any, batch_of: Callable[[int], Any], **settings: Any) -> LoraTraining | FullTraining:
-    outer = {name: settings.pop(name) for name in ("checkpoints", "on_step") if name in settings}
+    outer = {name: settings.pop(name) for name in ("start", "checkpoints", "on_step") if name in settings}
     tuning = TuneSettings(**({"learning_rate": 2e-3} | settings))
     if kind == "lora":
         return train_lora(host, batch_of, parameters=PARAMETERS, settings=tuning, **outer)
@@ -123,6 +123,22 @@ def test_a_run_that_was_cut_off_goes_on_bit_equal(
         train(kind, host, fixed.__getitem__, steps=6, checkpoints=tmp_path)
     with pytest.raises(CheckpointError, match="with kind="):
         train("full" if kind == "lora" else "lora", host, fixed.__getitem__, steps=5, checkpoints=tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_from_a_lora(kind: str, host: HuggingFaceHost, tmp_path: Path) -> None:
+    first = train("lora", host, batches(25).__getitem__, steps=25, learning_rate=5e-3)
+    first.save(tmp_path / "first")
+    again = train(kind, host, batches(3).__getitem__, steps=3, learning_rate=1e-6, start=tmp_path / "first")
+    assert again.tuned.losses[0] < 1.05 * first.tuned.losses[-1]
+    rows = tiny_models.random_tokens(2, 7)
+    torch.testing.assert_close(logits(again.host, rows), logits(first.host, rows), atol=1e-3, rtol=1e-3)
+    again.save(tmp_path / "again")
+    assert torch.equal(logits(load(kind, host, tmp_path / "again"), rows), logits(again.host, rows))
+    if isinstance(again, LoraTraining) and isinstance(first, LoraTraining):
+        assert (again.rank, again.parameters) == (first.rank, first.parameters)
+    with pytest.raises(CheckpointError, match="train-lora"):
+        train(kind, host, batches(3).__getitem__, steps=3, start=tmp_path)
 
 
 def test_a_batch_in_parts_trains_as_the_whole_does(host: HuggingFaceHost) -> None:
