@@ -56,14 +56,15 @@ def ablate_skills(
         raise SubjectError(
             "expected a rail whose skills are pinned to node types, got none; train one with rail.pinned=true", field="subject"
         )
-    whole = find_right(pair, examples, grammar)
+    commands = [example.command for example in examples]
+    whole = find_right(pair, commands, grammar)
     used = [{ALL, NEXT_SKILL, *(step.skill for step in plan_of(example.command).steps)} for example in examples]
     found = []
     alone = {name: frozenset({number}) for number, name in enumerate(rail.config.pinned_skills)}
     for skill, removed in (alone | {ALL: frozenset(range(rail.config.num_skills))}).items():
         rail.ablated_skills = removed
         try:
-            without = find_right(pair, examples, grammar)
+            without = find_right(pair, commands, grammar)
         finally:
             rail.ablated_skills = frozenset()
         needs = [skill in skills for skills in used]

@@ -10,13 +10,13 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.domains.scan import DOMAIN, Example, moves_of, plan_of, split_examples
 from builderbrain.errors import PlanRejectedError, PlanSyntaxError, ScanError
+from builderbrain.eval.batch_decode import decode_greedily
 from builderbrain.eval.greedy import greedy_matches
-from builderbrain.eval.models import CUT_OFF
+from builderbrain.eval.models import CUT_OFF, MAX_PLAN_TOKENS
 from builderbrain.eval.nearest_text import NearestText
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.plan import Plan, parse_text, print_text
@@ -24,14 +24,6 @@ from builderbrain.rail.pair import Pair
 
 _DRAW = 0
 """Seed of the draw of commands: the same ones for every subject and seed."""
-
-
-class Planner(Protocol):
-    """Turns a command into a plan in text form."""
-
-    def plan(self, goal: str) -> str:
-        """The plan; may be cut off or wrong."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +63,9 @@ class NearestCommand:
         self._commands = sorted({example.command for example in split_examples(split).train})
         self._index = NearestText(self._commands)
 
-    def plan(self, goal: str) -> str:
-        """The copied plan."""
-        return print_text(plan_of(self._commands[self._index.index(goal)]))
+    def plans(self, commands: Sequence[str]) -> list[str]:
+        """The copied plans."""
+        return [print_text(plan_of(self._commands[self._index.index(command)])) for command in commands]
 
 
 def draw_commands(split: str, count: int) -> tuple[Example, ...]:
@@ -83,39 +75,41 @@ def draw_commands(split: str, count: int) -> tuple[Example, ...]:
     return tuple(test[: count or None])
 
 
-def run_commands(
-    examples: Sequence[Example],
-    planner: Planner,
-    *,
-    subject: str,
-    split: str,
-    seed: int | None = None,
-    known_right: Sequence[bool] | None = None,
-    on_command: Callable[[], None] = lambda: None,
+def judge_plans(
+    examples: Sequence[Example], plans: Sequence[str], *, subject: str, split: str, seed: int | None = None
 ) -> CompositionRun:
-    """Ask for the plan of every command and judge its moves.
-
-    Args:
-        known_right: commands whose greedy plan is known to be the reference (`find_right`); they are not decoded.
-    """
+    """Judge the moves of a plan for every command."""
     wrong = []
-    for place, example in enumerate(examples):
-        if known_right is None or not known_right[place]:
-            plan = planner.plan(example.command)
-            fault = fault_of(example, plan)
-            if fault is not None:
-                wrong.append(CommandResult(command=example.command, plan=plan, fault=fault))
-        on_command()
+    for example, plan in zip(examples, plans, strict=True):
+        fault = fault_of(example, plan)
+        if fault is not None:
+            wrong.append(CommandResult(command=example.command, plan=plan, fault=fault))
     return CompositionRun(
         subject=subject, split=split, seed=seed, right=len(examples) - len(wrong), total=len(examples), wrong=tuple(wrong)
     )
 
 
-def find_right(pair: Pair, examples: Sequence[Example], grammar: CompiledConstraint) -> list[bool]:
+def decode_plans(
+    pair: Pair, commands: Sequence[str], grammar: CompiledConstraint, *, on_commands: Callable[[int], None] = lambda count: None
+) -> list[str]:
+    """The greedy plan of every command. Those that are the reference are found in one pass, and not decoded."""
+    tokenizer = pair.host.tokenizer
+    references = [print_text(plan_of(command)) for command in commands]
+    right = find_right(pair, commands, grammar)
+    left = [place for place, found in enumerate(right) if not found]
+    on_commands(len(commands) - len(left))
+    prompts = [plan_prompt(tokenizer, commands[place]) for place in left]
+    texts = decode_greedily(pair, prompts, grammar, max_tokens=MAX_PLAN_TOKENS, on_rows=on_commands)
+    for place, text in zip(left, texts, strict=True):
+        references[place] = tokenizer.decode(list(text.tokens)) + ("" if text.finished else CUT_OFF)
+    return references
+
+
+def find_right(pair: Pair, commands: Sequence[str], grammar: CompiledConstraint) -> list[bool]:
     """For each command whether greedy decoding gives its reference plan; see `greedy_matches`."""
     tokenizer = pair.host.tokenizer
-    prompts = [plan_prompt(tokenizer, example.command) for example in examples]
-    answers = [[*tokenizer.encode(print_text(plan_of(example.command))), tokenizer.eos_token_id] for example in examples]
+    prompts = [plan_prompt(tokenizer, command) for command in commands]
+    answers = [[*tokenizer.encode(print_text(plan_of(command))), tokenizer.eos_token_id] for command in commands]
     return greedy_matches(pair, prompts, answers, grammar)
 
 

@@ -9,21 +9,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from builderbrain.decode.host_model import HostModel
-from builderbrain.decode.model import TokenModel
-from builderbrain.domains.scan import DOMAIN, SPLITS, Example
+from builderbrain.domains.scan import DOMAIN, SPLITS
 from builderbrain.errors import SubjectError
 from builderbrain.eval import ablation
-from builderbrain.eval.composition import CompositionRun, NearestCommand, draw_commands, find_right, run_commands
+from builderbrain.eval.composition import CompositionRun, NearestCommand, decode_plans, draw_commands, judge_plans
 from builderbrain.eval.composition_report import as_json, bars_of, print_report
-from builderbrain.eval.folders import LoadedModel, kind_of, load_model
-from builderbrain.eval.models import DecodedSubject
+from builderbrain.eval.folders import kind_of, load_model
 from builderbrain.eval.output import progress_bar, write_report
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
 from builderbrain.plan import load_grammar
-from builderbrain.rail.model import RailModel
 
 NEAREST = "nearest"
 SPLIT_PLACE, SEED_PLACE = "{split}", "{seed}"
@@ -75,14 +71,14 @@ def measure_composition(
             examples = draw_commands(split, commands)
             label = f"{subject.label} {split} {'' if seed is None else seed}"
             task = progress.add_task(label, total=len(examples))
-            on_command = partial(progress.advance, task)
-            ask = partial(run_commands, split=split, seed=seed)
+            asked = [example.command for example in examples]
             if subject.label == NEAREST:
-                runs.append(ask(examples, NearestCommand(split), subject=NEAREST, on_command=on_command))
-                continue
-            loaded = load_model(subject.folder_of(split, seed), model, device=device)
-            planner, known = _prepare(loaded, examples)
-            runs.append(ask(examples, planner, subject=subject.label, known_right=known, on_command=on_command))
+                plans = NearestCommand(split).plans(asked)
+            else:
+                pair = load_model(subject.folder_of(split, seed), model, device=device).pair
+                plans = decode_plans(pair, asked, _grammar(pair.host), on_commands=partial(progress.advance, task))
+            progress.update(task, completed=len(examples))
+            runs.append(judge_plans(examples, plans, subject=subject.label, split=split, seed=seed))
     console = Console()
     print_report(runs, console)
     if target is not None:
@@ -149,14 +145,6 @@ def check_splits(splits: Sequence[str]) -> tuple[str, ...]:
         if split not in SPLITS:
             raise SubjectError(f"expected a split, one of {', '.join(SPLITS)}, got {split!r}", field="splits")
     return tuple(dict.fromkeys(splits)) or tuple(SPLITS)
-
-
-def _prepare(loaded: LoadedModel, examples: Sequence[Example]) -> tuple[DecodedSubject, list[bool]]:
-    """What answers the commands, and the commands whose answer is known without decoding."""
-    host, rail = loaded.pair.host, loaded.pair.rail
-    model: TokenModel = HostModel(host) if rail is None else RailModel(host, rail)
-    grammar = _grammar(host)
-    return DecodedSubject(loaded.kind, model, grammar), find_right(loaded.pair, examples, grammar)
 
 
 def _grammar(host: Host) -> CompiledConstraint:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from builderbrain.decode.host_model import HostModel
 from builderbrain.domains.scan import SPLITS, Example, plan_of, split_examples
 from builderbrain.errors import SubjectError
 from builderbrain.eval import ablation
-from builderbrain.eval.composition import NearestCommand, draw_commands, fault_of, run_commands
+from builderbrain.eval.composition import NearestCommand, draw_commands, fault_of, judge_plans
 from builderbrain.eval.composition_report import as_json, bars_of, cells_of
 from builderbrain.eval.folders import kind_of
 from builderbrain.eval.greedy import greedy_matches
@@ -27,23 +29,22 @@ from builderbrain.rail.pair import Pair
 from tests.hosts import tiny_models
 
 
-class Gold:
-    def plan(self, goal: str) -> str:
-        return print_text(plan_of(goal))
+def gold(examples: Sequence[Example]) -> list[str]:
+    return [print_text(plan_of(example.command)) for example in examples]
 
 
-class Shuffled:
-    """Answers another command."""
-
-    def plan(self, goal: str) -> str:
-        return print_text(plan_of("walk" if "jump" in goal else "jump left"))
+def shuffled(examples: Sequence[Example]) -> list[str]:
+    """Answers to other commands."""
+    return [print_text(plan_of("walk" if "jump" in example.command else "jump left")) for example in examples]
 
 
 def test_gold_plans_score_all_shuffled_ones_nothing_and_the_nearest_command_is_a_floor() -> None:
     examples = draw_commands("addprim_jump", 200)
-    assert run_commands(examples, Gold(), subject="gold", split="addprim_jump").score == 1.0
-    assert run_commands(examples, Shuffled(), subject="shuffled", split="addprim_jump").score < 0.01
-    nearest = run_commands(examples, NearestCommand("addprim_jump"), subject="nearest", split="addprim_jump")
+    judge = partial(judge_plans, examples, split="addprim_jump")
+    assert judge(gold(examples), subject="gold").score == 1.0
+    assert judge(shuffled(examples), subject="shuffled").score < 0.01
+    copied = NearestCommand("addprim_jump").plans([example.command for example in examples])
+    nearest = judge(copied, subject="nearest")
     assert nearest.score < 0.2
     assert sum(nearest.faults().values()) == nearest.total - nearest.right
 
@@ -83,19 +84,10 @@ def test_another_way_to_say_the_same_moves_is_right() -> None:
     assert fault_of(example, 's1=do(act="jump")\ns2=do(act="jump")\ns3=then(a=s1.actions,b=s2.actions)') is None
 
 
-def test_commands_known_to_be_right_are_not_asked() -> None:
-    examples = draw_commands("simple", 3)
-    run = run_commands(examples, Shuffled(), subject="s", split="simple", seed=1, known_right=[True, False, True])
-    assert (run.right, [result.command for result in run.wrong]) == (2, [examples[1].command])
-
-
 def test_the_report_gives_the_least_seed_the_mean_and_the_faults() -> None:
     examples = draw_commands("simple", 4)
-    known = ([True] * 4, [True, True, True, False])
-    runs = [
-        run_commands(examples, Shuffled(), subject="rail", split="simple", seed=seed, known_right=right)
-        for seed, right in enumerate(known)
-    ]
+    answers = (gold(examples), [*gold(examples)[:3], *shuffled(examples)[3:]])
+    runs = [judge_plans(examples, plans, subject="rail", split="simple", seed=seed) for seed, plans in enumerate(answers)]
     (cell,) = cells_of(runs)
     assert (cell.least, cell.mean, cell.seeds, sum(cell.faults.values())) == (0.75, 0.875, (0, 1), 1)
     assert json.loads(json.dumps(as_json(runs)))["cells"][0]["least"] == 0.75
@@ -142,12 +134,12 @@ def test_a_skill_is_counted_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) 
         def __init__(self, rail: BuilderRail | None) -> None:
             self.rail = rail
 
-    def right(pair: Paired, examples: list[Example], grammar: object) -> list[bool]:
+    def right(pair: Paired, asked: list[str], grammar: object) -> list[bool]:
         """A rail that needs exactly the skills that the reference uses, and always fails at `walk`."""
         assert pair.rail is not None
         gone = {names[number] for number in pair.rail.ablated_skills if number < len(names)}
-        used = [{"next", *(step.skill for step in plan_of(example.command).steps)} for example in examples]
-        return [not gone & skills and e.command != "walk" for e, skills in zip(examples, used, strict=True)]
+        used = [{"next", *(step.skill for step in plan_of(command).steps)} for command in asked]
+        return [not gone & skills and command != "walk" for command, skills in zip(asked, used, strict=True)]
 
     monkeypatch.setattr(ablation, "find_right", right)
     commands = ("walk", "jump", "jump and run", "jump after run", "run after jump")
