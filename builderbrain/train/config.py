@@ -56,16 +56,22 @@ class RailSection:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetSection:
-    """Alpha budget: raised one step when held-out loss fell by `improvement` since the last raise, lowered on regress."""
+    """Alpha budget: raised one step when held-out loss fell by `improvement` since the last raise, lowered on regress.
+
+    It is not raised while the safety debt (nats/token) or the calibration debt (probability) lies above what it was at the last
+    raise by more than `safety_debt` and `calibration_debt`.
+    """
 
     steps: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
     improvement: float = 0.001
     regress: float = 0.5
+    safety_debt: float = 0.02
+    calibration_debt: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.steps or list(self.steps) != sorted(self.steps) or not 0 <= self.steps[0] <= self.steps[-1] <= 1:
             raise ConfigError(f"expected ascending budgets in [0, 1], got {self.steps}", field="steps")
-        check_bounds(self, {"improvement": (0, 1), "regress": (0, 100)})
+        check_bounds(self, {"improvement": (0, 1), "regress": (0, 100), "safety_debt": (0, 1000), "calibration_debt": (0, 1)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from builderbrain.train.config import BudgetSection
 
@@ -28,12 +29,16 @@ class BudgetSchedule:
     It reacts to loss, not to exact match, which stays at 0 for long. A rail that has less say than it was trained with is worse
     at first, so after a lowering the next loss is where counting starts again: held against the loss before, it would lower the
     budget again and again, down to the lowest.
+
+    No raise may be paid for with debts (`builderbrain.train.held_out`): each may lie above what it was at the last raise by no
+    more than its tolerance. A debt is counted from the first evaluation at a budget.
     """
 
     def __init__(self, config: BudgetSection) -> None:
         self.config = config
         self.index = 0
         self.reference = math.inf
+        self.debts: dict[str, float] = {}
 
     def begin_at(self, budget: float) -> None:
         """Start from the highest step that is at most `budget`; for a rail that was trained before."""
@@ -44,20 +49,35 @@ class BudgetSchedule:
         """The current budget a."""
         return self.config.steps[self.index]
 
-    def update(self, held_out_loss: float) -> None:
-        """Take note of a held-out loss (nats per token), and raise, keep or lower the budget."""
+    def update(self, held_out_loss: float, debts: Mapping[str, float]) -> list[str]:
+        """Take note of a held-out loss (nats per token) and of the `safety` and `calibration` debts; raise, keep or lower the
+        budget. Returns the debts that stand in the way of a raise."""
         if not math.isfinite(self.reference):
-            self.reference = held_out_loss
+            self.reference, self.debts = held_out_loss, dict(debts)
         elif held_out_loss > self.reference * (1.0 + self.config.regress):
             self.index, self.reference = max(0, self.index - 1), math.inf
         elif held_out_loss <= self.reference * (1.0 - self.config.improvement):
+            held_by = self._held_by(debts)
+            if held_by:
+                return held_by
             self.index, self.reference = min(self.index + 1, len(self.config.steps) - 1), held_out_loss
+            self.debts = dict(debts)
+        return []
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps; an unset reference is -1, since JSON has no infinity."""
-        return {"index": self.index, "reference": self.reference if math.isfinite(self.reference) else -1.0}
+        reference = self.reference if math.isfinite(self.reference) else -1.0
+        return {"index": self.index, "reference": reference, "debts": dict(self.debts)}
 
-    def restore(self, state: Mapping[str, float]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over a checkpoint's state."""
         self.index = int(state["index"])
         self.reference = float(state["reference"]) if state["reference"] >= 0 else math.inf
+        self.debts = dict(state.get("debts", {}))
+
+    def _held_by(self, debts: Mapping[str, float]) -> list[str]:
+        """Debts over their tolerance, or not finite; none at the highest budget, where there is nothing to raise."""
+        if self.index == len(self.config.steps) - 1:
+            return []
+        allowed = {"safety": self.config.safety_debt, "calibration": self.config.calibration_debt}
+        return [name for name, debt in debts.items() if not debt <= self.debts.get(name, debt) + allowed[name]]

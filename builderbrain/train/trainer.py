@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import save_rail
@@ -17,7 +15,7 @@ from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import RowSource
-from builderbrain.train.objective import compute_objective
+from builderbrain.train.held_out import HeldOut
 from builderbrain.train.run_state import RunState
 from builderbrain.train.step import TrainingStep
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -46,7 +44,7 @@ class Trainer:
             literal_weight=config.literal_weight,
         )
         self.update = TrainingStep(self.pair, self.state, source, self.collate, config)
-        self.held_out = self.collate(source.held_out(config.evaluation_rows))
+        self.held_out = HeldOut(self.pair, source, self.collate, config)
 
     def resume(self) -> None:
         """Go on from the last checkpoint of the output folder, if there is one.
@@ -114,20 +112,12 @@ class Trainer:
         """One step, which is not counted yet; returns what to log and the number of tokens seen."""
         return self.update()
 
-    @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
-        """Held-out readings; also moves the alpha budget."""
+    def evaluate(self) -> dict[str, Any]:
+        """Held-out readings; also moves the alpha budget, and says which debts hold it back."""
         self.rail.eval()
-        objective = compute_objective(self.pair, self.held_out)
+        readings = self.held_out.read()
         self.rail.train()
-        row = self.held_out.positions // self.held_out.tokens.shape[1]
-        wrong = row.bincount((~objective.confident).float(), minlength=len(self.held_out.lengths))
-        loss = float(objective.plan)
-        self.state.schedule.update(loss)
-        self.rail.gates.set_budget(self.state.schedule.budget)
-        return {
-            "held_out_plan": loss,
-            "held_out_policy": float(objective.policy),
-            "held_out_exact": float((wrong == 0).float().mean()),
-            "held_out_tokens_right": float(objective.confident.float().mean()),
-        }
+        schedule = self.state.schedule
+        held_by = schedule.update(readings["held_out_plan"], self.held_out.debts(readings))
+        self.rail.gates.set_budget(schedule.budget)
+        return readings | ({"budget_held_by": held_by} if held_by else {})

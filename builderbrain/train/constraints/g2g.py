@@ -69,11 +69,18 @@ class GraphToGraph(WithoutMemory):
         return self._last
 
     def _compare(self, scores: PlanScores, goals: GoalSignals) -> None:
-        known = torch.nonzero(goals.nodes[:, 0] >= 0)[:_COMPARED, 0].tolist()
-        options = tuple(str(option) for option in range(1, scores.nodes.shape[-1]))
-        for row in known:
-            reference = _reference(goals.nodes[row].tolist(), goals.edges[row].tolist())
-            self._distances.append(edit_distance(decode_plan_graph(scores, options, row), reference, budget=_BUDGET))
+        self._distances += edit_distances(scores, goals.nodes, goals.edges, most=_COMPARED)
+
+
+def edit_distances(scores: PlanScores, nodes: Tensor, edges: Tensor, *, most: int | None = None) -> list[EditDistance]:
+    """From the graph that is read off the scores to the reference, for the first `most` rows whose reference is known."""
+    options = tuple(str(option) for option in range(1, scores.nodes.shape[-1]))
+    return [
+        edit_distance(
+            decode_plan_graph(scores, options, row), _reference(nodes[row].tolist(), edges[row].tolist()), budget=_BUDGET
+        )
+        for row in torch.nonzero(nodes[:, 0] >= 0)[:most, 0].tolist()
+    ]
 
 
 def graph_distance(scores: PlanScores, nodes: Tensor, edges: Tensor) -> Tensor:
