@@ -2,7 +2,7 @@
 
 Every pinned skill of a rail is ablated alone, then all of its skills at once. Commands of SCAN are told apart by whether
 their reference plan has a node of that type; `next`, which chooses every node, is needed by all. A command counts as right
-when greedy decoding gives its reference plan, token by token (`greedy_matches`): nothing is decoded, so that all skills are
+when greedy decoding gives its reference plan, token by token (`follow`): nothing is decoded, so that all skills are
 tried in seconds.
 """
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.domains.scan import DOMAIN, Example, moves_of, plan_of, split_examples
 from builderbrain.errors import PlanRejectedError, PlanSyntaxError, ScanError
-from builderbrain.eval.batch_decode import decode_greedily
-from builderbrain.eval.greedy import greedy_matches
 from builderbrain.eval.models import CUT_OFF, MAX_PLAN_TOKENS
 from builderbrain.eval.nearest_text import NearestText
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.plan import Plan, parse_text, print_text
+from builderbrain.rail.greedy import decode_with_guesses, follow
 from builderbrain.rail.pair import Pair
 
 _DRAW = 0
@@ -94,23 +93,21 @@ def decode_plans(
 ) -> list[str]:
     """The greedy plan of every command. Those that are the reference are found in one pass, and not decoded."""
     tokenizer = pair.host.tokenizer
-    references = [print_text(plan_of(command)) for command in commands]
-    right = find_right(pair, commands, grammar)
-    left = [place for place, found in enumerate(right) if not found]
-    on_commands(len(commands) - len(left))
-    prompts = [plan_prompt(tokenizer, commands[place]) for place in left]
-    texts = decode_greedily(pair, prompts, grammar, max_tokens=MAX_PLAN_TOKENS, on_rows=on_commands)
-    for place, text in zip(left, texts, strict=True):
-        references[place] = tokenizer.decode(list(text.tokens)) + ("" if text.finished else CUT_OFF)
-    return references
+    prompts, answers = _prompts_and_references(pair, commands)
+    texts = decode_with_guesses(pair, prompts, answers, grammar, max_tokens=MAX_PLAN_TOKENS, on_rows=on_commands)
+    return [tokenizer.decode(list(text.tokens)) + ("" if text.finished else CUT_OFF) for text in texts]
 
 
 def find_right(pair: Pair, commands: Sequence[str], grammar: CompiledConstraint) -> list[bool]:
-    """For each command whether greedy decoding gives its reference plan; see `greedy_matches`."""
+    """For each command whether greedy decoding gives its reference plan; nothing is decoded."""
+    return [text is not None for text in follow(pair, *_prompts_and_references(pair, commands), grammar)]
+
+
+def _prompts_and_references(pair: Pair, commands: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
     tokenizer = pair.host.tokenizer
-    prompts = [plan_prompt(tokenizer, command) for command in commands]
-    answers = [[*tokenizer.encode(print_text(plan_of(command))), tokenizer.eos_token_id] for command in commands]
-    return greedy_matches(pair, prompts, answers, grammar)
+    references = [print_text(plan_of(command)) for command in commands]
+    answers = [[*tokenizer.encode(reference), tokenizer.eos_token_id] for reference in references]
+    return [plan_prompt(tokenizer, command) for command in commands], answers
 
 
 def fault_of(example: Example, text: str) -> str | None:

@@ -18,13 +18,13 @@ from builderbrain.eval import ablation
 from builderbrain.eval.composition import NearestCommand, draw_commands, fault_of, judge_plans
 from builderbrain.eval.composition_report import as_json, bars_of, cells_of
 from builderbrain.eval.folders import kind_of
-from builderbrain.eval.greedy import greedy_matches
 from builderbrain.eval.models import CUT_OFF
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import print_text
+from builderbrain.rail.greedy import follow
 from builderbrain.rail.pair import Pair
 from tests.hosts import tiny_models
 
@@ -94,7 +94,7 @@ def test_the_report_gives_the_least_seed_the_mean_and_the_faults() -> None:
     assert bars_of(runs)[0].score == 0.875
 
 
-def test_greedy_matches_are_what_greedy_decoding_gives() -> None:
+def test_what_is_followed_is_what_greedy_decoding_gives() -> None:
     tokenizer = HuggingFaceTokenizer(tiny_models.tiny_tokenizer())
     host = HuggingFaceHost(tiny_models.llama(), tokenizer, name="tiny")
     engine = XGrammarEngine(tokenizer, host.vocab_size)
@@ -106,7 +106,8 @@ def test_greedy_matches_are_what_greedy_decoding_gives() -> None:
     for prompt in (tokenizer.encode(text) for text in ("one", "another prompt", "a third", "and the last of them")):
         decoded = generate(HostModel(host), prompt, parameters, grammar)
         wanted = [decoded.finish_reason == "stop" and list(decoded.tokens) == answer[:-1] for answer in answers]
-        assert greedy_matches(Pair(host, None), [prompt] * len(answers), answers, grammar) == wanted
+        followed = follow(Pair(host, None), [prompt] * len(answers), answers, grammar)
+        assert [text is not None for text in followed] == wanted
         hits += sum(wanted)
     assert hits, "no answer was decoded as it is encoded: choose other texts"
 

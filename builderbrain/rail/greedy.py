@@ -1,8 +1,10 @@
-"""Greedy decoding of many prompts at once under one grammar, for suites that ask thousands of goals.
+"""Greedy decoding of many prompts at once under one grammar, for whoever asks thousands of goals.
 
-Prompts of equal length run in lockstep over one cache, so that no row has padding; a row that is done is carried along and
-ignored. The tokens are those that decoding one prompt after another gives, but where two of them are equally probable to the
-last bits, since a batch adds in another order.
+Greedy decoding gives a text's tokens exactly when every one of them is the most probable legal one after those before it. So
+guesses are tried first, many in one pass (`follow`), and only where a guess fails is there anything to decode. There, prompts
+of equal length run in lockstep over one cache, so that no row has padding; a row that is done is carried along and ignored.
+The tokens are those that decoding one prompt after another gives, but where two of them are equally probable to the last
+bits, since a batch adds in another order.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from torch import Tensor
 
 from builderbrain.errors import ContextLengthError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint, Matcher
+from builderbrain.grammar.masks import masks_along
 from builderbrain.rail.pair import Pair
 
-_ROWS = 32
+_ROWS, _FOLLOWED = 32, 48
 _TRIED = 8
 """Most probable legal tokens that are tried, for those that the matcher refuses though the mask allows them."""
 
@@ -36,6 +39,46 @@ class GreedyText:
     finished: bool
     logprobs: tuple[float, ...]
     margins: tuple[float, ...]
+
+
+@torch.no_grad()
+def follow(
+    pair: Pair, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], grammar: CompiledConstraint
+) -> list[GreedyText | None]:
+    """For each prompt its answer, where greedy decoding gives just that, token by token; else None.
+
+    Args:
+        prompts, answers: token ids, one of each per row; an answer ends with the end token.
+        grammar: of the answers.
+
+    Raises:
+        GrammarRefusedError: an answer is not of the grammar.
+    """
+    found: list[GreedyText | None] = [None] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]) + len(answers[row]))
+    for first in range(0, len(order), _FOLLOWED):
+        rows = order[first : first + _FOLLOWED]
+        texts = _follow_part(pair, [prompts[row] for row in rows], [answers[row] for row in rows], grammar)
+        for row, text in zip(rows, texts, strict=True):
+            found[row] = text
+    return found
+
+
+def decode_with_guesses(
+    pair: Pair,
+    prompts: Sequence[Sequence[int]],
+    guesses: Sequence[Sequence[int]],
+    grammar: CompiledConstraint,
+    *,
+    max_tokens: int,
+    on_rows: Callable[[int], None] = lambda count: None,
+) -> list[GreedyText]:
+    """What `decode_greedily` gives, sooner where a guess (ending with the end token) is right. Raises as both."""
+    found = follow(pair, prompts, guesses, grammar)
+    left = [row for row, text in enumerate(found) if text is None]
+    on_rows(len(found) - len(left))
+    decoded = iter(decode_greedily(pair, [prompts[row] for row in left], grammar, max_tokens=max_tokens, on_rows=on_rows))
+    return [next(decoded) if text is None else text for text in found]
 
 
 @torch.no_grad()
@@ -77,6 +120,41 @@ def decode_greedily(
     return [out[row] for row in range(len(prompts))]
 
 
+def _follow_part(
+    pair: Pair, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], grammar: CompiledConstraint
+) -> list[GreedyText | None]:
+    device, vocab_size = pair.host.device, pair.host.vocab_size
+    lengths = [len(prompt) + len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    width = max(lengths)
+    tokens = torch.full((len(lengths), width), pair.host.tokenizer.eos_token_id, dtype=torch.int64)
+    where: list[int] = []
+    for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        tokens[row, : lengths[row]] = torch.tensor([*prompt, *answer])
+        first = row * width + len(prompt) - 1
+        where += range(first, first + len(answer))
+    output = pair.forward(tokens.to(device), lengths=torch.tensor(lengths, device=device))
+    logits = pair.logits(output.fused.flatten(0, 1)[torch.tensor(where, device=device)]).float().cpu()
+    masks = torch.cat([masks_along(grammar, answer, vocab_size) for answer in answers])
+    best = _among_legal(logits, masks).topk(2)
+    texts: list[GreedyText | None] = []
+    at = 0
+    for answer in answers:
+        end = at + len(answer)
+        same = best.indices[at:end, 0].tolist() == list(answer)
+        (firsts, seconds) = best.values[at:end].T.tolist()
+        margins = tuple(one - other for one, other in zip(firsts, seconds, strict=True))
+        text = GreedyText(tokens=tuple(answer[:-1]), finished=True, logprobs=tuple(firsts), margins=margins)
+        texts.append(text if same else None)
+        at = end
+    return texts
+
+
+def _among_legal(logits: Tensor, masks: Tensor) -> Tensor:
+    """Log-probabilities [N, V] among the legal tokens; masks int32 [N, words]."""
+    legal = ((masks[:, :, None] >> torch.arange(32, dtype=torch.int32)) & 1).bool().flatten(1)[:, : logits.shape[-1]]
+    return logits.masked_fill(~legal, -torch.inf).log_softmax(-1)
+
+
 class _Row:
     """One output in progress."""
 
@@ -99,7 +177,6 @@ def _lockstep(pair: Pair, prompts: Tensor, grammar: CompiledConstraint, room: in
     rows = [_Row(grammar.matcher()) for _ in range(prompts.shape[0])]
     cache = pair.new_cache()
     tokens = prompts.to(host.device)
-    bits = torch.arange(32, dtype=torch.int32)
     masks = torch.zeros(len(rows), (host.vocab_size + 31) // 32, dtype=torch.int32)
     for _ in range(room):
         output = pair.forward(tokens, cache=cache)
@@ -108,8 +185,7 @@ def _lockstep(pair: Pair, prompts: Tensor, grammar: CompiledConstraint, room: in
         for row, mask in zip(rows, masks, strict=True):
             if not row.over:
                 _fill(row, mask)
-        legal = ((masks[:, :, None] >> bits) & 1).bool().flatten(1)[:, : logits.shape[-1]]
-        best = logits.masked_fill(~legal, -torch.inf).log_softmax(-1).topk(_TRIED)
+        best = _among_legal(logits, masks).topk(_TRIED)
         chosen = [end] * len(rows)
         for number, row in enumerate(rows):
             if not row.over:

@@ -11,12 +11,12 @@ from builderbrain.decode.base import SamplingParameters
 from builderbrain.decode.generate import generate
 from builderbrain.decode.host_model import HostModel
 from builderbrain.errors import ContextLengthError
-from builderbrain.eval.batch_decode import decode_greedily
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.greedy import decode_greedily, decode_with_guesses
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail
@@ -70,6 +70,21 @@ def test_every_prompt_gets_the_tokens_it_gets_alone(
         assert all(logprob <= 0 for logprob in text.logprobs)
         assert all(margin >= 0 for margin in text.margins)
     assert len({text.tokens for text in texts}) > 1, "all prompts are answered alike: choose others"
+
+
+def test_guesses_change_nothing_but_the_work(host: HuggingFaceHost, grammar: CompiledConstraint) -> None:
+    pair = Pair(host, rail_for(host))
+    prompts = [host.tokenizer.encode(text) for text in PROMPTS]
+    texts = decode_greedily(pair, prompts, grammar, max_tokens=40)
+    end = host.tokenizer.eos_token_id
+    assert any(text.finished for text in texts)
+    guesses = [[*text.tokens, end] if text.finished else [*host.tokenizer.encode("abi"), end] for text in texts]
+    guesses[0] = [*host.tokenizer.encode("egh"), end]
+    again = decode_with_guesses(pair, prompts, guesses, grammar, max_tokens=40)
+    for one, other in zip(texts, again, strict=True):
+        assert (one.tokens, one.finished) == (other.tokens, other.finished)
+        assert other.logprobs == pytest.approx(one.logprobs, abs=1e-4)
+        assert other.margins == pytest.approx(one.margins, abs=1e-3)
 
 
 def test_what_a_grammar_forces_is_certain(host: HuggingFaceHost) -> None:

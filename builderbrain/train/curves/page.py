@@ -1,0 +1,68 @@
+"""The page: all panels of a run's log in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from builderbrain.train.curves.log import Line, Series, series_of, smooth
+from builderbrain.train.curves.panels import PANELS, Panel
+from builderbrain.train.curves.svg import panel_svg
+
+_POINTS = 400
+_STYLE = """
+body { font: 15px/1.45 sans-serif; margin: 2em auto; max-width: 1460px; padding: 0 1em; color: #222; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 1.2em; }
+figure { margin: 0; padding: .6em; border: 1px solid #ddd; border-radius: 4px; }
+figure svg { width: 100%; height: auto; }
+figure.none { color: #666; }
+figure.none b { color: #222; }
+"""
+
+
+def curves_page(lines: Sequence[Line], *, title: str) -> str:
+    """The HTML of the page.
+
+    Args:
+        lines: of a log (`read_log`), at least one.
+        title: what the page says it shows.
+    """
+    steps = [int(line["step"]) for line in lines]
+    figures = [_figure(panel, series_of(lines, panel.read)) for panel in PANELS]
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(title)}</h1>",
+            f"<p>Steps {min(steps)} to {max(steps)}. {_grain(len(lines))}{_alarms(lines)}</p>",
+            '<div class="panels">',
+            *figures,
+            "</div></body></html>",
+            "",
+        ]
+    )
+
+
+def _figure(panel: Panel, series: Series) -> str:
+    if not series:
+        reason = f"Not in this log; {panel.missing} puts it there." if panel.missing else "Not in this log."
+        return f'<figure class="none"><b>{escape(panel.title)}</b><p>{escape(reason)}</p></figure>'
+    smoothed = {name: smooth(points, -(-len(points) // _POINTS)) for name, points in series.items()}
+    return f"<figure>{panel_svg(panel.title, panel.unit, smoothed, logarithmic=panel.logarithmic)}</figure>"
+
+
+def _grain(steps: int) -> str:
+    window = -(-steps // _POINTS)
+    return "" if window == 1 else f"Every point is the mean of {window} values. "
+
+
+def _alarms(lines: Sequence[Line]) -> str:
+    """Which alarms were rung, and when first."""
+    first: dict[str, int] = {}
+    for line in lines:
+        for alarm in line.get("alarms", []):
+            first.setdefault(f"{alarm['name']} ({alarm['subject']})", int(line["step"]))
+    if not first:
+        return "No alarm was rung."
+    return "Alarms: " + escape("; ".join(f"{name} at step {step}" for name, step in first.items())) + "."
