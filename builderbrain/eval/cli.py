@@ -58,6 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     syntax.add_argument("--generations", type=int, default=1000, help="number of outputs (default: 1000)")
     syntax.add_argument("--temperature", type=float, default=1.5, help="of every draw (default: 1.5)")
     syntax.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    sure = commands.add_parser(
+        "calibration", parents=[base, report], help="how sure of its plans a rail is, how often right, and deferral"
+    )
+    sure.add_argument(
+        "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
+    )
+    sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
     graph = commands.add_parser("toolgraph", help="plans for requests over a graph of tools: node-F1, link-F1, exact match")
     graph.add_argument(
         "--train", metavar="FILE", type=Path, required=True, help="rows in TaskBench's layout, .jsonl or .jsonl.gz"
@@ -141,6 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lora=options.lora,
             seeds=tuple(options.seeds),
         )
+        if options.command == "calibration":
+            from builderbrain.eval.measure_calibration import measure_calibration
+
+            return measure_calibration(
+                workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
+            )
         if options.command == "syntax":
             return commands.measure_syntax(
                 workbench,

@@ -68,6 +68,14 @@ class Workbench:
             raise SubjectError(f"expected a subject that holds a model: base, rail or lora, got {name!r}", field="subject")
         return self._token_model(name, self._seeds_of(name)[0])
 
+    def rail_seeds(self) -> tuple[int | None, ...]:
+        """Seeds of the rails, None for one rail without.
+
+        Raises:
+            SubjectError: the folder says `{seed}`, and no seeds were given.
+        """
+        return self._seeds_of("rail")
+
     @cached_property
     def host(self) -> Host:
         """The base, tapped where the rail reads it; where it likes when there is no rail."""

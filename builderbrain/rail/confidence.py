@@ -76,7 +76,8 @@ class Confidence:
     """A fitted map for the rail of `weight_version`.
 
     `mean`, `scale` and `weights` follow `EVIDENCE`. `knots` are pairs (score in [0, 1], probability), both non-decreasing:
-    from a knot's score on its probability holds. `certainty` is that of the thresholds, such as 0.95. `report`: what was measured.
+    from a knot's score on its probability holds. `certainty` is that of the thresholds, such as 0.95. `report`: what was
+    measured.
     """
 
     weight_version: str

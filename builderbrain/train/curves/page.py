@@ -15,8 +15,6 @@ body { font: 15px/1.45 sans-serif; margin: 2em auto; max-width: 1460px; padding:
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 1.2em; }
 figure { margin: 0; padding: .6em; border: 1px solid #ddd; border-radius: 4px; }
 figure svg { width: 100%; height: auto; }
-figure.none { color: #666; }
-figure.none b { color: #222; }
 """
 
 
@@ -28,7 +26,9 @@ def curves_page(lines: Sequence[Line], *, title: str) -> str:
         title: what the page says it shows.
     """
     steps = [int(line["step"]) for line in lines]
-    figures = [_figure(panel, series_of(lines, panel.read)) for panel in PANELS]
+    found = [(panel, series_of(lines, panel.read)) for panel in PANELS]
+    figures = [_figure(panel, series) for panel, series in found if series]
+    missing = [_missing(panel) for panel, series in found if not series]
     return "\n".join(
         [
             "<!doctype html>",
@@ -38,18 +38,22 @@ def curves_page(lines: Sequence[Line], *, title: str) -> str:
             f"<p>Steps {min(steps)} to {max(steps)}. {_grain(len(lines))}{_alarms(lines)}</p>",
             '<div class="panels">',
             *figures,
-            "</div></body></html>",
+            "</div>",
+            *(["<h2>Not in this log</h2><ul>", *missing, "</ul>"] if missing else []),
+            "</body></html>",
             "",
         ]
     )
 
 
 def _figure(panel: Panel, series: Series) -> str:
-    if not series:
-        reason = f"Not in this log; {panel.missing} puts it there." if panel.missing else "Not in this log."
-        return f'<figure class="none"><b>{escape(panel.title)}</b><p>{escape(reason)}</p></figure>'
     smoothed = {name: smooth(points, -(-len(points) // _POINTS)) for name, points in series.items()}
     return f"<figure>{panel_svg(panel.title, panel.unit, smoothed, logarithmic=panel.logarithmic)}</figure>"
+
+
+def _missing(panel: Panel) -> str:
+    reason = f": logged with {panel.missing}" if panel.missing else ""
+    return f"<li>{escape(panel.title + reason)}</li>"
 
 
 def _grain(steps: int) -> str:
