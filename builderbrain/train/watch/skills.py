@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from builderbrain.train.alarms import Alarm
@@ -15,10 +15,11 @@ class SkillWatch:
         self.window = window
         self._idle: list[int] = []
 
-    def observe(self, usage: Sequence[float]) -> None:
-        """Take note of a step: how many tokens took each skill."""
+    def observe(self, usage: Sequence[float], closed: Collection[int] = ()) -> None:
+        """Take note of a step: how many tokens took each skill. No token can take those that are `closed`."""
         idle = self._idle or [0] * len(usage)
-        self._idle = [0 if taken else steps + 1 for steps, taken in zip(idle, usage, strict=True)]
+        open_and_idle = [not taken and row not in closed for row, taken in enumerate(usage)]
+        self._idle = [steps + 1 if waits else 0 for steps, waits in zip(idle, open_and_idle, strict=True)]
 
     def alarms(self) -> list[Alarm]:
         """One for each skill that was not taken for `window` steps."""
