@@ -1,4 +1,4 @@
-"""A rail on disk: `rail.safetensors` and `config.json`, and `skills.json` where its skills have a history. Nothing executable."""
+"""A rail on disk: `rail.safetensors`, `config.json`, and `skills.json` where its skills have a history. Nothing executable."""
 
 from __future__ import annotations
 

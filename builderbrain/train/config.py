@@ -183,8 +183,8 @@ class TrainConfig:
         pressure = self.constraints.build.enabled or self.constraints.g2g.enabled
         if self.skills.births and not (self.constraints.reuse.enabled and pressure):
             raise ConfigError(
-                "expected constraints.reuse.enabled=true and constraints.build or g2g enabled with skills.births, whose triggers "
-                "they are; a cap of 0 lets a constraint read without pushing",
+                "expected constraints.reuse.enabled=true and constraints.build or g2g enabled with skills.births, which they "
+                "trigger; a cap of 0 lets a constraint read without pushing",
                 field="skills.births",
             )
         if self.skills.live and self.start and self.start_skills == "keep":
@@ -195,7 +195,7 @@ class TrainConfig:
             )
         if self.skills.live and self.constraints.reuse.enabled and self.constraints.reuse.skills > self.skills.live:
             raise ConfigError(
-                f"expected constraints.reuse.skills at most skills.live={self.skills.live}, since fewer skills can not reach the "
+                f"expected constraints.reuse.skills at most skills.live={self.skills.live}, since fewer can not reach the "
                 f"variety it asks for, got {self.constraints.reuse.skills}",
                 field="constraints.reuse.skills",
             )

@@ -1,4 +1,4 @@
-"""The life of skills: birth under pressure, merge, distillation, retirement; each logged, measured, and able to be taken back."""
+"""The life of skills: birth under pressure, merge, distillation, retirement; all logged, measured and reversible."""
 
 from builderbrain.train.lifecycle.config import SkillsSection
 from builderbrain.train.lifecycle.windows import LifeWindows

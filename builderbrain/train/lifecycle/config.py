@@ -43,7 +43,7 @@ class SkillsSection:
         )
         if self.births and self.window > self.every:
             raise ConfigError(
-                f"expected window at most every={self.every}, so that it holds no step before the last birth, got {self.window}",
+                f"expected window at most every={self.every}, the steps between two births, got {self.window}",
                 field="window",
             )
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from builderbrain.errors import CheckpointError, SkillError
 from builderbrain.rail.skill_book import record_from_json, record_to_json
 from builderbrain.storage import canonical_json, write_atomic

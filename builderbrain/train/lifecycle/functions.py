@@ -36,7 +36,7 @@ class Recorded:
 
 def adapters_of(rail: BuilderRail) -> list[SkillAdapters]:
     """The adapters of all blocks in order, then those of the proposal."""
-    found: list[SkillAdapters] = [block.skills for block in rail.blocks]  # type: ignore[misc,union-attr]
+    found: list[SkillAdapters] = [block.skills for block in rail.blocks]  # type: ignore[misc]
     return found if rail.proposal_skills is None else [*found, rail.proposal_skills]
 
 

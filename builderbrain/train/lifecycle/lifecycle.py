@@ -1,4 +1,4 @@
-"""The life of skills during a run: after each step the triggers are read, and what they ask for is done, measured and logged."""
+"""The life of skills during a run: after each step the triggers are read; what they ask for is done, measured and logged."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from builderbrain.train.objective import compute_objective
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """`loss`: held-out plan loss, nats per token. By row, float32 [K] on the CPU: real tokens (`usage`), and the weighted loss of
-    the answer tokens that it answers for (`carried`)."""
+    """`loss`: held-out plan loss, nats per token. By row, float32 [K] on the CPU: real tokens (`usage`), and the weighted
+    loss of the answer tokens that it answers for (`carried`)."""
 
     loss: float
     usage: Tensor

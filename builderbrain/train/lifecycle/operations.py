@@ -132,6 +132,22 @@ def distil(rail: BuilderRail, skills: Sequence[int], recorded: Recorded) -> Chan
     return change
 
 
+def rename(rail: BuilderRail, skill: int, name: str) -> Change:
+    """Give a skill another name; its id stays.
+
+    Raises:
+        SkillError: there is no such skill, plans know it by its name, or the name is empty or that of another.
+    """
+    book = rail.book
+    record = book[skill]
+    _expect_free_to_end(book, skill)
+    if not name or any(other.name == name for other in book.records):
+        raise SkillError(f"expected a name that no skill of this rail has, got {name!r}", field="name")
+    change = _change(rail, "name", rows=(), created=(), others=(record,))
+    rail.adopt(book.with_records([replace(record, name=name)]))
+    return change
+
+
 def pack(rail: BuilderRail) -> tuple[BuilderRail, Change]:
     """A rail of fewer parameters that does the same: rows of adapters without a live skill are left out, rows of the router
     that lead to an heir come last, closed ones go."""
@@ -200,6 +216,6 @@ def _expect_free_to_end(book: SkillBook, *skills: int) -> None:
     for skill in skills:
         if book.is_pinned(skill):
             raise SkillError(
-                f"expected a skill that is pinned to nothing, got {skill} ({book[skill].name}); plans name it, so it never ends",
+                f"expected a skill that is pinned to nothing, got {skill} ({book[skill].name}); plans name it, so it stays",
                 field="skill",
             )
