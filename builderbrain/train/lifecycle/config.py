@@ -17,9 +17,9 @@ class SkillsSection:
     every `every` steps, when over the last `window` steps the mean reading of `constraints.reuse` is within its target and that
     of `constraints.build` or `g2g` is over its own. It `start`s as a copy of the skill whose tokens carry most of the held-out
     loss, or from `zero`. `merges`: every `every` steps the two most alike, if their cosine is at least `merge_cosine` and the
-    held-out loss rises by at most `tolerance` nats per token when one answers for both. `retirements`: skills with less than
-    `retire_under` of the tokens over `retire_window` steps, within the same tolerance. `watch`: none of these, but usage is
-    counted and logged all the same.
+    held-out loss rises by at most `tolerance` nats per token when one answers for both; newborns are left alone for
+    `retire_window` steps. `retirements`: skills with less than `retire_under` of the tokens over `retire_window` steps, within
+    the same tolerance. `watch`: none of these, but usage is counted and logged all the same.
     """
 
     live: int = 0

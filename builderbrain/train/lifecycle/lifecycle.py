@@ -106,17 +106,23 @@ class Lifecycle:
         return events
 
     def _merge(self, step: int) -> list[SkillEvent]:
-        """Try the two skills that are most alike; the one that took fewer tokens gives way, a pinned one never does."""
+        """Try the two skills that are most alike; the one that took fewer tokens gives way, a pinned one never does.
+
+        A newborn is like its parent, so it has a long window to become another.
+        """
         book = self.rail.book
-        if len(book.live) <= self.least:
+        grown = [one for one in book.live if not one.born or step + 1 - one.born >= self.config.retire_window]
+        if len(book.live) <= self.least or len(grown) < 2:
             return []
         found = cosines(self.rail, record_states(self.pair, self.held_out))
         pairs = [
             (float(found[one.row or 0, other.row or 0]), one, other)
-            for i, one in enumerate(book.live)
-            for other in book.live[i + 1 :]
+            for i, one in enumerate(grown)
+            for other in grown[i + 1 :]
             if not (book.is_pinned(one.id) and book.is_pinned(other.id))
         ]
+        if not pairs:
+            return []
         cosine, one, other = max(pairs, key=lambda pair: (pair[0], -pair[1].id, -pair[2].id))
         if cosine < self.config.merge_cosine:
             return []
