@@ -66,6 +66,12 @@ class DeadGradientError(BuilderBrainError):
     code = "dead_gradient"
 
 
+class SkillError(BuilderBrainError):
+    """A skill does not exist, or may not be born, merged, distilled or retired as asked."""
+
+    code = "skill_refused"
+
+
 # --- grammars ------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""A rail on disk: `rail.safetensors` and `config.json`, nothing else needed and nothing executable."""
+"""A rail on disk: `rail.safetensors`, `config.json`, and `skills.json` where its skills have a history. Nothing executable."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 from builderbrain.errors import CheckpointError, ConfigError
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.rail.skill_book import SkillBook
 
 WEIGHTS_NAME = "rail.safetensors"
 CONFIG_NAME = "config.json"
+BOOK_NAME = "skills.json"
+"""The skill book, only beside a rail whose book says more than that of a new rail."""
 
 
 def save_rail(rail: BuilderRail, folder: Path) -> None:
@@ -25,17 +28,19 @@ def save_rail(rail: BuilderRail, folder: Path) -> None:
     from builderbrain.storage import canonical_json, write_directory_atomic
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in rail.state_dict().items()}
+    files = {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
+    if _has_history(rail):
+        files[BOOK_NAME] = canonical_json(rail.book.to_json())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    write_directory_atomic(
-        folder, {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}, information={"kind": "rail"}
-    )
+    write_directory_atomic(folder, files, information={"kind": "rail"})
 
 
 def load_rail(folder: Path) -> BuilderRail:
     """Read a rail in eval mode, on the CPU.
 
     Raises:
-        CheckpointError: a file is missing, torn, or holds other tensors than the configuration says.
+        CheckpointError: a file is missing, torn, or holds other tensors than the configuration says, or a skill book that
+            contradicts itself or the rail.
         ConfigError: the configuration is of another version of the project.
     """
     from safetensors import SafetensorError
@@ -66,12 +71,43 @@ def load_rail(folder: Path) -> BuilderRail:
             field=name,
         )
     rail.load_state_dict(tensors)
+    book = _load_book(folder, rail.config)
+    if book is not None:
+        rail.adopt(book)
     return rail.eval()
 
 
+def _has_history(rail: BuilderRail) -> bool:
+    return rail.book != SkillBook.of(rail.config)
+
+
+def _load_book(folder: Path, config: RailConfig) -> SkillBook | None:
+    """The skill book of a folder; None for a rail without a history."""
+    from builderbrain.storage import MANIFEST_NAME, read_manifest
+
+    path = folder / BOOK_NAME
+    if not path.is_file():
+        listed = (folder / MANIFEST_NAME).is_file() and BOOK_NAME in read_manifest(folder).files
+        if listed or config.aliases:
+            raise CheckpointError(
+                f"expected {path}, which says which skills of this rail are live, but it is missing; use another copy",
+                field=BOOK_NAME,
+            )
+        return None
+    try:
+        return SkillBook.from_json(json.loads(path.read_bytes()), config)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is torn: {error}; use another copy", field=BOOK_NAME) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", field=BOOK_NAME) from error
+
+
 def rail_version(rail: BuilderRail) -> str:
-    """Name of a rail's weights: the first 12 hexadecimal digits of the sha256 over its tensors and configuration."""
+    """Name of a rail's weights: the first 12 hexadecimal digits of the sha256 over its tensors, its configuration and, where
+    its skills have a history, their book."""
     digest = hashlib.sha256(json.dumps(rail.config.to_json(), sort_keys=True).encode())
+    if _has_history(rail):
+        digest.update(json.dumps(rail.book.to_json(), sort_keys=True).encode())
     for name, tensor in sorted(rail.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -13,7 +13,7 @@ MAX_PLAN_NODES = 16
 NEXT_SKILL = "next"
 """The pinned skill that decides which step comes next."""
 
-_OPTIONAL = ("proposal_rank", "pinned_skills", "plan_nodes")
+_OPTIONAL = ("proposal_rank", "pinned_skills", "plan_nodes", "aliases")
 """Parts of a rail that came after the first rails were saved."""
 
 
@@ -24,7 +24,8 @@ class RailConfig:
     `quote_tokens` open or close a string literal and `line_tokens` break a line: what the reading head goes by.
     `skill_rank` is that of a skill's adapters on the stream, `proposal_rank` of its adapter on what is proposed to the base
     at the last tap; 0 for none. `pinned_skills` are the names of the first skills: `next`, and then node types of plans, each
-    of which writes the arguments of its own nodes. Empty when the router is free.
+    of which writes the arguments of its own nodes. Empty when the router is free. `aliases` are rows that the router has beyond
+    `num_skills`, whose tokens another skill answers for (`builderbrain.rail.skill_book`).
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
     """
@@ -52,6 +53,7 @@ class RailConfig:
     skill_rank: int = 2
     proposal_rank: int = 0
     pinned_skills: tuple[str, ...] = ()
+    aliases: int = 0
     max_memory_tokens: int = 8
     alpha_budget: float = 0.05
     intents: tuple[str, ...] = ()
@@ -68,8 +70,9 @@ class RailConfig:
                      "vocab_size"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected rail.{name} >= 1, got {getattr(self, name)}", field=f"rail.{name}")
-        if self.proposal_rank < 0:
-            raise ConfigError(f"expected rail.proposal_rank >= 0, got {self.proposal_rank}", field="rail.proposal_rank")
+        for name in ("proposal_rank", "aliases"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"expected rail.{name} >= 0, got {getattr(self, name)}", field=f"rail.{name}")
         if self.pinned_skills and (self.pinned_skills[0] != NEXT_SKILL or len(self.pinned_skills) > self.num_skills):
             raise ConfigError(
                 f"expected rail.pinned_skills to begin with {NEXT_SKILL!r} and at most num_skills {self.num_skills} of them, "
@@ -100,6 +103,11 @@ class RailConfig:
     def num_taps(self) -> int:
         """Number of taps, and of builder blocks N."""
         return len(self.tap_points)
+
+    @property
+    def num_routes(self) -> int:
+        """Number of the router's rows."""
+        return self.num_skills + self.aliases
 
     def to_json(self) -> dict[str, Any]:
         """JSON value that `from_json` reads back. What a rail may lack is left out, so that older rails keep their version."""

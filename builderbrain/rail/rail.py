@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bbkernels.gated_fusion import gated_fusion
-from builderbrain.errors import TapError
+from builderbrain.errors import SkillError, TapError
 from builderbrain.hosts.base import BaseStates
 from builderbrain.rail.block import BuilderBlock
 from builderbrain.rail.cache import RailCache
@@ -25,6 +25,7 @@ from builderbrain.rail.heads import PolicyHeads, PolicyOutput
 from builderbrain.rail.labels import Labels, TokenLabels
 from builderbrain.rail.plan_head import PlanHead, PlanScores
 from builderbrain.rail.reading import ReadingHead
+from builderbrain.rail.skill_book import SkillBook
 from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
 from builderbrain.rail.words import WordEmbedding
 
@@ -62,7 +63,7 @@ class BuilderRail(nn.Module):
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
         self.config = config
-        self.ablated_skills: frozenset[int] = frozenset()  # see `builderbrain.rail.skills`
+        self.ablated_skills: frozenset[int] = frozenset()  # rows of adapters; see `builderbrain.rail.skills`
         self.enter_norm = nn.RMSNorm(config.d_model)
         self.enter = nn.Linear(config.d_model, config.width, bias=False)
         self.enter_previous = nn.Linear(config.d_model, config.width, bias=False)
@@ -85,6 +86,23 @@ class BuilderRail(nn.Module):
         self.feature_norm = nn.RMSNorm(config.width)
         self.policy = PolicyHeads(config)
         self.plan = PlanHead(config) if config.plan_nodes else None
+        self.adopt(SkillBook.of(config))
+
+    def adopt(self, book: SkillBook) -> None:
+        """Take over a skill book: from now on the router sends tokens where it says. Weights are not touched.
+
+        Raises:
+            SkillError: the book is of a rail of another shape.
+        """
+        shape = (self.config.num_skills, self.config.num_routes, len(self.config.pinned_skills))
+        if (book.adapters, book.routes, book.pinned) != shape:
+            raise SkillError(
+                f"expected a skill book for adapters, routes and pinned skills {shape}, got "
+                f"{(book.adapters, book.routes, book.pinned)}; use the book that lies beside the weights",
+                field="skills",
+            )
+        self.book = book
+        self.router.follow(book.leads())
 
     def new_cache(self) -> RailCache:
         """An empty cache for one batch."""

@@ -1,4 +1,4 @@
-"""`python -m builderbrain.train [--config FILE] [--dry-run] [key=value ...]`, and `ingest`, `synthesise` and `plot`."""
+"""`python -m builderbrain.train [--config FILE] [--dry-run] [key=value ...]`, and its further commands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import BuilderBrainError
 from builderbrain.train import ingest, plot, synthesise
 
-COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main, "plot": plot.main}
-"""Commands beside training itself, which has no name of its own. They need no torch, so it is imported for training alone."""
+
+def _skills(arguments: Sequence[str]) -> int:
+    from builderbrain.train.lifecycle import command  # brings torch
+
+    return command.main(arguments)
+
+
+COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main, "plot": plot.main, "skills": _skills}
+"""Commands beside training itself, which has no name of its own. Torch is imported for those that need it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +39,7 @@ def _train(arguments: Sequence[str]) -> int:
         description="Train a builder rail beside a frozen base. Safe to repeat: a run that was killed goes on.",
         epilog="example: python -m builderbrain.train output=runs/mine steps=600 constraints.kl_budget.target=0.05; "
         "`ingest --help` says how logs become training data, `synthesise --help` how data is made up, `plot --help` how a run "
-        "is looked at",
+        "is looked at, `skills --help` what a trained rail's skills can undergo",
     )
     parser.add_argument("--config", type=Path, help="YAML file; keys as in builderbrain/train/config.py")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan of the run, train nothing")

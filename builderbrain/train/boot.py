@@ -158,7 +158,7 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
         tokens=torch.randn(rows, rail.config.max_memory_tokens, width, generator=generator).to(device),
         lengths=torch.full((rows,), rail.config.max_memory_tokens, device=device),
     )
-    noise = torch.rand(rows, batch.tokens.shape[1], rail.config.num_skills, generator=generator)
+    noise = torch.rand(rows, batch.tokens.shape[1], rail.config.num_routes, generator=generator)
     gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6))).to(device) * 4.0
     objective = compute_objective(Pair(pair.host, rail), batch, memory=memory, gumbel=gumbel)
     (objective.plan + objective.policy + objective.copy + objective.labels).backward()

@@ -12,6 +12,7 @@ from builderbrain.hosts.quantization import Quantization
 from builderbrain.rail.config import MAX_PLAN_NODES
 from builderbrain.train.conflict.config import ConflictSection
 from builderbrain.train.constraint_sections import ConstraintsSection
+from builderbrain.train.lifecycle.config import SkillsSection
 from builderbrain.train.watch.config import WatchSection
 
 
@@ -165,6 +166,7 @@ class TrainConfig:
     watch: WatchSection = field(default_factory=WatchSection)
     budget: BudgetSection = field(default_factory=BudgetSection)
     scan: ScanSection = field(default_factory=ScanSection)
+    skills: SkillsSection = field(default_factory=SkillsSection)
 
     def __post_init__(self) -> None:
         check_bounds(self, _BOUNDS)
@@ -183,6 +185,25 @@ class TrainConfig:
             raise ConfigError(
                 "expected rail.plan_nodes >= 1 while constraints.g2g is on, got 0; 16 is the most",
                 field="rail.plan_nodes",
+            )
+        pressure = self.constraints.build.enabled or self.constraints.g2g.enabled
+        if self.skills.births and not (self.constraints.reuse.enabled and pressure):
+            raise ConfigError(
+                "expected constraints.reuse.enabled=true and constraints.build or g2g enabled with skills.births, which they "
+                "trigger; a cap of 0 lets a constraint read without pushing",
+                field="skills.births",
+            )
+        if self.skills.live and self.start and self.start_skills == "keep":
+            raise ConfigError(
+                "expected skills.live=0 with the skills of a trained rail, whose book says which are live, got "
+                f"{self.skills.live}; set start_skills=new for new ones",
+                field="skills.live",
+            )
+        if self.skills.live and self.constraints.reuse.enabled and self.constraints.reuse.skills > self.skills.live:
+            raise ConfigError(
+                f"expected constraints.reuse.skills at most skills.live={self.skills.live}, since fewer can not reach the "
+                f"variety it asks for, got {self.constraints.reuse.skills}",
+                field="constraints.reuse.skills",
             )
         if self.base_text_rows == 0 and self.constraints.kl_budget.enabled:
             raise ConfigError(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from builderbrain.errors import CheckpointError
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.rail.skill_book import SkillBook
 from builderbrain.train.alarms import AlarmBell
 from builderbrain.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from builderbrain.train.config import TrainConfig
@@ -19,6 +20,7 @@ from builderbrain.train.conflict import Balance
 from builderbrain.train.constraints import Constraint
 from builderbrain.train.duals import Dual
 from builderbrain.train.governed import build_constraints
+from builderbrain.train.lifecycle import LifeWindows
 from builderbrain.train.optimizers import build_optimizers
 from builderbrain.train.schedule import BudgetSchedule
 from builderbrain.train.watch import Watch
@@ -41,6 +43,7 @@ class RunState:
         self.constraints: list[tuple[Constraint, Dual]] = build_constraints(config.constraints, rail)
         self.balance = Balance(config.conflict, rail, seed=config.seed)
         self.watch = Watch(config.watch, seed=config.seed)
+        self.windows = LifeWindows(config.skills, rail.config.num_skills)
         self.bell = AlarmBell()
         self.schedule = BudgetSchedule(config.budget)
         if config.start:
@@ -61,6 +64,7 @@ class RunState:
             "constraints": {constraint.name: constraint.state() for constraint, _ in self.constraints},
             "balance": self.balance.state(),
             "watch": self.watch.state(),
+            "skills": {"book": self.rail.book.to_json(), "windows": self.windows.state()},
             "alarms": self.bell.state(),
             "budget": self.schedule.state(),
             "dropped": self.dropped,
@@ -94,6 +98,8 @@ class RunState:
             constraint.restore(checkpoint.values["constraints"][constraint.name])
         self.balance.restore(checkpoint.values["balance"])
         self.watch.restore(checkpoint.values["watch"])
+        self.rail.adopt(SkillBook.from_json(checkpoint.values["skills"]["book"], self.rail.config))
+        self.windows.restore(checkpoint.values["skills"]["windows"])
         self.bell.restore(checkpoint.values["alarms"])
         self.schedule.restore(checkpoint.values["budget"])
         self.dropped = int(checkpoint.values["dropped"])

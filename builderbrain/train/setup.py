@@ -14,6 +14,7 @@ from builderbrain.plan import load_grammar
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.rail.skill_book import SkillBook
 from builderbrain.rail.trunk import freeze_trunk, with_new_skills
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import RunSummary, build_rail, pinned_skills, summarise
@@ -63,6 +64,8 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
     rail = _start(config, domain) if config.start else build_rail(host, config, domain)
     if config.trainable == "skills":
         freeze_trunk(rail)
+    if config.skills.live:
+        _leave_rows_free(rail, config.skills.live)
     source: RowSource
     if config.data in GENERATED:
         source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
@@ -92,6 +95,7 @@ def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
         proposal_rank=section.proposal_rank,
         plan_nodes=section.plan_nodes,
         pinned_skills=pinned_skills(config, domain),
+        aliases=0,
         intents=domain.intents,
         actions=domain.actions,
         span_slots=domain.span_slots,
@@ -100,9 +104,23 @@ def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
     return with_new_skills(rail, shape, seed=config.seed)
 
 
+def _leave_rows_free(rail: BuilderRail, live: int) -> None:
+    """Give a new rail the book of `live` skills; the other rows are for skills to be born."""
+    config = rail.config
+    least = max(1, len(config.pinned_skills))
+    if not least <= live <= config.num_skills:
+        raise ConfigError(
+            f"expected skills.live in {least}..{config.num_skills}, from the pinned skills to rail.num_skills, got {live}",
+            field="skills.live",
+        )
+    rail.adopt(SkillBook.of(config, live=live))
+
+
 def _check_heads(config: RailConfig, domain: TrainingDomain) -> None:
     for name in ("intents", "actions", "span_slots", "token_slots", "choice_slots"):
         mine, wanted = getattr(config, name), getattr(domain, name)
+        if name == "token_slots" and not wanted:
+            continue  # labels are of the trunk, which may have learned them in another domain
         if mine != wanted:
             raise ConfigError(
                 f"expected a rail whose heads are those of {domain.name}, got one with {name} {mine}; "

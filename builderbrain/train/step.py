@@ -34,6 +34,7 @@ class TrainingStep:
 
     def __init__(self, pair: Pair, state: RunState, source: RowSource, collate: Collator, config: TrainConfig) -> None:
         self.pair, self.state, self.source, self.collate, self.config = pair, state, source, collate, config
+        self.usage = [0.0] * state.rail.config.num_skills  # real tokens of the last step's goals, by row
         self.scales = {
             "plan": 1.0,
             "policy": config.policy_weight,
@@ -67,6 +68,7 @@ class TrainingStep:
         weights = self.scales | {constraint.name: dual.weight for constraint, dual in state.constraints}
         conflict = state.balance.finish(weights, state.step)
         usage = _skill_usage(objectives, state.rail.config.num_skills)
+        self.usage = _real_usage(objectives, state.rail.config.num_skills) if config.skills.on else self.usage
         for constraint, _ in state.constraints:
             constraint.settle(done=math.isfinite(norm))
         constraints = {
@@ -77,7 +79,8 @@ class TrainingStep:
         covariances: dict[str, float] = {}
         if math.isfinite(norm):
             covariances = self._settle(readings, ease)
-            state.watch.observe_skills(usage.tolist())
+            closed = {row for row in range(len(usage)) if state.rail.book.in_row(row) is None}
+            state.watch.observe_skills(usage.tolist(), closed)
             concepts = torch.cat([objective.concept for objective in objectives])
             # Spread over all lengths of goals, since the parts are ordered by length.
             slots = state.memory.shape[0]
@@ -110,7 +113,7 @@ class TrainingStep:
         rows += 0 if part.text is None else part.text.shape[0]
         number = (config.seed * 1_000_003 + state.step) * config.micro_batches + part.index
         generator = torch.Generator().manual_seed(number)
-        uniform = torch.rand(rows, width, state.rail.config.num_skills, generator=generator).clamp(1e-6, 1.0 - 1e-6)
+        uniform = torch.rand(rows, width, state.rail.config.num_routes, generator=generator).clamp(1e-6, 1.0 - 1e-6)
         device, slots = self.pair.host.device, state.memory.shape[0]
         remembered = torch.rand(rows, generator=generator) < config.memory_fraction
         counts = torch.randint(1, slots + 1, (rows,), generator=generator)
@@ -214,6 +217,12 @@ def _skill_usage(objectives: Sequence[Objective], skills: int) -> Tensor:
     for objective in objectives:
         usage += torch.bincount(objective.skills.flatten(), minlength=len(usage)).cpu()
     return usage
+
+
+def _real_usage(objectives: Sequence[Objective], skills: int) -> list[float]:
+    """The same without the padding."""
+    taken = torch.cat([objective.signals.goals.skill[objective.signals.goals.real] for objective in objectives])
+    return [float(count) for count in torch.bincount(taken, minlength=skills).tolist()]
 
 
 def _variety(usage: Tensor) -> dict[str, float]:

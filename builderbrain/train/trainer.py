@@ -16,6 +16,7 @@ from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import RowSource
 from builderbrain.train.held_out import HeldOut
+from builderbrain.train.lifecycle.lifecycle import Lifecycle
 from builderbrain.train.run_state import RunState
 from builderbrain.train.step import TrainingStep
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -45,6 +46,7 @@ class Trainer:
         )
         self.update = TrainingStep(self.pair, self.state, source, self.collate, config)
         self.held_out = HeldOut(self.pair, source, self.collate, config)
+        self.life = self._life() if config.skills.on else None
 
     def resume(self) -> None:
         """Go on from the last checkpoint of the output folder, if there is one.
@@ -55,6 +57,8 @@ class Trainer:
         checkpoint = load_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
             self.state.restore(checkpoint)
+        if self.life is not None:
+            self.life.resume(self.state.step)
 
     def save(self) -> None:
         """Write a checkpoint of the run as it is now.
@@ -97,6 +101,8 @@ class Trainer:
                 telemetry.record(state.step, values, tokens=tokens)
                 for alarm in values["alarms"]:
                     telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
+                for event in values.get("skill_events", []):
+                    telemetry.note(f"{event['kind']} of skills {event['skills']}, step {state.step}; see skills.jsonl")
                 state.step += 1
                 if state.step % self.config.checkpoint_every == 0 or state.step == steps:
                     telemetry.flush()
@@ -110,7 +116,22 @@ class Trainer:
 
     def train_step(self) -> tuple[dict[str, Any], int]:
         """One step, which is not counted yet; returns what to log and the number of tokens seen."""
-        return self.update()
+        values, tokens = self.update()
+        if self.life is not None and not self.state.dropped:
+            readings = {name: entry["reading"] for name, entry in values["constraints"].items()}
+            values |= self.life.after_step(self.state.step, self.update.usage, readings)
+        return values, tokens
+
+    def _life(self) -> Lifecycle:
+        return Lifecycle(
+            self.pair,
+            self.state.windows,
+            constraints=self.config.constraints,
+            optimizers=self.state.optimizers,
+            held_out=self.held_out.batch,
+            folder=self.folder,
+            seed=self.config.seed,
+        )
 
     def evaluate(self) -> dict[str, Any]:
         """Held-out readings; also moves the alpha budget, and says which debts hold it back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,10 @@ class Watch:
         self.denominators.observe({name: seen.count for name, seen in constraints.items()})
         return self.covariance.observe(step, {name: seen.dual for name, seen in constraints.items()}, ease.signals())
 
-    def observe_skills(self, usage: Sequence[float]) -> None:
-        """Take note of how many of a step's tokens took each skill."""
+    def observe_skills(self, usage: Sequence[float], closed: Collection[int] = ()) -> None:
+        """Take note of how many of a step's tokens took each skill; rows that are `closed` to tokens are no dead skills."""
         if self.enabled:
-            self.skills.observe(usage)
+            self.skills.observe(usage, closed)
 
     def alarms(self) -> list[Alarm]:
         """All whose condition holds now."""
