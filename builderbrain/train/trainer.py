@@ -44,6 +44,7 @@ class Trainer:
             grammar=grammar,
             trivial_weight=config.trivial_weight,
             literal_weight=config.literal_weight,
+            width_multiple=config.width_multiple,
         )
         self.update = TrainingStep(self.pair, self.state, source, self.collate, config)
         self.held_out = self.collate(source.held_out(config.evaluation_rows))
