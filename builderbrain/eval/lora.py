@@ -61,7 +61,7 @@ def train_lora(
     """
     base = _with_peft(host)
     torch.manual_seed(settings.seed)
-    adapter, rank = _inject(copy.deepcopy(base.model), parameters)
+    adapter, rank = inject(copy.deepcopy(base.model), parameters)
     count = sum(parameter.numel() for parameter in adapter.parameters() if parameter.requires_grad)
     tuned = tune(
         adapter,
@@ -114,7 +114,7 @@ def _with_peft(host: Host) -> HuggingFaceHost:
     return base
 
 
-def _inject(model: Any, parameters: int) -> tuple[PeftModel, int]:
+def inject(model: Any, parameters: int) -> tuple[PeftModel, int]:
     """An adapter whose size is as near to `parameters` as a whole rank allows; the size is linear in the rank."""
     from peft import LoraConfig, get_peft_model
 
