@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.qlora.base import SHAPES
 from benchmarks.qlora.curve import curves, write_plot
-from benchmarks.qlora.race import memory, ratios, speed
+from benchmarks.qlora.race import dtypes, memory, ratios, speed
 
 
 def main() -> None:
@@ -53,7 +53,9 @@ def main() -> None:
         write("speed.json", {"shape": vars(SHAPES[shape]), "speed": fast})
         held = memory(shape, device, fast["parameters"])
         compared = ratios(fast, held)
-        write("speed.json", {"shape": vars(SHAPES[shape]), "ratios": compared, "speed": fast, "memory_bytes": held})
+        trial = dtypes(shape, device, fast["parameters"]) if device == "cpu" else {}
+        found = {"ratios": compared, "speed": fast, "memory_bytes": held, "seconds_by_dtype_of_qlora": trial}
+        write("speed.json", {"shape": vars(SHAPES[shape]), **found})
         print(json.dumps(compared, indent=1))
     if "curve" in parts:
         report = curves(steps, every, lambda value: write("curve.json", value))

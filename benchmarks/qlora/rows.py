@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
@@ -21,7 +20,11 @@ class FixedRows:
 
     def __init__(self, tokenizer: Tokenizer, config: RailConfig, *, tokens: int, epoch: int) -> None:
         self._goals = GeneratedGoals(tokenizer, config, seed=0)
-        self._tokenizer, self._tokens, self._epoch = tokenizer, tokens, epoch
+        self._tokens, self._epoch = tokens, epoch
+        self._text: tuple[int, ...] = ()
+        documents = synthetic_documents(1000, seed=0)
+        while len(self._text) < 5 * tokens:
+            self._text += tuple(tokenizer.encode(next(documents)))
         self._kept: dict[tuple[int, int], list[Row]] = {}
 
     def rows(self, step: int, count: int) -> list[Row]:
@@ -36,21 +39,16 @@ class FixedRows:
         return self._make(1_000_000, count)
 
     def _make(self, step: int, wanted: int) -> list[Row]:
-        text = self._text(step)
         rows: list[Row] = []
         for number in count():
             for row in self._goals.rows(step * 1009 + number, wanted):
                 missing = self._tokens - len(row.prompt) - len(row.answer)
                 if missing >= 0 and len(rows) < wanted:
-                    rows.append(_behind(row, tuple(next(text) for _ in range(missing))))
+                    start = (step * 8191 + len(rows) * 127) % (len(self._text) - self._tokens)
+                    rows.append(_behind(row, self._text[start : start + missing]))
             if len(rows) == wanted:
                 break
         return rows
-
-    def _text(self, step: int) -> Iterator[int]:
-        for number in count():
-            for document in synthetic_documents(8, seed=step * 1009 + number):
-                yield from self._tokenizer.encode(document)
 
 
 def _behind(row: Row, text: tuple[int, ...]) -> Row:

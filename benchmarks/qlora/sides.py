@@ -39,7 +39,7 @@ class Load:
     @property
     def rows(self) -> int:
         """Rows of a step."""
-        return self.shape.rows // self.shape.parts if self.one_part else self.shape.rows
+        return -(-self.shape.rows // self.shape.parts) if self.one_part else self.shape.rows
 
     @property
     def parts(self) -> int:
@@ -62,19 +62,24 @@ class Side(Protocol):
         ...
 
 
-class Governed:
-    """This project's side; `cached` keeps states in bfloat16."""
+_AHEAD = 8
+"""Steps whose rows are made beforehand, where they do not come again."""
 
-    def __init__(self, load: Load, device: torch.device, *, cached: bool) -> None:
+
+class Governed:
+    """This project's side. `cached` keeps states in bfloat16; rows come again at every step, or with `new_rows` only the windows of
+    ordinary text do."""
+
+    def __init__(self, load: Load, device: torch.device, *, cached: bool, new_rows: bool) -> None:
         host = random_host(load.shape, dtype=dtype_of(device), device=device)
         config = _config(load, cached=cached)
         materials = gather_materials(config, host)
-        source = FixedRows(host.tokenizer, materials.rail.config, tokens=load.shape.tokens, epoch=1)
-        self.trainer = Trainer(
-            with_state_cache(host, config.state_cache), materials.rail, materials.grammar, source, config
-        )
+        epoch = _AHEAD if new_rows else 1
+        source = FixedRows(host.tokenizer, materials.rail.config, tokens=load.shape.tokens, epoch=epoch)
+        for step in range(epoch):
+            source.rows(step, load.rows)
+        self.trainer = Trainer(with_state_cache(host, config.state_cache), materials.rail, materials.grammar, source, config)
         self.trainable = sum(parameter.numel() for parameter in materials.rail.parameters())
-        source.rows(0, load.rows)
         self.log: dict[str, Any] = {}
 
     def step(self) -> float:
@@ -134,8 +139,8 @@ class Qlora:
 
 def build(name: str, load: Load, device: torch.device, parameters: int) -> Side:
     """A side by its name."""
-    if name in ("governed", "cached"):
-        side: Side = Governed(load, device, cached=name == "cached")
+    if name in ("governed", "governed-pool", "cached"):
+        side: Side = Governed(load, device, cached=name != "governed", new_rows=name == "governed-pool")
     else:
         dtype = torch.bfloat16 if name == "qlora-bfloat16" else None
         side = Qlora(load, device, parameters=parameters, checkpointing=name == "qlora-checkpointing", dtype=dtype)
