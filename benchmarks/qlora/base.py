@@ -31,10 +31,16 @@ class Shape:
 
 
 SHAPES = {
-    "tiny": Shape(width=64, layers=2, heads=2, key_heads=1, hidden=128, vocab_size=2048, rows=4, parts=2, text_rows=1, tokens=256),
+    "tiny": Shape(
+        width=64, layers=2, heads=2, key_heads=1, hidden=128, vocab_size=2048, rows=4, parts=2, text_rows=1, tokens=256
+    ),
     # 97.6 million parameters. A row of text to seven rows, as three to twenty in the default configuration; two rows a part.
-    "cpu": Shape(width=768, layers=12, heads=12, key_heads=12, hidden=2048, vocab_size=8192, rows=7, parts=4, text_rows=1, tokens=256),
-    "8b": Shape(width=4096, layers=32, heads=32, key_heads=8, hidden=14336, vocab_size=128256, rows=14, parts=7, text_rows=2, tokens=2048),
+    "cpu": Shape(
+        width=768, layers=12, heads=12, key_heads=12, hidden=2048, vocab_size=8192, rows=7, parts=4, text_rows=1, tokens=256
+    ),
+    "8b": Shape(
+        width=4096, layers=32, heads=32, key_heads=8, hidden=14336, vocab_size=128256, rows=14, parts=7, text_rows=2, tokens=2048
+    ),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory of all sides: each lives in a process of its own, and they step in turn, so that all see the same machine."""
+"""Speed and memory of all sides: each in a process of its own, stepping in turn, so that all see the same machine."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 PEFT's side pays for nothing that this project adds: its batches are made beforehand, logits are taken at the labelled positions
 alone, and the dtype is the quicker one on the device. On CUDA its optimiser is the paged 8-bit AdamW of the QLoRA paper
-(Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default constraints: what it reads beside the
-task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time and memory.
+(Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default constraints: what it reads beside
+the task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time and memory.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ _AHEAD = 8
 
 
 class Governed:
-    """This project's side. `cached` keeps states in bfloat16; rows come again at every step, or with `new_rows` only the windows of
-    ordinary text do."""
+    """This project's side. `cached` keeps states in bfloat16; rows come again at every step, or with `new_rows` only the
+    windows of ordinary text do."""
 
     def __init__(self, load: Load, device: torch.device, *, cached: bool, new_rows: bool) -> None:
         host = random_host(load.shape, dtype=dtype_of(device), device=device)

@@ -2,11 +2,11 @@
 
 A row's states depend on its own tokens alone: the base is frozen and causal. On a CPU they do so to the last bit only if the
 width of the batch is a multiple of `WIDTH_STEP` (attention kernels treat what is left over by itself; how many rows there are
-and what is in them changes nothing). Rows are therefore run padded to such a width, and what a miss returns has been through the
-storage type as well: hit or miss, evicted or resumed, a row has the same states. With float32 they are those of the plain host
-at such widths, bit for bit; on a GPU, whose kernels are chosen by shape, they agree within rounding. Padding is another matter:
-it has the state 0 here, and what the base makes of padding tokens in a plain host. No loss reads it, but gradients that are summed
-in groups of tokens (of the skills) may differ in their last bits by where the padding was put.
+and what is in them changes nothing). Rows are therefore run padded to such a width, and what a miss returns has been through
+the storage type as well: hit or miss, evicted or resumed, a row has the same states. With float32 they are those of the plain
+host at such widths, bit for bit; on a GPU, whose kernels are chosen by shape, they agree within rounding. Padding is another
+matter: it has the state 0 here, and what the base makes of padding tokens in a plain host. No loss reads it, but gradients
+that are summed in groups of tokens (of the skills) may differ in their last bits by where the padding was put.
 """
 
 from __future__ import annotations

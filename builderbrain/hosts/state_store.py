@@ -128,7 +128,7 @@ class FolderStore:
         return row
 
     def put(self, key: str, row: RowStates) -> None:
-        """See `StateStore`. A folder that cannot be written to (full, gone) keeps nothing more; the row is then only recomputed."""
+        """See `StateStore`. A folder that cannot be written to (full, gone) keeps nothing more; its rows are recomputed."""
         content = to_bytes(row, key)
         if len(content) > self.bound:
             return

@@ -52,7 +52,7 @@ def with_state_cache(host: Host, section: StateCacheSection) -> Host:
             stores.append(FolderStore(Path(section.folder), int(section.disk_gib * _GIB)))
         except OSError as error:
             raise ConfigError(
-                f"expected state_cache.folder to be a folder that can be made or read, got {section.folder!r}: {error.strerror}",
+                f"expected state_cache.folder to be a folder that can be made, got {section.folder!r}: {error.strerror}",
                 field="state_cache.folder",
             ) from error
     return CachedStates(host, stores, kind=section.dtype)
