@@ -39,7 +39,8 @@ SHAPES = {
         width=768, layers=12, heads=12, key_heads=12, hidden=2048, vocab_size=8192, rows=7, parts=4, text_rows=1, tokens=256
     ),
     "8b": Shape(
-        width=4096, layers=32, heads=32, key_heads=8, hidden=14336, vocab_size=128256, rows=14, parts=7, text_rows=2, tokens=2048
+        width=4096, layers=32, heads=32, key_heads=8, hidden=14336, vocab_size=128256, rows=14, parts=7, text_rows=2,
+        tokens=2048,
     ),
 }  # fmt: skip
 
