@@ -66,10 +66,10 @@ def train_lora(
     base = _with_peft(host)
     torch.manual_seed(settings.seed)
     if start is None:
-        adapter, rank = _inject(copy.deepcopy(base.model), parameters)
+        adapter, rank = inject(copy.deepcopy(base.model), parameters)
     else:
         adapter = read_adapter(host, start, trainable=True)
-        rank = int(cast(int, adapter.active_peft_config.r))  # pyright: ignore[reportAttributeAccessIssue]
+        rank = int(cast(int, adapter.active_peft_config.r))
     count = sum(parameter.numel() for parameter in adapter.parameters() if parameter.requires_grad)
     tuned = tune(
         adapter,
@@ -139,7 +139,7 @@ def _with_peft(host: Host) -> HuggingFaceHost:
     return base
 
 
-def _inject(model: Any, parameters: int) -> tuple[PeftModel, int]:
+def inject(model: Any, parameters: int) -> tuple[PeftModel, int]:
     """An adapter whose size is as near to `parameters` as a whole rank allows; the size is linear in the rank."""
     from peft import LoraConfig, get_peft_model
 

@@ -63,6 +63,7 @@ class Collator:
         trivial_weight: weight of answer tokens that the grammar forces.
         literal_weight: weight of the tokens of a string literal after its first, the quote that ends it included. All other
             tokens weigh 1, and a row's weights are divided by the root of their sum.
+        width_multiple: batches are padded to a multiple of so many tokens, as far as the host's context goes.
     """
 
     host: Host
@@ -70,6 +71,7 @@ class Collator:
     grammar: CompiledConstraint
     trivial_weight: float
     literal_weight: float
+    width_multiple: int = 1
 
     def parts(self, rows: Sequence[Row], parts: int) -> list[Batch]:
         """At most `parts` batches, each of rows of like length."""
@@ -88,7 +90,8 @@ class Collator:
 
 def _collate(rows: Sequence[Row], collator: Collator) -> Batch:
     config, vocab_size = collator.config, collator.host.vocab_size
-    length = max(len(row.prompt) + len(row.answer) for row in rows)
+    longest = max(len(row.prompt) + len(row.answer) for row in rows)
+    length = max(longest, min(-(-longest // collator.width_multiple) * collator.width_multiple, collator.host.max_length))
     prompt_width = max(len(row.prompt) for row in rows)
     tokens = torch.full((len(rows), length), collator.host.tokenizer.eos_token_id, dtype=torch.int64)
     positions: list[int] = []

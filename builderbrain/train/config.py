@@ -13,6 +13,7 @@ from builderbrain.rail.config import MAX_PLAN_NODES
 from builderbrain.train.conflict.config import ConflictSection
 from builderbrain.train.constraint_sections import ConstraintsSection
 from builderbrain.train.lifecycle.config import SkillsSection
+from builderbrain.train.state_cache import StateCacheSection
 from builderbrain.train.watch.config import WatchSection
 
 
@@ -93,6 +94,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 65_536),
     "micro_batches": (1, 65_536),
     "base_text_rows": (0, 65_536),
+    "base_text_pool": (0, 2**31 - 1),
+    "width_multiple": (1, 4096),
     "learning_rate": (0, 1),
     "muon_learning_rate": (0, 1),
     "warmup_fraction": (0, 1),
@@ -122,8 +125,10 @@ class TrainConfig:
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
     `data` is `repo_assistant` or `scan` (generated goals), or a JSONL file of traces of `repo_assistant`. `output` receives
     checkpoints, the log and, at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL
-    budget. A batch is run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients
-    add up to the batch's. `tensorboard` "auto" writes its files when it is installed.
+    budget; every `base_text_pool` draws they come again, 0 for never. A batch is run in at most `micro_batches` parts of rows
+    of like length, which halves the padding; their gradients add up to the batch's. Each part is padded to a multiple of
+    `width_multiple` tokens: few widths make a cache of states know the ordinary text again, whose windows are as wide as the
+    part. `tensorboard` "auto" writes its files when it is installed.
     """
 
     model: str = "builderbrain-nano"
@@ -140,6 +145,8 @@ class TrainConfig:
     batch_size: int = 20
     micro_batches: int = 3
     base_text_rows: int = 3
+    base_text_pool: int = 0
+    width_multiple: int = 1
     learning_rate: float = 2e-3
     muon_learning_rate: float = 0.02
     warmup_fraction: float = 0.01
@@ -167,6 +174,7 @@ class TrainConfig:
     budget: BudgetSection = field(default_factory=BudgetSection)
     scan: ScanSection = field(default_factory=ScanSection)
     skills: SkillsSection = field(default_factory=SkillsSection)
+    state_cache: StateCacheSection = field(default_factory=StateCacheSection)
 
     def __post_init__(self) -> None:
         check_bounds(self, _BOUNDS)

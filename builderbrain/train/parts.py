@@ -44,11 +44,12 @@ def step_parts(step: int, *, source: RowSource, collate: Collator, tokenizer: To
     split = collate.parts(source.rows(step, config.batch_size), config.micro_batches)
     parts: list[Part] = []
     for index, batch in enumerate(split):
+        drawn = step * len(split) + index
         count = config.base_text_rows // len(split) + (index < config.base_text_rows % len(split))
         text = base_text_rows(
             tokenizer,
             seed=config.seed,
-            step=step * len(split) + index,
+            step=drawn % config.base_text_pool if config.base_text_pool else drawn,
             count=count,
             width=batch.tokens.shape[1],
             domain=source.domain,

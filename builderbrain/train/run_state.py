@@ -111,4 +111,6 @@ def _fixed(config: TrainConfig) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     for name in ("output", "device", "tensorboard", "checkpoint_every"):
         del value[name]
+    for name in ("memory_gib", "folder", "disk_gib"):  # where states are kept changes none of them
+        del value["state_cache"][name]
     return value

@@ -23,6 +23,7 @@ from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.scan import scan_domain
+from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.trainer import Trainer
 
 GENERATED = ("repo_assistant", "scan")
@@ -46,6 +47,7 @@ class Materials:
             grammar=self.grammar,
             trivial_weight=config.trivial_weight,
             literal_weight=config.literal_weight,
+            width_multiple=config.width_multiple,
         )
 
 
@@ -78,7 +80,8 @@ def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Traine
     """A trainer that is ready to run, and what its run will take. Raises as `gather_materials`."""
     materials = gather_materials(config, host)
     summary = summarise(materials.host, materials.rail, config)
-    return Trainer(materials.host, materials.rail, materials.grammar, materials.source, config), summary
+    host = with_state_cache(materials.host, config.state_cache)
+    return Trainer(host, materials.rail, materials.grammar, materials.source, config), summary
 
 
 def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:

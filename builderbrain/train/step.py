@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from builderbrain.errors import ConfigError
+from builderbrain.hosts.cached_states import CachedStates
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import Memory
 from builderbrain.train.alarms import Alarm
@@ -98,6 +99,7 @@ class TrainingStep:
             **({"ease_covariance": covariances} if covariances else {}),
             **_variety(usage),
             "dropped_steps": state.dropped,
+            **self._cached(),
         }
         return log, sum(part.batch.tokens.numel() for part in parts) + text_tokens(parts)
 
@@ -182,6 +184,11 @@ class TrainingStep:
         for name, term in terms.items():
             values[name] += float(term.detach())
         values["loss"] += float(loss.detach())
+
+    def _cached(self) -> dict[str, Any]:
+        """What the cache of states did since the step before, its share of hits first of all."""
+        host = self.pair.host
+        return {"state_cache": host.report()} if isinstance(host, CachedStates) else {}
 
     def _alarms(self) -> list[Alarm]:
         """All whose condition holds after this step."""

@@ -43,6 +43,7 @@ class Trainer:
             grammar=grammar,
             trivial_weight=config.trivial_weight,
             literal_weight=config.literal_weight,
+            width_multiple=config.width_multiple,
         )
         self.update = TrainingStep(self.pair, self.state, source, self.collate, config)
         self.held_out = HeldOut(self.pair, source, self.collate, config)

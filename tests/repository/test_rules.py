@@ -35,6 +35,7 @@ MAY_WRITE_FILES = {
     "builderbrain.train.checkpoint": "removes old and torn checkpoints",
     "builderbrain.plan.generate": "generated checkers and grammars",
     "builderbrain.eval.output": "reports and plots",
+    "builderbrain.hosts.state_store": "removes the least recently used and torn states of its own folder",
     "builderbrain.train.telemetry": "the log of a run",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
