@@ -1,0 +1,124 @@
+"""The gate that asks a tool exactly when the answer is worth more than the call.
+
+What has happened so far is filtered by the posterior into P particles. For a tool, the state s of the formula in `evsi` is a pair of a
+particle and a class of the latent that the prior allows after the call; P(o | s) comes from the observation head, over every
+combination of the fields that a result can move; U(s, a) is the expected reward of an act imagined from s. With one group of
+classes nothing but the particles is drawn, and their noise is fixed by a seed: equal histories give equal verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from builderbrain.world.decision import ACTS, DecisionDomain
+from builderbrain.world.encoding import ACTIONS, FIELDS, RESULT_FIELDS, Step, action_number
+from builderbrain.world.evsi import Information, sample_information
+from builderbrain.world.latent import sample_straight_through
+from builderbrain.world.model import State, WorldModel
+
+_ACT_NUMBERS = tuple(ACTIONS.index(act) for act in ACTS)
+_DRAWS = 64
+"""Draws of a latent of several groups."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate says.
+
+    Args:
+        tool: the one to call, None to act now.
+        act: the best act as things are.
+        utilities: expected utility of each act now, by name.
+        worth: what each tool that was considered is worth.
+    """
+
+    tool: str | None
+    act: str
+    utilities: Mapping[str, float]
+    worth: Mapping[str, Information]
+
+
+class AskGate:
+    """A world model as a gate. Reads only; `particles` [P] and `seed` fix its draws."""
+
+    def __init__(self, world: WorldModel, *, particles: int = 4, seed: int = 0) -> None:
+        self.world = world
+        self.particles = particles
+        self.seed = seed
+
+    @torch.no_grad()
+    def ask(self, domain: DecisionDomain, history: Sequence[Step], *, without: Iterable[str] = (), scale: float = 1.0) -> Verdict:
+        """Whether to call a tool now, and which.
+
+        Args:
+            domain: its acts, tools and costs.
+            history: every step of the session so far.
+            without: tools that are not to be considered, such as those already called for this request.
+            scale: multiplies the costs.
+        """
+        state = self.believe(history)
+        values = self.utilities(state).mean(0)
+        worth = {
+            tool: self.information(domain, state, tool, cost=scale * cost)
+            for tool, cost in domain.costs.items()
+            if tool not in set(without)
+        }
+        best = max(worth, key=lambda tool: worth[tool].net, default=None)
+        return Verdict(
+            tool=best if best is not None and worth[best].net > 0 else None,
+            act=ACTS[int(values.argmax())],
+            utilities=dict(zip(ACTS, values.tolist(), strict=True)),
+            worth=worth,
+        )
+
+    @torch.no_grad()
+    def believe(self, history: Sequence[Step]) -> State:
+        """Particles after a history: hidden [P, H], latent [P, G, C]."""
+        state = self.world.start(self.particles)
+        device = state.hidden.device
+        for number, (action, observation) in enumerate(history):
+            hidden = self.world.advance(state, torch.full((self.particles,), action, device=device))
+            seen = torch.tensor(observation, device=device).expand(self.particles, -1)
+            probability = self.world.posterior(hidden, seen)
+            state = State(hidden, sample_straight_through(probability, self._noise(number, self.particles)))
+        return state
+
+    @torch.no_grad()
+    def utilities(self, state: State) -> Tensor:
+        """Expected utility of every act from states [S]: float32 [S, A] on their device."""
+        rows = len(state.hidden)
+        acts = torch.tensor(_ACT_NUMBERS, device=state.hidden.device)
+        repeated = State(
+            state.hidden.repeat_interleave(len(acts), 0), state.latent.repeat_interleave(len(acts), 0)
+        )  # [S A, ...]
+        hidden = self.world.advance(repeated, acts.repeat(rows))
+        weights, states = self.world.support(hidden, self._noise(-1, _DRAWS, rows * len(acts)))
+        return (weights * self.world.reward(states)).sum(-1).reshape(rows, len(acts))
+
+    @torch.no_grad()
+    def information(self, domain: DecisionDomain, state: State, tool: str, *, cost: float) -> Information:
+        """What calling a tool is worth in a belief of particles [P]."""
+        rows = len(state.hidden)
+        action = torch.full((rows,), action_number(domain.name, tool), device=state.hidden.device)
+        weights, states = self.world.support(self.world.advance(state, action), self._noise(-2, _DRAWS, rows))
+        states = State(states.hidden.flatten(0, 1), states.latent.flatten(0, 1))
+        return sample_information(
+            (weights / rows).flatten(), self.result_probabilities(states), self.utilities(states), cost=cost
+        )
+
+    def result_probabilities(self, states: State) -> Tensor:
+        """P(o | s) over every combination of `RESULT_FIELDS`, float32 [S, O]; rows sum to 1."""
+        fields = dict(zip(FIELDS, self.world.observation_log_probabilities(states), strict=True))
+        joint = torch.ones(len(states.hidden), 1, device=states.hidden.device)
+        for name in RESULT_FIELDS:
+            joint = (joint.unsqueeze(-1) * fields[name].exp().unsqueeze(-2)).flatten(-2)
+        return joint
+
+    def _noise(self, number: int, *shape: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 10_007 + number + 2)
+        noise = torch.rand(*shape, self.world.config.groups, generator=generator)
+        return noise.to(self.world.enter.weight.device)
