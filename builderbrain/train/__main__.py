@@ -1,4 +1,4 @@
-"""`python -m builderbrain.train [--config FILE] [--dry-run] [key=value ...]`, and `ingest` and `synthesise`."""
+"""`python -m builderbrain.train [--config FILE] [--dry-run] [key=value ...]`, and its other commands (`COMMANDS`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import BuilderBrainError
 from builderbrain.train import ingest, synthesise
 
-COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main}
-"""Commands beside training itself, which has no name of its own. They need no torch, so it is imported for training alone."""
+
+def _decisions(arguments: Sequence[str]) -> int:
+    from builderbrain.train.world import decisions  # with the agent, whose tools answer
+
+    return decisions.main(arguments)
+
+
+def _world(arguments: Sequence[str]) -> int:
+    from builderbrain.train.world import command
+
+    return command.main(arguments)
+
+
+COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main, "decisions": _decisions, "world": _world}
+"""Commands beside training itself, which has no name of its own. torch is imported where something is trained, and only there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

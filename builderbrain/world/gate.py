@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +43,13 @@ class Verdict:
     worth: Mapping[str, Information]
 
 
+class Belief(NamedTuple):
+    """What is known after a history: different `state`s [P] with `weights` [P] that sum to 1."""
+
+    state: State
+    weights: Tensor
+
+
 class AskGate:
     """A world model as a gate. Reads only; `particles` [P] and `seed` fix its draws."""
 
@@ -60,10 +68,10 @@ class AskGate:
             without: tools that are not to be considered, such as those already called for this request.
             scale: multiplies the costs.
         """
-        state = self.believe(history)
-        values = self.utilities(state).mean(0)
+        belief = self.believe(history)
+        values = belief.weights @ self.utilities(belief.state)
         worth = {
-            tool: self.information(domain, state, tool, cost=scale * cost)
+            tool: self.information(domain, belief, tool, cost=scale * cost)
             for tool, cost in domain.costs.items()
             if tool not in set(without)
         }
@@ -76,39 +84,43 @@ class AskGate:
         )
 
     @torch.no_grad()
-    def believe(self, history: Sequence[Step]) -> State:
-        """Particles after a history: hidden [P, H], latent [P, G, C]."""
+    def believe(self, history: Sequence[Step]) -> Belief:
+        """The particles after a history, those that went the same way as one with their weights together."""
         state = self.world.start(self.particles)
         device = state.hidden.device
+        paths = torch.zeros(self.particles, 1, dtype=torch.int64)
         for number, (action, observation) in enumerate(history):
             hidden = self.world.advance(state, torch.full((self.particles,), action, device=device))
             seen = torch.tensor(observation, device=device).expand(self.particles, -1)
             probability = self.world.posterior(hidden, seen)
             state = State(hidden, sample_straight_through(probability, self._noise(number, self.particles)))
-        return state
+            paths = torch.cat([paths, state.latent.argmax(-1).cpu()], dim=1)
+        _, group, counts = torch.unique(paths, dim=0, return_inverse=True, return_counts=True)
+        first = torch.stack([(group == number).nonzero()[0, 0] for number in range(len(counts))]).to(device)
+        weights = (counts / self.particles).to(device)
+        return Belief(State(state.hidden[first], state.latent[first]), weights)
 
     @torch.no_grad()
     def utilities(self, state: State) -> Tensor:
         """Expected utility of every act from states [S]: float32 [S, A] on their device."""
         rows = len(state.hidden)
         acts = torch.tensor(_ACT_NUMBERS, device=state.hidden.device)
-        repeated = State(
-            state.hidden.repeat_interleave(len(acts), 0), state.latent.repeat_interleave(len(acts), 0)
-        )  # [S A, ...]
+        repeated = State(*(tensor.repeat_interleave(len(acts), 0) for tensor in state))  # [S A, ...]
         hidden = self.world.advance(repeated, acts.repeat(rows))
         weights, states = self.world.support(hidden, self._noise(-1, _DRAWS, rows * len(acts)))
         return (weights * self.world.reward(states)).sum(-1).reshape(rows, len(acts))
 
     @torch.no_grad()
-    def information(self, domain: DecisionDomain, state: State, tool: str, *, cost: float) -> Information:
-        """What calling a tool is worth in a belief of particles [P]."""
-        rows = len(state.hidden)
-        action = torch.full((rows,), action_number(domain.name, tool), device=state.hidden.device)
-        weights, states = self.world.support(self.world.advance(state, action), self._noise(-2, _DRAWS, rows))
-        states = State(states.hidden.flatten(0, 1), states.latent.flatten(0, 1))
-        return sample_information(
-            (weights / rows).flatten(), self.result_probabilities(states), self.utilities(states), cost=cost
+    def information(self, domain: DecisionDomain, belief: Belief, tool: str, *, cost: float) -> Information:
+        """What calling a tool is worth."""
+        rows = len(belief.weights)
+        action = torch.full((rows,), action_number(domain.name, tool), device=belief.weights.device)
+        prior, support = self.world.support(self.world.advance(belief.state, action), self._noise(-2, _DRAWS, rows))
+        states = State(
+            support.hidden.expand(*prior.shape, -1).flatten(0, 1), support.latent.expand(*prior.shape, -1, -1).flatten(0, 1)
         )
+        prior = (belief.weights.unsqueeze(-1) * prior).flatten()
+        return sample_information(prior, self.result_probabilities(states), self.utilities(states), cost=cost)
 
     def result_probabilities(self, states: State) -> Tensor:
         """P(o | s) over every combination of `RESULT_FIELDS`, float32 [S, O]; rows sum to 1."""

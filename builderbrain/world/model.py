@@ -77,11 +77,13 @@ class WorldModel(nn.Module):
         self.action = nn.Embedding(len(config.actions), config.hidden)
         self.enter = nn.Linear(latent, config.hidden)
         self.recurrent = nn.GRUCell(config.hidden, config.width)
-        self.prior_head = _head(config.width, config.hidden, latent)
-        self.posterior_head = _head(config.width + values, config.hidden, latent)
-        self.observation_head = _head(config.width + latent, config.hidden, values)
-        self.reward_head = _head(config.width + latent, config.hidden, 1)
-        self.risk_head = _head(config.width + latent, config.hidden, 1)
+        self.prior_head = nn.Sequential(
+            nn.Linear(config.width, config.hidden), nn.SiLU(), nn.Linear(config.hidden, latent)
+        )
+        self.posterior_head = _Head(config.width, values, config.hidden, latent)
+        self.observation_head = _Head(config.width, latent, config.hidden, values)
+        self.reward_head = _Head(config.width, latent, config.hidden, 1)
+        self.risk_head = _Head(config.width, latent, config.hidden, 1)
 
     @property
     def sizes(self) -> list[int]:
@@ -110,20 +112,20 @@ class WorldModel(nn.Module):
         seen = [
             nn.functional.one_hot(observation[..., index], size).to(hidden.dtype) for index, size in enumerate(self.sizes)
         ]
-        return self._categorical(self.posterior_head(torch.cat([hidden, *seen], dim=-1)))
+        return self._categorical(self.posterior_head(hidden, torch.cat(seen, dim=-1)))
 
     def observation_log_probabilities(self, state: State) -> list[Tensor]:
         """log p(field | h, z) by field, each [..., values]."""
-        logits = self.observation_head(self._joined(state))
+        logits = self.observation_head(state.hidden, state.latent.flatten(-2))
         return [part.log_softmax(-1) for part in logits.split(self.sizes, dim=-1)]
 
     def reward(self, state: State) -> Tensor:
         """Expected utility of the step that led here, [...]."""
-        return self.reward_head(self._joined(state)).squeeze(-1)
+        return self.reward_head(state.hidden, state.latent.flatten(-2)).squeeze(-1)
 
     def risk(self, state: State) -> Tensor:
         """Log-odds that the step that led here did harm, [...]."""
-        return self.risk_head(self._joined(state)).squeeze(-1)
+        return self.risk_head(state.hidden, state.latent.flatten(-2)).squeeze(-1)
 
     def imagine(self, state: State, actions: Sequence[Tensor], noise: Tensor) -> list[State]:
         """States after each of k actions, drawn from the prior.
@@ -148,26 +150,34 @@ class WorldModel(nn.Module):
             noise: [N, ..., G], uniform in [0, 1); its values count for several groups alone.
 
         Returns:
-            Weights [..., N or C] that sum to 1, and states with that dimension after those of `hidden`.
+            Weights [..., N or C] that sum to 1, and states for the heads: hidden [..., 1, H] beside latents [C, 1, C] or
+            [..., N, G, C], so that what the heads make of h is computed once for all of them.
         """
         prior = self.prior(hidden)
+        beside = hidden.unsqueeze(-2)
         if self.config.groups == 1:
-            classes = self.config.classes
-            shape = (*hidden.shape[:-1], classes)
-            latent = torch.eye(classes, device=hidden.device, dtype=hidden.dtype).unsqueeze(1).expand(*shape, 1, classes)
-            return prior.squeeze(-2), State(hidden.unsqueeze(-2).expand(*shape, hidden.shape[-1]), latent)
+            return prior.squeeze(-2), State(beside, self.classes())
         drawn = sample_straight_through(prior.expand(len(noise), *prior.shape), noise).movedim(0, -3)
-        shape = (*hidden.shape[:-1], len(noise))
-        weights = torch.full(shape, 1.0 / len(noise), device=hidden.device)
-        return weights, State(hidden.unsqueeze(-2).expand(*shape, hidden.shape[-1]), drawn)
+        weights = torch.full((*hidden.shape[:-1], len(noise)), 1.0 / len(noise), device=hidden.device)
+        return weights, State(beside, drawn)
+
+    def classes(self) -> Tensor:
+        """Every value of a latent of one group, [C, 1, C]."""
+        return torch.eye(self.config.classes, device=self.enter.weight.device).unsqueeze(1)
 
     def _categorical(self, logits: Tensor) -> Tensor:
         config = self.config
         return probabilities(logits.unflatten(-1, (config.groups, config.classes)), uniform=config.uniform)
 
-    def _joined(self, state: State) -> Tensor:
-        return torch.cat([state.hidden, state.latent.flatten(-2)], dim=-1)
 
+class _Head(nn.Module):
+    """Two layers over h and something beside it; the leading dimensions of the two broadcast."""
 
-def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+    def __init__(self, width: int, beside: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.from_hidden = nn.Linear(width, hidden)
+        self.from_beside = nn.Linear(beside, hidden, bias=False)
+        self.leave = nn.Linear(hidden, outputs)
+
+    def forward(self, hidden: Tensor, beside: Tensor) -> Tensor:
+        return self.leave(nn.functional.silu(self.from_hidden(hidden) + self.from_beside(beside)))
