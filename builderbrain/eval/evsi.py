@@ -4,7 +4,8 @@
 - `never` acts at once; `always TOOL` calls that tool once and then acts;
 - `oracle` knows the hidden kind and pays nothing: nobody can have more.
 
-A tool's answer to a request is the same for all of them. What a policy earns is the utility of its acts minus the cost of its calls.
+A tool's answer to a request is the same for all of them. A policy earns the utility of its acts minus the cost of its
+calls.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class SessionResult:
 
 
 class Recall:
-    """A gate that remembers: equal histories have equal verdicts. Costs are left out, so that one verdict serves every factor."""
+    """A gate that remembers: equal histories have equal verdicts. Costs are left out: one verdict serves every factor."""
 
     def __init__(self, gate: AskGate) -> None:
         self.gate = gate

@@ -1,4 +1,4 @@
-"""What the suite `evsi` reports: net utility by policy with intervals, differences, a sweep over costs, predicted against realised."""
+"""What the suite `evsi` reports: net utility by policy, differences, a sweep over costs, predicted against realised."""
 
 from __future__ import annotations
 
@@ -157,7 +157,11 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
         ],
         "calibration": [asdict(row) for row in calibration(results)],
         "calibration_by_tool": [
-            {"domain": domain.name, "tool": tool, **_means([row for row in found if (row.domain, row.tool) == (domain.name, tool)])}
+            {
+                "domain": domain.name,
+                "tool": tool,
+                **_means([row for row in found if (row.domain, row.tool) == (domain.name, tool)]),
+            }
             for domain in DECISION_DOMAINS
             for tool in domain.costs
         ],

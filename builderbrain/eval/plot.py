@@ -1,4 +1,4 @@
-"""The plot of a report: bars or lines with intervals, as an SVG written by hand, so that evaluation needs no plotting library."""
+"""The plot of a report: bars or lines, as an SVG written by hand, so that evaluation needs no plotting library."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def _world(arguments: Sequence[str]) -> int:
 
 
 COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main, "decisions": _decisions, "world": _world}
-"""Commands beside training itself, which has no name of its own. torch is imported where something is trained, and only there."""
+"""Commands beside training itself, which has no name of its own. torch is imported only where something is trained."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,6 +45,8 @@ def load_world(folder: Path) -> WorldModel:
     tensors = load_file(folder / WEIGHTS_NAME)
     expected = {name: tuple(tensor.shape) for name, tensor in world.state_dict().items()}
     if expected != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
-        raise CheckpointError(f"{folder / WEIGHTS_NAME} and {CONFIG_NAME} are of different models; use another copy", field="world")
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME} and {CONFIG_NAME} are of different models; use another copy", field="world"
+        )
     world.load_state_dict(tensors)
     return world.eval()

@@ -1,9 +1,10 @@
 """The decision problem of each bundled domain with tools: what may be looked up at which cost, which acts end a request, and
 what an act is worth. Costs and utilities are in one unit, "utility": 1 is a request served as well as it can be.
 
-A request says that things are so ("it is defined in src/parser.py", "the lamp costs 41"), and the hidden `kind` says how they are.
-The request's `cue` is how sure the person sounded. A read-only tool tells something about the kind. The utility of an act depends
-on kind and act alone, never on what was looked up before: then what a lookup is worth is what it tells, and nothing else.
+A request says that things are so ("it is defined in src/parser.py", "the lamp costs 41"), and the hidden `kind` says how
+they are. The request's `cue` is how sure the person sounded. A read-only tool tells something about the kind. The utility
+of an act depends on kind and act alone, never on what was looked up before: then what a lookup is worth is what it tells,
+and nothing else.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The gate that asks a tool exactly when the answer is worth more than the call.
 
-What has happened so far is filtered by the posterior into P particles. For a tool, the state s of the formula in `evsi` is a pair of a
-particle and a class of the latent that the prior allows after the call; P(o | s) comes from the observation head, over every
-combination of the fields that a result can move; U(s, a) is the expected reward of an act imagined from s. With one group of
-classes nothing but the particles is drawn, and their noise is fixed by a seed: equal histories give equal verdicts.
+What has happened so far is filtered by the posterior into P particles. For a tool, the state s of the formula in `evsi` is
+a pair of a particle and a class of the latent that the prior allows after the call; P(o | s) comes from the observation
+head, over every combination of the fields that a result can move; U(s, a) is the expected reward of an act imagined from s.
+With one group of classes nothing but the particles is drawn, and their noise is fixed by a seed: equal histories give equal
+verdicts.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class AskGate:
         self.seed = seed
 
     @torch.no_grad()
-    def ask(self, domain: DecisionDomain, history: Sequence[Step], *, without: Iterable[str] = (), scale: float = 1.0) -> Verdict:
+    def ask(
+        self, domain: DecisionDomain, history: Sequence[Step], *, without: Iterable[str] = (), scale: float = 1.0
+    ) -> Verdict:
         """Whether to call a tool now, and which.
 
         Args:

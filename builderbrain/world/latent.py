@@ -1,8 +1,8 @@
 """Categorical latents: probabilities with a floor, and samples with a straight-through gradient.
 
-A latent is G groups of C classes. After DreamerV2 (Hafner et al. 2021, arXiv:2010.02193, algorithm 1) the sample is one-hot going
-forward and its gradient is that of the probabilities; after DreamerV3 (Hafner et al. 2023, arXiv:2301.04104) one percent of the
-mass is spread evenly, so that no log-probability is infinite.
+A latent is G groups of C classes. After DreamerV2 (Hafner et al. 2021, arXiv:2010.02193, algorithm 1) the sample is one-hot
+going forward and its gradient is that of the probabilities; after DreamerV3 (Hafner et al. 2023, arXiv:2301.04104) one
+percent of the mass is spread evenly, so that no log-probability is infinite.
 """
 
 from __future__ import annotations

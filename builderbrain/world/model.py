@@ -77,9 +77,7 @@ class WorldModel(nn.Module):
         self.action = nn.Embedding(len(config.actions), config.hidden)
         self.enter = nn.Linear(latent, config.hidden)
         self.recurrent = nn.GRUCell(config.hidden, config.width)
-        self.prior_head = nn.Sequential(
-            nn.Linear(config.width, config.hidden), nn.SiLU(), nn.Linear(config.hidden, latent)
-        )
+        self.prior_head = nn.Sequential(nn.Linear(config.width, config.hidden), nn.SiLU(), nn.Linear(config.hidden, latent))
         self.posterior_head = _Head(config.width, values, config.hidden, latent)
         self.observation_head = _Head(config.width, latent, config.hidden, values)
         self.reward_head = _Head(config.width, latent, config.hidden, 1)
@@ -109,9 +107,7 @@ class WorldModel(nn.Module):
 
     def posterior(self, hidden: Tensor, observation: Tensor) -> Tensor:
         """q(z | h, o), [..., G, C], for `observation` int64 [..., F]."""
-        seen = [
-            nn.functional.one_hot(observation[..., index], size).to(hidden.dtype) for index, size in enumerate(self.sizes)
-        ]
+        seen = [nn.functional.one_hot(observation[..., index], size).to(hidden.dtype) for index, size in enumerate(self.sizes)]
         return self._categorical(self.posterior_head(hidden, torch.cat(seen, dim=-1)))
 
     def observation_log_probabilities(self, state: State) -> list[Tensor]:

@@ -36,6 +36,7 @@ MAY_WRITE_FILES = {
     "builderbrain.plan.generate": "generated checkers and grammars",
     "builderbrain.eval.output": "reports and plots",
     "builderbrain.train.telemetry": "the log of a run",
+    "builderbrain.train.world.repository": "files for the tools to look through, in a temporary folder",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",

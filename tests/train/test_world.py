@@ -68,7 +68,7 @@ def test_sessions_come_again_with_their_seed_and_are_traces_of_every_domain(sess
     assert [trace.calls for trace in again] == [trace.calls for trace in traces]
     assert {trace.domain for trace in traces} == {domain.name for domain in DECISION_DOMAINS}
     assert len({trace.group for trace in traces}) == 24
-    assert all(4 <= len(trace.calls) <= 16 for trace in traces)
+    assert all(4 <= len(trace.calls) <= 20 for trace in traces)
     harmful = [trace for trace in traces for call in trace.calls if call.tool in ACTS and call.result["harmful"]]
     assert all(trace.risk is not None and trace.risk.harmful for trace in harmful)
 
@@ -163,7 +163,10 @@ def test_a_file_that_holds_no_sessions_is_refused_by_name(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="`decisions` writes one"):
         trainer(tmp_path / "none.jsonl", tmp_path / "run")
     foreign = tmp_path / "foreign.jsonl"
-    rows = [{"id": str(i), "group": str(i), "domain": "shop", "calls": [{"id": "c1", "tool": "buy", "args": {}, "result": 1}]} for i in range(20)]
+    rows = [
+        {"id": str(i), "group": str(i), "domain": "shop", "calls": [{"id": "c1", "tool": "buy", "args": {}, "result": 1}]}
+        for i in range(20)
+    ]
     foreign.write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(DataError, match="as `decisions` writes it"):
         trainer(foreign, tmp_path / "run")
@@ -199,7 +202,8 @@ def test_imagined_paths_are_judged_together() -> None:
 
 def test_a_collapsed_posterior_a_drifting_rollout_and_wrong_gains_alarm_by_name() -> None:
     healthy = WorldReading(
-        kl=0.5, reconstruction=0.3, marginal=1.8, drift=(1.0, 1.2), drift_rows=(50, 50), predicted_gain=0.2, realised_gain=0.22, calls=9
+        kl=0.5, reconstruction=0.3, marginal=1.8, drift=(1.0, 1.2), drift_rows=(50, 50),
+        predicted_gain=0.2, realised_gain=0.22, calls=9,
     )  # fmt: skip
 
     def names(**changed: object) -> list[str]:
@@ -232,7 +236,10 @@ def test_equal_generators_give_equal_losses_and_padding_changes_nothing(sessions
     assert alone.present.all()
     padded = replace(
         run.train,
-        **{name: getattr(run.train, name)[short] for name in ("actions", "observations", "rewards", "harmful", "acted", "present")},
+        **{
+            name: getattr(run.train, name)[short]
+            for name in ("actions", "observations", "rewards", "harmful", "acted", "present")
+        },
     )
     section = run.config.loss
     first, second = (world_loss(run.world, alone, section, torch.Generator().manual_seed(3)) for _ in range(2))

@@ -38,7 +38,7 @@ def test_two_states_and_a_test_that_is_right_with_a_known_chance(good: float, ri
 
 
 def test_a_worked_case() -> None:
-    """Half and half, right three times in four: after a positive test acting is worth 0.5 half of the time, so 0.25 is gained."""
+    """Half and half, right three times in four: after a positive test acting is worth 0.5, half of the time."""
     information = sample_information(
         torch.tensor([0.5, 0.5]), torch.tensor([[0.75, 0.25], [0.25, 0.75]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     )

@@ -102,7 +102,11 @@ def test_a_state_delta_says_what_a_step_changed() -> None:
 
     assert values(LISTEN, start, asked) == {"asked": "repo_assistant/guess"}
     assert values("search", asked, found) == {"call": "ok", "found": "1", "agrees": "no"}
-    assert values("search", asked, {**asked, "found": {"search": ["src/a.py", "x"]}}) == {"call": "ok", "found": "2+", "agrees": "yes"}
+    assert values("search", asked, {**asked, "found": {"search": ["src/a.py", "x"]}}) == {
+        "call": "ok",
+        "found": "2+",
+        "agrees": "yes",
+    }
     assert values("search", asked, {**asked, "found": {"search": []}}) == {"call": "ok", "found": "0", "agrees": "no"}
     assert values("read", asked, asked, ok=False) == {"call": "failed"}
     assert values("confirm", found, acted) == {"outcome": "bad"}
@@ -111,7 +115,7 @@ def test_a_state_delta_says_what_a_step_changed() -> None:
 def test_every_domain_has_a_utility_for_every_act_and_no_act_is_best_for_every_kind() -> None:
     for domain in DECISION_DOMAINS:
         assert all(len(row) == len(ACTS) for row in domain.utilities.values())
-        best = {max(ACTS, key=lambda act: domain.utility(kind, act)) for kind in domain.utilities}  # noqa: B023
+        best = {max(ACTS, key=lambda act: domain.utility(kind, act)) for kind in domain.utilities}
         assert len(best) == len(domain.utilities)
         assert all(0 < cost < 1 for cost in domain.costs.values())
         assert all(action_number(domain.name, tool) for tool in domain.costs)
@@ -139,7 +143,10 @@ def test_expectations_over_one_group_are_exact_and_draws_of_two_come_close() -> 
     torch.testing.assert_close(weights.sum(-1), torch.ones(2))
     exact = (weights * model.reward(support)).sum(-1)
     by_hand = [
-        sum(float(model.prior(hidden)[row, 0, k]) * float(model.reward(State(hidden[row], torch.eye(4)[k : k + 1]))) for k in range(4))
+        sum(
+            float(model.prior(hidden)[row, 0, k]) * float(model.reward(State(hidden[row], torch.eye(4)[k : k + 1])))
+            for k in range(4)
+        )
         for row in range(2)
     ]
     torch.testing.assert_close(exact, torch.tensor(by_hand))
@@ -149,7 +156,8 @@ def test_expectations_over_one_group_are_exact_and_draws_of_two_come_close() -> 
     pairs = [(i, j) for i in range(4) for j in range(4)]
     eye = torch.eye(4)
     whole = sum(
-        prior[:, 0, i] * prior[:, 1, j] * double.reward(State(hidden, torch.stack([eye[i], eye[j]]).expand(2, 2, 4))) for i, j in pairs
+        prior[:, 0, i] * prior[:, 1, j] * double.reward(State(hidden, torch.stack([eye[i], eye[j]]).expand(2, 2, 4)))
+        for i, j in pairs
     )
     torch.testing.assert_close((draws * double.reward(drawn)).sum(-1), whole, atol=0.02, rtol=0)  # type: ignore[arg-type]
 

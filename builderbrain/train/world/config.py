@@ -24,8 +24,9 @@ class SizeSection:
 class LossSection:
     """Weights of the terms of the loss.
 
-    `dynamics` and `representation` are the two halves of the balanced KL, each at least `free_nats` (DreamerV3 has 1, 0.1 and 1;
-    a step of these sessions carries less than one nat, so that a floor of 1 would leave the prior untrained). `rollout_steps` k and
+    `dynamics` and `representation` are the two halves of the balanced KL, each at least `free_nats` (DreamerV3 has 1, 0.1
+    and 1; a step of these sessions carries less than one nat, so that a floor of 1 would leave the prior untrained).
+    `prediction` is of what the prior says one step ahead. `rollout_steps` k and
     `rollout_paths` M are of the consistency of imagined rollouts.
     """
 
@@ -34,12 +35,13 @@ class LossSection:
     free_nats: float = 0.02
     reward: float = 4.0
     risk: float = 0.5
-    rollout: float = 0.5
+    prediction: float = 1.0
+    rollout: float = 0.25
     rollout_steps: int = 5
     rollout_paths: int = 2
 
     def __post_init__(self) -> None:
-        weights = ("dynamics", "representation", "free_nats", "reward", "risk", "rollout")
+        weights = ("dynamics", "representation", "free_nats", "reward", "risk", "prediction", "rollout")
         check_bounds(self, {**dict.fromkeys(weights, (0.0, 100.0)), "rollout_steps": (1, 15), "rollout_paths": (1, 64)})
 
 
@@ -47,7 +49,8 @@ class LossSection:
 class WatchSection:
     """When to alarm, at an evaluation on held-out sessions.
 
-    `collapse_nats`: the posterior has collapsed when it says less than this beyond the prior while reconstruction is no better than
+    `collapse_nats`: the posterior has collapsed when it says less than this beyond the prior while reconstruction is no
+    better than
     `collapse_share` of the marginal entropy. `drift_share`: rollouts drift when their loss per step is above this share of the
     marginal's at some k that `drift_rows` sessions reach. `gain_gap`: predicted against realised EVSI, in utility.
     """
@@ -63,11 +66,11 @@ class WatchSection:
 
 @dataclass(frozen=True, kw_only=True)
 class WorldTrainConfig:
-    """A run. `data` is a file that `decisions` wrote, `output` the folder of the run, `held_out` the share kept for evaluation."""
+    """A run. `data`: a file that `decisions` wrote; `output`: the folder of the run; `held_out`: share kept for evaluation."""
 
     data: str
     output: str
-    steps: int = 800
+    steps: int = 1200
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
@@ -76,7 +79,7 @@ class WorldTrainConfig:
     held_out: float = 0.1
     seed: int = 0
     device: str = "cpu"
-    evaluation_every: int = 200
+    evaluation_every: int = 300
     checkpoint_every: int = 100
     tensorboard: Literal["auto", "always", "never"] = "auto"
     model: SizeSection = field(default_factory=SizeSection)

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 refused with a reason."""
     parser = argparse.ArgumentParser(
         prog="python -m builderbrain.train decisions",
-        description="Write traces of sessions in which asking a tool has a value, in every bundled domain that has tools. Those of "
+        description="Write traces of sessions in which asking has a value, in every bundled domain that has tools. Those of "
         "repo_assistant call its tools on files in a temporary folder. Equal options give equal bytes.",
         epilog="`python -m builderbrain.train world data=FILE output=DIR` trains on them; docs/world.md",
     )

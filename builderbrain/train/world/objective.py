@@ -1,7 +1,12 @@
-"""The loss of a world model over a batch of sessions: reconstruction, balanced KL, reward, risk, and rollout consistency."""
+"""The loss of a world model over a batch of sessions: reconstruction, balanced KL, reward, risk, prediction and rollouts.
+
+The gate lives on what the prior predicts, so that is trained as such, one step ahead at every step and k steps ahead from
+one: the consistency of rollouts with what really came.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -69,13 +74,28 @@ def observation_log_probability(world: WorldModel, states: State, observations: 
     return torch.stack(picked).sum(0)
 
 
+def predicted(world: WorldModel, hidden: Tensor, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """What the prior alone says of a step: log p(o | h) and E[r | h], both summed over the latent, [...].
+
+    Args:
+        hidden: [..., H].
+        observations: int64 [..., F].
+        noise: [N, ..., G] for `WorldModel.support`.
+    """
+    weights, support = world.support(hidden, noise)
+    seen = observations.unsqueeze(-2).expand(*weights.shape, -1)
+    mixture = (observation_log_probability(world, support, seen) + weights.log()).logsumexp(-1)
+    return mixture, (weights * world.reward(support)).sum(-1)
+
+
 def rollout_losses(
     world: WorldModel, batch: Sequences, states: State, starts: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Imagine k = 1..K steps from `starts` under the real actions, and hold what is predicted against what came.
 
-    Of M paths of sampled latents the mixture is judged, not each on its own: -log mean_m p(o_{t+k} | path m), with the last latent
-    summed over its prior. A single path would be punished for having imagined another answer of a tool than the one that came.
+    Of M paths of sampled latents the mixture is judged, not each on its own: -log mean_m p(o_{t+k} | path m), with the last
+    latent summed over its prior. A single path would be punished for having imagined another answer of a tool than the one
+    that came.
 
     Args:
         states: of the posterior, [B, T, ...].
@@ -94,11 +114,10 @@ def rollout_losses(
         place = (starts + step + 1).clamp(max=last)
         present = (starts + step + 1 <= last) & batch.present[row, place]
         hidden = world.advance(state, batch.actions[row, place].expand(paths, rows))
-        weights, support = world.support(hidden, noise[step].unsqueeze(0))
-        seen = batch.observations[row, place][None, :, None].expand(*weights.shape, -1)
-        mixture = (observation_log_probability(world, support, seen) + weights.log()).logsumexp(-1)
-        losses.append(torch.tensor(float(paths)).log().to(mixture.device) - mixture.logsumexp(0))
-        reward = (weights * world.reward(support)).sum(-1).mean(0)
+        seen = batch.observations[row, place].expand(paths, rows, -1)
+        mixture, reward = predicted(world, hidden, seen, noise[step].unsqueeze(0))
+        losses.append(math.log(paths) - mixture.logsumexp(0))
+        reward = reward.mean(0)
         errors.append(((reward - batch.rewards[row, place]) ** 2) * batch.acted[row, place])
         there.append(present)
         state = State(hidden, sample_straight_through(world.prior(hidden), noise[step]))
@@ -120,12 +139,19 @@ def world_loss(world: WorldModel, batch: Sequences, section: LossSection, genera
     starts = (torch.rand(rows, generator=generator).to(device) * (counts - 1)).long()
     noise = torch.rand(section.rollout_steps, section.rollout_paths, rows, groups, generator=generator).to(device)
     losses, errors, there = rollout_losses(world, batch, states, starts, noise)
+    draws = torch.rand(section.rollout_paths, rows, length, groups, generator=generator).to(device)
+    here = batch.present
+    mixture, expected = predicted(
+        world, states.hidden[here], batch.observations[here], draws[:, here]
+    )  # [steps that are there]
     terms = {
         "reconstruction": _mean(-observation_log_probability(world, states, batch.observations), present),
         "kl": _mean(kl_divergence(posterior, prior), present).detach(),
         "balanced_kl": _mean(kl, present),
         "reward": _mean((world.reward(states) - batch.rewards) ** 2, present),
         "risk": _mean(harm, acted),
+        "prediction": -mixture.mean(),
+        "prediction_reward": ((expected - batch.rewards[here]) ** 2).mean(),
         "rollout": _mean(losses, there.float()),
         "rollout_reward": _mean(errors, there.float()),
     }
@@ -134,6 +160,7 @@ def world_loss(world: WorldModel, batch: Sequences, section: LossSection, genera
         + terms["balanced_kl"]
         + section.reward * terms["reward"]
         + section.risk * terms["risk"]
+        + section.prediction * (terms["prediction"] + section.reward * terms["prediction_reward"])
         + section.rollout * (terms["rollout"] + section.reward * terms["rollout_reward"])
     )
     return WorldLoss(total=total, terms=terms)

@@ -1,8 +1,8 @@
-"""Requests of `repo_assistant` over real files: where is a function defined? The project's own tools answer, through the executor.
+"""Requests of `repo_assistant` over real files: where is a function defined? The project's own tools answer.
 
 A session has one folder of small Python files. For each request a function is defined in the file the person names, in another,
-in several or in none, and nothing but the tools tells. They are as imperfect as they are: `list` sees names of files and not what is
-in them, `read` one file, and `search` also what an old note says was defined once.
+in several or in none, and nothing but the tools tells. They are as imperfect as they are: `list` sees names of files and
+not what is in them, `read` one file, and `search` also what an old note says was defined once.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ class RepositorySession(AbstractContextManager["RepositorySession"]):
         self._folder = TemporaryDirectory(prefix="builderbrain-session-")
         root = WorkingRoot(Path(self._folder.name))
         words = iter(rng.sample(WORDS, 2 * len(circumstances) + len(FOLDERS) * FILES_PER_FOLDER))
-        files: dict[str, list[str]] = {
-            f"{folder}/{next(words)}.py": [] for folder in FOLDERS for _ in range(FILES_PER_FOLDER)
-        }
+        files: dict[str, list[str]] = {f"{folder}/{next(words)}.py": [] for folder in FOLDERS for _ in range(FILES_PER_FOLDER)}
         others, notes = list(files), []
         self.requests: list[RepositoryRequest] = []
         for circumstance in circumstances:
@@ -92,7 +90,9 @@ class RepositorySession(AbstractContextManager["RepositorySession"]):
             if rng.random() < STALE_NOTE:
                 notes.append(f"- def {function} was moved once")
             self.requests.append(RepositoryRequest(circumstance, function, hint, root))
-        texts = {path: "".join(f"def {name}(value):\n    return value\n\n\n" for name in names) for path, names in files.items()}
+        texts = {
+            path: "".join(f"def {name}(value):\n    return value\n\n\n" for name in names) for path, names in files.items()
+        }
         for path, text in {**texts, **({"notes.md": "\n".join(notes)} if notes else {})}.items():
             target = Path(self._folder.name) / path
             target.parent.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ _FREE = ("output", "device", "tensorboard", "checkpoint_every")
 
 
 class WorldRunState:
-    """`step` counts completed steps, `dropped` the latest ones in a row whose loss was not finite; `data` names the sessions."""
+    """`step` counts completed steps, `dropped` the latest in a row without a finite loss; `data` names the sessions."""
 
     def __init__(self, world: WorldModel, config: WorldTrainConfig, *, data: str) -> None:
         self.world, self.config, self.data = world, config, data

@@ -94,9 +94,7 @@ def to_sequences(traces: Sequence[Trace]) -> Sequences:
             observations[row, column] = torch.tensor(seen)
             acted[row, column], present[row, column] = call.tool in ACTS, True
             before = after
-    return Sequences(
-        actions=actions, observations=observations, rewards=rewards, harmful=harmful, acted=acted, present=present
-    )
+    return Sequences(actions=actions, observations=observations, rewards=rewards, harmful=harmful, acted=acted, present=present)
 
 
 def marginal_entropy(sequences: Sequences) -> float:
@@ -121,4 +119,3 @@ def history(sequences: Sequences, row: int, end: int) -> list[tuple[int, tuple[i
         (int(action), tuple(seen))
         for action, seen in zip(sequences.actions[row, :end], sequences.observations[row, :end].tolist(), strict=True)
     ]
-

@@ -1,4 +1,4 @@
-"""A session as it is lived through: requests are taken, tools called, acts chosen, and every step leaves a state and a delta."""
+"""A session as it is lived through: requests, calls and acts, and every step leaves a state and a delta."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builderbrain.world.decision import ACTS, DECISION_DOMAINS, DecisionDomain
 from builderbrain.world.encoding import LISTEN, Step, action_number, observe, start_state
 
 REQUESTS = (2, 4)
-"""Fewest and most requests of a session: with their calls and acts 4 to 16 steps."""
+"""Fewest and most requests of a session: with their calls and acts 4 to 20 steps."""
 SKINS = 4
 
 
@@ -80,7 +80,7 @@ class Telling:
 def decision_traces(*, sessions: int, seed: int) -> Iterator[Trace]:
     """Sessions of every domain in turn under a behaviour policy, as traces.
 
-    The policy is a random mixture: before each act it calls 0, 1 or 2 random tools; half of its acts are random, the others go by
+    The policy is a random mixture: before each act it calls 0 to 3 random tools; half of its acts are random, the others go by
     what the last answer seems to say.
     """
     for row in range(sessions):
@@ -94,7 +94,7 @@ def _tell(domain: DecisionDomain, number: int, seed: int) -> Trace:
     with open_session(domain, number, seed) as requests:
         for request in requests:
             telling.listen(request)
-            tools = rng.sample(list(domain.costs), min(len(domain.costs), rng.choice((0, 1, 1, 2))))
+            tools = rng.sample(list(domain.costs), min(len(domain.costs), rng.choice((0, 1, 1, 2, 3))))
             for tool in tools:
                 telling.look_up(request, tool)
             plausible = plausible_act(telling.state, tools[-1] if tools else None)

@@ -1,7 +1,8 @@
 """How the hidden kinds of requests come about: the part of the decision problem that a world model has to find out from traces.
 
-A session is a row of requests in one domain. It has a hidden mood: in a tidy place things are mostly as people say, in a messy one
-less so. Each request has a cue (how sure it sounds), and its kind is drawn given mood and cue. Nothing here is known to the gate.
+A session is a row of requests in one domain. It has a hidden mood: in a tidy place things are mostly as people say, in a
+messy one less so. Each request has a cue (how sure it sounds), and its kind is drawn given mood and cue. Nothing here is
+known to the gate.
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ class WorldTrainer:
         sizes = config.model
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            world = WorldModel(
-                WorldConfig(width=sizes.width, groups=sizes.groups, classes=sizes.classes, hidden=sizes.hidden)
-            )
+            world = WorldModel(WorldConfig(width=sizes.width, groups=sizes.groups, classes=sizes.classes, hidden=sizes.hidden))
         self.state = WorldRunState(world.to(device), config, data=sha256_file(path))
 
     @property
@@ -184,5 +182,3 @@ class WorldTrainer:
 
 def _headline(values: dict[str, Any]) -> str:
     return f"loss {values['loss']:.3f}  reconstruction {values['reconstruction']:.3f}  kl {values['kl']:.3f}"
-
-

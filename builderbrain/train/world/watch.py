@@ -2,8 +2,9 @@
 
 - posterior collapse: the posterior says nothing beyond the prior, while reconstruction is no better than the marginal;
 - rollout drift: imagined k steps ahead under the real actions, what is predicted is worse than the marginal;
-- EVSI: what the gate expected of the calls that were made, against what the answers then changed by the model's own values. Their
-  means agree when the model knows how often each answer comes. Whether the acts then pay is measured by `builderbrain.eval evsi`.
+- EVSI: what the gate expected of the calls that were made, against what the answers then changed by the model's own values.
+  Their means agree when the model knows how often each answer comes. Whether the acts then pay is measured by
+  `builderbrain.eval evsi`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class WorldReading:
                 Alarm(
                     name="posterior_collapse",
                     subject="latent",
-                    message=f"the posterior says {self.kl:.4f} nats beyond the prior and reconstruction is {self.reconstruction:.3f} "
+                    message=f"the posterior says {self.kl:.4f} nats beyond the prior, reconstruction {self.reconstruction:.3f} "
                     f"of a marginal {self.marginal:.3f}. Lower loss.representation or raise loss.free_nats",
                 )
             )
@@ -87,7 +88,7 @@ class WorldReading:
                 Alarm(
                     name="rollout_drift",
                     subject="rollout",
-                    message=f"imagined {drifted[0]} steps ahead the loss is {self.drift[drifted[0] - 1]:.3f}, that of the marginal "
+                    message=f"{drifted[0]} steps ahead the loss is {self.drift[drifted[0] - 1]:.3f}, that of the marginal "
                     f"{self.marginal:.3f}. Do not trust longer rollouts; raise loss.rollout_steps",
                 )
             )
@@ -110,7 +111,9 @@ def read_world(world: WorldModel, held_out: Sequences, section: WatchSection, *,
     device = held_out.actions.device
     rows, length = held_out.actions.shape
     groups = world.config.groups
-    states, posterior, prior = filtered_states(world, held_out, torch.rand(rows, length, groups, generator=generator).to(device))
+    states, posterior, prior = filtered_states(
+        world, held_out, torch.rand(rows, length, groups, generator=generator).to(device)
+    )
     present = held_out.present.float()
     mean = present / present.sum()
     steps = min(MAX_ROLLOUT, length - 1)

@@ -83,7 +83,12 @@ class WorkflowRequest:
 
     def _fitting(self, kind: str, rng: random.Random) -> tuple[str, ...]:
         several = [*rng.sample(self._others[:-1], rng.choice((1, 2))), rng.choice((self.hint, self._others[0]))]
-        fits = {"as_said": (self.hint,), "otherwise": (self._others[1],), "several": tuple(dict.fromkeys(several)), "absent": ()}
+        fits = {
+            "as_said": (self.hint,),
+            "otherwise": (self._others[1],),
+            "several": tuple(dict.fromkeys(several)),
+            "absent": (),
+        }
         return fits[kind]
 
 
