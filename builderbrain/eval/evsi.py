@@ -2,6 +2,7 @@
 
 - `gate` calls the tool with the highest EVSI while one is above 0, each tool once a request at most;
 - `never` acts at once; `always TOOL` calls that tool once and then acts;
+- `informed` is the gate by exact Bayes, told how sessions are drawn (`evsi_informed.py`);
 - `oracle` knows the hidden kind and pays nothing: nobody can have more.
 
 A tool's answer to a request is the same for all of them. A policy earns the utility of its acts minus the cost of its
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from builderbrain.train.world.sessions import Telling, open_session
 from builderbrain.train.world.situations import Request
@@ -20,7 +22,7 @@ from builderbrain.world.encoding import Step
 from builderbrain.world.evsi import Information
 from builderbrain.world.gate import AskGate, Verdict
 
-GATE, NEVER, ALWAYS, ORACLE = "gate", "never", "always", "oracle"
+GATE, NEVER, ALWAYS, INFORMED, ORACLE = "gate", "never", "always", "informed", "oracle"
 SCALES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Factors of the declared costs in the sweep."""
 
@@ -58,7 +60,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionResult:
-    """All policies on one session: `always` by tool, `gates` by factor of the costs; `oracle` is a utility."""
+    """All policies on one session: `always` by tool, `gates` and `informed` by factor of the costs; `oracle` is a utility."""
 
     domain: str
     requests: int
@@ -66,7 +68,20 @@ class SessionResult:
     never: Played
     always: Mapping[str, Played]
     gates: Mapping[float, Played]
+    informed: Mapping[float, Played]
     predictions: tuple[Prediction, ...]
+
+
+class Adviser(Protocol):
+    """What a policy asks: the best act now, and what a tool is worth before its cost."""
+
+    def act(self, domain: DecisionDomain, history: Sequence[Step]) -> Verdict:
+        """Its `act` and `utilities` count."""
+        ...
+
+    def worth(self, domain: DecisionDomain, history: Sequence[Step], tool: str) -> Information:
+        """With a cost of 0."""
+        ...
 
 
 class Recall:
@@ -97,7 +112,7 @@ Chooser = Callable[[Telling, frozenset[str]], str | None]
 """Which tool to call next, given those already called for this request; None to act."""
 
 
-def play(domain: DecisionDomain, requests: Sequence[Request], recall: Recall, choose: Chooser) -> Played:
+def play(domain: DecisionDomain, requests: Sequence[Request], recall: Adviser, choose: Chooser) -> Played:
     """Live through a session under a policy."""
     telling = Telling(domain)
     utility = cost = 0.0
@@ -116,7 +131,7 @@ def play(domain: DecisionDomain, requests: Sequence[Request], recall: Recall, ch
     return Played(utility=utility, cost=cost, calls=calls, harmful=harmful)
 
 
-def gate_chooser(domain: DecisionDomain, recall: Recall, scale: float) -> Chooser:
+def gate_chooser(domain: DecisionDomain, recall: Adviser, scale: float) -> Chooser:
     """The gate's policy at a factor of the costs."""
 
     def choose(telling: Telling, called: frozenset[str]) -> str | None:
@@ -157,7 +172,7 @@ def predictions(domain: DecisionDomain, requests: Sequence[Request], recall: Rec
         telling.act(request, before.act)
 
 
-def run_session(domain: DecisionDomain, requests: Sequence[Request], recall: Recall) -> SessionResult:
+def run_session(domain: DecisionDomain, requests: Sequence[Request], recall: Recall, informed: Adviser) -> SessionResult:
     """All policies on one session."""
     return SessionResult(
         domain=domain.name,
@@ -166,12 +181,18 @@ def run_session(domain: DecisionDomain, requests: Sequence[Request], recall: Rec
         never=play(domain, requests, recall, constant_chooser(None)),
         always={tool: play(domain, requests, recall, constant_chooser(tool)) for tool in domain.costs},
         gates={scale: play(domain, requests, recall, gate_chooser(domain, recall, scale)) for scale in SCALES},
+        informed={scale: play(domain, requests, informed, gate_chooser(domain, informed, scale)) for scale in SCALES},
         predictions=tuple(predictions(domain, requests, recall)),
     )
 
 
 def run_sessions(
-    gates: Mapping[int, AskGate], *, sessions: int, seed: int, on_session: Callable[[], object] = lambda: None
+    gates: Mapping[int, AskGate],
+    informed: Adviser,
+    *,
+    sessions: int,
+    seed: int,
+    on_session: Callable[[], object] = lambda: None,
 ) -> dict[int, list[SessionResult]]:
     """The same held-out sessions for every world model, by its seed.
 
@@ -185,6 +206,6 @@ def run_sessions(
         for number in range(sessions):
             with open_session(domain, number, seed) as requests:
                 for name, recall in recalls.items():
-                    results[name].append(run_session(domain, requests, recall))
+                    results[name].append(run_session(domain, requests, recall, informed))
             on_session()
     return results

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from builderbrain.eval.evsi import ALWAYS, GATE, NEVER, ORACLE, SCALES, Played, Prediction, SessionResult
+from builderbrain.eval.evsi import ALWAYS, GATE, INFORMED, NEVER, ORACLE, SCALES, Played, Prediction, SessionResult
 from builderbrain.eval.plot import Point
 from builderbrain.eval.statistics import Interval, ratio_interval
 from builderbrain.world.decision import DECISION_DOMAINS
@@ -81,6 +81,7 @@ def policies(results: Results, scale: float) -> dict[str, Callable[[SessionResul
         GATE: lambda row: row.gates[scale],
         ALWAYS: lambda row: row.always[tools[row.domain]],
         NEVER: lambda row: row.never,
+        INFORMED: lambda row: row.informed[scale],
     }
 
 
@@ -173,7 +174,7 @@ def curves(results: Results) -> dict[str, list[Point]]:
     rows = [row for scale in SCALES for row in policy_rows(results, scale)]
     return {
         name: [Point(x=row.scale, y=row.net.mean, interval=row.net.interval) for row in rows if row.policy == name]
-        for name in (GATE, ALWAYS, NEVER, ORACLE)
+        for name in (GATE, ALWAYS, NEVER, INFORMED, ORACLE)
     }
 
 
@@ -199,14 +200,14 @@ def print_report(results: Results, console: Console) -> None:
         table.add_section()
     console.print(table)
     sweep = Table(title="net utility per request by factor of the costs")
-    for heading in ("factor", GATE, ALWAYS, NEVER, "gate - always", "gate - never", "calls of the gate"):
+    for heading in ("factor", GATE, ALWAYS, NEVER, INFORMED, "gate - always", "gate - never", "calls of the gate"):
         sweep.add_column(heading, justify="right")
     for scale in SCALES:
         rows = {row.policy: row for row in policy_rows(results, scale)}
         gains = differences(results, scale)
         sweep.add_row(
             f"{scale:g}",
-            *(f"{rows[name].net.mean:.3f}" for name in (GATE, ALWAYS, NEVER)),
+            *(f"{rows[name].net.mean:.3f}" for name in (GATE, ALWAYS, NEVER, INFORMED)),
             *(f"{gains[name].mean:+.3f} ({_interval(gains[name].interval)})" for name in (ALWAYS, NEVER)),
             f"{rows[GATE].calls:.2f}",
         )
@@ -214,9 +215,9 @@ def print_report(results: Results, console: Console) -> None:
     bins = Table(title="EVSI before cost")
     for heading in ("predicted from", "to", "mean predicted", "mean realised", "95 %", "count"):
         bins.add_column(heading, justify="right")
-    for row in calibration(results):
-        cells = (row.least, row.most, row.predicted, row.realised)
-        bins.add_row(*(f"{cell:.3f}" for cell in cells), _interval(row.interval), str(row.count))
+    for part in calibration(results):
+        cells = (part.least, part.most, part.predicted, part.realised)
+        bins.add_row(*(f"{cell:.3f}" for cell in cells), _interval(part.interval), str(part.count))
     console.print(bins)
 
 

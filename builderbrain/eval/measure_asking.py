@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from builderbrain.eval.evsi import run_sessions
+from builderbrain.eval.evsi_informed import InformedGate, count_answers
 from builderbrain.eval.evsi_report import as_json, curves, print_report
 from builderbrain.eval.output import progress_bar, write_with_plot
 from builderbrain.eval.plot import line_chart
@@ -27,9 +28,13 @@ def measure_asking(world: str, target: Path | None, *, seeds: Sequence[int], ses
     """
     folders = {seed: Path(world.replace(SEED_PLACE, str(seed))).expanduser() for seed in dict.fromkeys(seeds)}
     gates = {seed: AskGate(load_world(folder)) for seed, folder in folders.items()}
+    # Answers are counted on sessions of their own, as many as are played.
+    informed = InformedGate(count_answers(sessions=sessions, seed=sessions_seed + 1))
     with progress_bar() as progress:
         task = progress.add_task("sessions", total=sessions * len(DECISION_DOMAINS))
-        results = run_sessions(gates, sessions=sessions, seed=sessions_seed, on_session=partial(progress.advance, task))
+        results = run_sessions(
+            gates, informed, sessions=sessions, seed=sessions_seed, on_session=partial(progress.advance, task)
+        )
     console = Console()
     print_report(results, console)
     if target is not None:

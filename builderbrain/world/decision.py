@@ -48,7 +48,7 @@ class DecisionDomain:
 DECISION_DOMAINS: tuple[DecisionDomain, ...] = (
     DecisionDomain(
         name="repo_assistant",
-        costs={"list": 0.06, "read": 0.15, "search": 0.35},
+        costs={"list": 0.05, "read": 0.12, "search": 0.26},
         utilities={
             "as_said": (1.0, -0.6, 0.3, -1.0),
             "otherwise": (-0.8, 0.9, 0.3, -0.8),
@@ -59,7 +59,7 @@ DECISION_DOMAINS: tuple[DecisionDomain, ...] = (
     ),
     DecisionDomain(
         name="synthetic_orders",
-        costs={"find": 0.3},
+        costs={"find": 0.22},
         utilities={
             "as_said": (1.0, -0.4, 0.4, -0.6),
             "otherwise": (-1.5, 0.9, 0.4, -0.3),
@@ -70,7 +70,7 @@ DECISION_DOMAINS: tuple[DecisionDomain, ...] = (
     ),
     DecisionDomain(
         name="synthetic_appointments",
-        costs={"find": 0.1, "list": 0.3},
+        costs={"find": 0.1, "list": 0.24},
         utilities={
             "as_said": (1.0, -0.2, 0.5, -0.8),
             "otherwise": (-0.8, 1.0, 0.5, -0.4),
@@ -81,7 +81,7 @@ DECISION_DOMAINS: tuple[DecisionDomain, ...] = (
     ),
     DecisionDomain(
         name="synthetic_incidents",
-        costs={"find": 0.06, "read": 0.2, "measure": 0.12},
+        costs={"find": 0.08, "read": 0.24, "measure": 0.15},
         utilities={
             "as_said": (1.0, -0.8, 0.2, -1.2),
             "otherwise": (-1.5, 1.0, 0.2, -1.0),

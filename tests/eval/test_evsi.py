@@ -11,12 +11,14 @@ import torch
 
 from builderbrain.eval.cli import main
 from builderbrain.eval.evsi import SCALES, Recall, constant_chooser, gate_chooser, play, run_session
+from builderbrain.eval.evsi_informed import InformedGate, count_answers
 from builderbrain.eval.evsi_report import as_json, calibration, differences, estimate
 from builderbrain.eval.plot import Point, line_chart
 from builderbrain.eval.statistics import Interval, ratio_interval
 from builderbrain.train.world.sessions import open_session
 from builderbrain.world.checkpoint import save_world
 from builderbrain.world.decision import DECISION_DOMAINS, decision_domain
+from builderbrain.world.encoding import LISTEN, action_number, observe, start_state
 from builderbrain.world.gate import AskGate
 from builderbrain.world.model import WorldConfig, WorldModel
 
@@ -28,11 +30,17 @@ def model() -> WorldModel:
     return WorldModel(WorldConfig(width=8, classes=4, hidden=8)).eval()
 
 
-def test_policies_pay_for_their_calls_and_nobody_has_more_than_the_oracle(model: WorldModel) -> None:
+@pytest.fixture(scope="module")
+def informed() -> InformedGate:
+    """A gate that knows how sessions are drawn."""
+    return InformedGate(count_answers(sessions=2, seed=9))
+
+
+def test_policies_pay_for_their_calls_and_nobody_has_more_than_the_oracle(model: WorldModel, informed: InformedGate) -> None:
     recall = Recall(AskGate(model, particles=2))
     for domain in DECISION_DOMAINS:
         with open_session(domain, 0, seed=3) as requests:
-            result = run_session(domain, requests, recall)
+            result = run_session(domain, requests, recall, informed)
             best = sum(domain.best(request.kind) for request in requests)
         assert result.requests == len(requests)
         assert result.oracle == pytest.approx(best)
@@ -66,13 +74,33 @@ def test_remembered_verdicts_are_those_of_the_gate(model: WorldModel) -> None:
     assert recall.act(domain, []).act == gate.ask(domain, []).act
 
 
-def test_the_report_pairs_sessions_and_keeps_seeds_apart(model: WorldModel) -> None:
+def listened(domain: str, cue: str) -> tuple[int, tuple[int, ...]]:
+    after = {**start_state(), "requests": 1, "cue": cue, "hint": "x"}
+    return action_number(domain, LISTEN), observe(domain, LISTEN, ok=True, before=start_state(), after=after)
+
+
+def test_the_informed_gate_has_the_beliefs_of_bayes_rule() -> None:
+    """`sure`: 0.97 and 0.6 in the two moods, so 0.785; an accepted confirmation then speaks for a tidy place by 0.97 : 0.6."""
+    domain = decision_domain("synthetic_orders")
+    gate = InformedGate({(domain.name, "find"): torch.full((4, 36), 1 / 36, dtype=torch.float64)})
+    sure = [listened(domain.name, "sure")]
+    assert gate.kinds(domain, sure)[0].item() == pytest.approx(0.785)
+    assert gate.act(domain, sure).act == "confirm"
+    assert gate.worth(domain, sure, "find").gross == pytest.approx(0.0, abs=1e-12)
+    before = start_state()
+    good = observe(domain.name, "confirm", ok=True, before=before, after={**before, "outcomes": [True]})
+    guess = [*sure, (action_number(domain.name, "confirm"), good), listened(domain.name, "guess")]
+    tidy = 0.97 / (0.97 + 0.6)
+    assert gate.kinds(domain, guess)[0].item() == pytest.approx(tidy * 0.6 + (1 - tidy) * 0.25)
+
+
+def test_the_report_pairs_sessions_and_keeps_seeds_apart(model: WorldModel, informed: InformedGate) -> None:
     recall = Recall(AskGate(model, particles=2))
     rows = []
     for domain in DECISION_DOMAINS:
         for number in range(3):
             with open_session(domain, number, seed=4) as requests:
-                rows.append(run_session(domain, requests, recall))
+                rows.append(run_session(domain, requests, recall, informed))
     results = {0: rows, 1: rows}
     never = estimate(results, lambda row: row.never.net())
     assert never.seeds == {"0": pytest.approx(never.mean), "1": pytest.approx(never.mean)}

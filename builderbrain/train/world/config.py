@@ -35,7 +35,7 @@ class LossSection:
     free_nats: float = 0.02
     reward: float = 4.0
     risk: float = 0.5
-    prediction: float = 1.0
+    prediction: float = 0.5
     rollout: float = 0.25
     rollout_steps: int = 5
     rollout_paths: int = 2
@@ -70,16 +70,16 @@ class WorldTrainConfig:
 
     data: str
     output: str
-    steps: int = 1200
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    steps: int = 700
+    batch_size: int = 48
+    learning_rate: float = 8e-3
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     warmup_fraction: float = 0.05
     held_out: float = 0.1
     seed: int = 0
     device: str = "cpu"
-    evaluation_every: int = 300
+    evaluation_every: int = 350
     checkpoint_every: int = 100
     tensorboard: Literal["auto", "always", "never"] = "auto"
     model: SizeSection = field(default_factory=SizeSection)

@@ -31,7 +31,7 @@ class WorldRunState:
         self.optimizer = torch.optim.AdamW(
             world.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
-        self.bell = AlarmBell()
+        self.step_bell, self.reading_bell = AlarmBell(), AlarmBell()
         self.step = 0
         self.dropped = 0
 
@@ -40,7 +40,8 @@ class WorldRunState:
         tensors = {f"{MODEL}{name}": tensor for name, tensor in self.world.state_dict().items()}
         named = self.world.named_parameters()
         tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in optimizer_tensors(self.optimizer, named).items()}
-        values = {"config": self._fixed(), "alarms": self.bell.state(), "dropped": self.dropped}
+        values: dict[str, Any] = {"config": self._fixed(), "dropped": self.dropped}
+        values |= {"step_alarms": self.step_bell.state(), "reading_alarms": self.reading_bell.state()}
         return Checkpoint(step=self.step, tensors=tensors, values=values)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -61,7 +62,8 @@ class WorldRunState:
         self.world.load_state_dict({k.removeprefix(MODEL): v for k, v in tensors.items() if k.startswith(MODEL)})
         moments = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}
         restore_optimizer(self.optimizer, self.world.named_parameters(), moments)
-        self.bell.restore(checkpoint.values["alarms"])
+        self.step_bell.restore(checkpoint.values["step_alarms"])
+        self.reading_bell.restore(checkpoint.values["reading_alarms"])
         self.dropped = int(checkpoint.values["dropped"])
         self.step = checkpoint.step
 

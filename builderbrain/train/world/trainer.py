@@ -141,13 +141,12 @@ class WorldTrainer:
             "learning_rate": config.learning_rate * scale,
             "dropped_steps": state.dropped,
         }
-        alarms = self._alarms()
-        evaluates = (state.step + 1) % config.evaluation_every == 0 or state.step + 1 == config.steps
-        if evaluates:
+        alarms = state.step_bell.ring(self._alarms())
+        if (state.step + 1) % config.evaluation_every == 0 or state.step + 1 == config.steps:
             reading = read_world(self.world, self.held_out, config.watch, marginal=self.marginal, seed=config.seed)
             values |= reading.to_json()
-            alarms += reading.alarms(config.watch)
-        values["alarms"] = [alarm.to_json() for alarm in (state.bell.ring(alarms) if evaluates or alarms else [])]
+            alarms += state.reading_bell.ring(reading.alarms(config.watch))
+        values["alarms"] = [alarm.to_json() for alarm in alarms]
         return values, int(batch.present.sum())
 
     def move(self, loss: float, scale: float) -> float:
