@@ -20,7 +20,7 @@ from builderbrain.train.world.situations import Request
 from builderbrain.world.decision import DECISION_DOMAINS, DecisionDomain
 from builderbrain.world.encoding import Step
 from builderbrain.world.evsi import Information
-from builderbrain.world.gate import AskGate, Verdict
+from builderbrain.world.gate import AskGate, Belief, Particles, Verdict
 
 GATE, NEVER, ALWAYS, INFORMED, ORACLE = "gate", "never", "always", "informed", "oracle"
 SCALES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -89,6 +89,7 @@ class Recall:
 
     def __init__(self, gate: AskGate) -> None:
         self.gate = gate
+        self._particles: dict[tuple[Step, ...], Particles] = {(): gate.begin()}
         self._known: dict[tuple[Step, ...], Verdict] = {}
         self._worth: dict[tuple[tuple[Step, ...], str], Information] = {}
 
@@ -96,16 +97,24 @@ class Recall:
         """The best act, without looking at tools."""
         key = tuple(history)
         if key not in self._known:
-            self._known[key] = self.gate.ask(domain, history, without=domain.costs)
+            self._known[key] = self.gate.judge(domain, self._belief(key), without=domain.costs)
         return self._known[key]
 
     def worth(self, domain: DecisionDomain, history: Sequence[Step], tool: str) -> Information:
         """What a tool is worth before its cost."""
         key = (tuple(history), tool)
         if key not in self._worth:
-            others = [other for other in domain.costs if other != tool]
-            self._worth[key] = self.gate.ask(domain, history, without=others, scale=0.0).worth[tool]
+            self._worth[key] = self.gate.information(domain, self._belief(key[0]), tool, cost=0.0)
         return self._worth[key]
+
+    def _belief(self, history: tuple[Step, ...]) -> Belief:
+        """Goes on from the longest history that is known."""
+        known = len(history)
+        while history[:known] not in self._particles:
+            known -= 1
+        for end in range(known, len(history)):
+            self._particles[history[: end + 1]] = self.gate.follow(self._particles[history[:end]], history[end])
+        return self.gate.belief(self._particles[history])
 
 
 Chooser = Callable[[Telling, frozenset[str]], str | None]

@@ -44,6 +44,13 @@ class Verdict:
     worth: Mapping[str, Information]
 
 
+class Particles(NamedTuple):
+    """`state`s [P] drawn along a history, and the classes they took, `paths` int64 [P, 1 + T]."""
+
+    state: State
+    paths: Tensor
+
+
 class Belief(NamedTuple):
     """What is known after a history: different `state`s [P] with `weights` [P] that sum to 1."""
 
@@ -71,7 +78,11 @@ class AskGate:
             without: tools that are not to be considered, such as those already called for this request.
             scale: multiplies the costs.
         """
-        belief = self.believe(history)
+        return self.judge(domain, self.believe(history), without=without, scale=scale)
+
+    @torch.no_grad()
+    def judge(self, domain: DecisionDomain, belief: Belief, *, without: Iterable[str] = (), scale: float = 1.0) -> Verdict:
+        """What `ask` says, for a belief that is known already."""
         values = belief.weights @ self.utilities(belief.state)
         worth = {
             tool: self.information(domain, belief, tool, cost=scale * cost)
@@ -86,21 +97,35 @@ class AskGate:
             worth=worth,
         )
 
+    def believe(self, history: Iterable[Step]) -> Belief:
+        """The belief after a history."""
+        particles = self.begin()
+        for step in history:
+            particles = self.follow(particles, step)
+        return self.belief(particles)
+
+    def begin(self) -> Particles:
+        """Before anything happened."""
+        return Particles(self.world.start(self.particles), torch.zeros(self.particles, 1, dtype=torch.int64))
+
     @torch.no_grad()
-    def believe(self, history: Sequence[Step]) -> Belief:
-        """The particles after a history, those that went the same way as one with their weights together."""
-        state = self.world.start(self.particles)
-        device = state.hidden.device
-        paths = torch.zeros(self.particles, 1, dtype=torch.int64)
-        for number, (action, observation) in enumerate(history):
-            hidden = self.world.advance(state, torch.full((self.particles,), action, device=device))
-            seen = torch.tensor(observation, device=device).expand(self.particles, -1)
-            probability = self.world.posterior(hidden, seen)
-            state = State(hidden, sample_straight_through(probability, self._noise(number, self.particles)))
-            paths = torch.cat([paths, state.latent.argmax(-1).cpu()], dim=1)
-        _, group, counts = torch.unique(paths, dim=0, return_inverse=True, return_counts=True)
-        first = torch.stack([(group == number).nonzero()[0, 0] for number in range(len(counts))]).to(device)
-        weights = (counts / self.particles).to(device)
+    def follow(self, particles: Particles, step: Step) -> Particles:
+        """The particles after one more step."""
+        action, observation = step
+        state, device = particles.state, particles.state.hidden.device
+        hidden = self.world.advance(state, torch.full((self.particles,), action, device=device))
+        seen = torch.tensor(observation, device=device).expand(self.particles, -1)
+        noise = self._noise(particles.paths.shape[1], self.particles)
+        latent = sample_straight_through(self.world.posterior(hidden, seen), noise)
+        classes = latent.argmax(-1) @ self.world.config.classes ** torch.arange(latent.shape[-2], device=device)
+        return Particles(State(hidden, latent), torch.cat([particles.paths, classes.unsqueeze(1).cpu()], dim=1))
+
+    def belief(self, particles: Particles) -> Belief:
+        """Those that went the same way as one, with their weights together."""
+        _, group, counts = torch.unique(particles.paths, dim=0, return_inverse=True, return_counts=True)
+        state = particles.state
+        first = torch.stack([(group == number).nonzero()[0, 0] for number in range(len(counts))]).to(state.hidden.device)
+        weights = (counts / self.particles).to(state.hidden.device)
         return Belief(State(state.hidden[first], state.latent[first]), weights)
 
     @torch.no_grad()

@@ -80,17 +80,17 @@ def listened(domain: str, cue: str) -> tuple[int, tuple[int, ...]]:
 
 
 def test_the_informed_gate_has_the_beliefs_of_bayes_rule() -> None:
-    """`sure`: 0.97 and 0.6 in the two moods, so 0.785; an accepted confirmation then speaks for a tidy place by 0.97 : 0.6."""
+    """`sure`: 0.99 and 0.9 in the two moods, so 0.945; an accepted confirmation then speaks for a tidy place by 0.99 : 0.9."""
     domain = decision_domain("synthetic_orders")
     gate = InformedGate({(domain.name, "find"): torch.full((4, 36), 1 / 36, dtype=torch.float64)})
     sure = [listened(domain.name, "sure")]
-    assert gate.kinds(domain, sure)[0].item() == pytest.approx(0.785)
+    assert gate.kinds(domain, sure)[0].item() == pytest.approx(0.945)
     assert gate.act(domain, sure).act == "confirm"
     assert gate.worth(domain, sure, "find").gross == pytest.approx(0.0, abs=1e-12)
     before = start_state()
     good = observe(domain.name, "confirm", ok=True, before=before, after={**before, "outcomes": [True]})
     guess = [*sure, (action_number(domain.name, "confirm"), good), listened(domain.name, "guess")]
-    tidy = 0.97 / (0.97 + 0.6)
+    tidy = 0.99 / (0.99 + 0.9)
     assert gate.kinds(domain, guess)[0].item() == pytest.approx(tidy * 0.6 + (1 - tidy) * 0.25)
 
 
