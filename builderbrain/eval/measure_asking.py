@@ -18,6 +18,8 @@ from builderbrain.world.decision import DECISION_DOMAINS
 from builderbrain.world.gate import AskGate
 
 SEED_PLACE = "{seed}"
+COUNTED = 100
+"""Sessions of each domain on which the informed gate's answers are counted; other ones than those that are played."""
 
 
 def measure_asking(world: str, target: Path | None, *, seeds: Sequence[int], sessions: int, sessions_seed: int) -> int:
@@ -28,8 +30,7 @@ def measure_asking(world: str, target: Path | None, *, seeds: Sequence[int], ses
     """
     folders = {seed: Path(world.replace(SEED_PLACE, str(seed))).expanduser() for seed in dict.fromkeys(seeds)}
     gates = {seed: AskGate(load_world(folder)) for seed, folder in folders.items()}
-    # Answers are counted on sessions of their own, as many as are played.
-    informed = InformedGate(count_answers(sessions=sessions, seed=sessions_seed + 1))
+    informed = InformedGate(count_answers(sessions=COUNTED, seed=sessions_seed + 1))
     with progress_bar() as progress:
         task = progress.add_task("sessions", total=sessions * len(DECISION_DOMAINS))
         results = run_sessions(

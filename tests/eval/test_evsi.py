@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from builderbrain.eval import measure_asking
 from builderbrain.eval.cli import main
 from builderbrain.eval.evsi import SCALES, Recall, constant_chooser, gate_chooser, play, run_session
 from builderbrain.eval.evsi_informed import InformedGate, count_answers
@@ -135,8 +136,9 @@ def test_lines_are_drawn_within_the_picture() -> None:
 
 
 def test_the_command_writes_report_and_plot_and_refuses_a_folder_without_a_model(
-    model: WorldModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: WorldModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measure_asking, "COUNTED", 1)
     save_world(model, tmp_path / "run-0" / "world")
     target = tmp_path / "evsi.json"
     world = str(tmp_path / "run-{seed}" / "world")
