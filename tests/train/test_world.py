@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import signal
 import subprocess
 import sys
@@ -20,11 +21,13 @@ from builderbrain.errors import CheckpointError, ConfigError, DataError, DeadGra
 from builderbrain.train.world import decisions
 from builderbrain.train.world.config import WatchSection, WorldTrainConfig
 from builderbrain.train.world.objective import filtered_states, rollout_losses, world_loss
+from builderbrain.train.world.repository import RepositorySession
 from builderbrain.train.world.sequences import marginal_entropy, to_sequences
-from builderbrain.train.world.sessions import decision_traces, open_session
+from builderbrain.train.world.sessions import decision_traces
+from builderbrain.train.world.situations import Circumstance
 from builderbrain.train.world.trainer import WorldTrainer
 from builderbrain.train.world.watch import WorldReading, read_world
-from builderbrain.world.decision import ACTS, DECISION_DOMAINS, KINDS, decision_domain
+from builderbrain.world.decision import ACTS, DECISION_DOMAINS, KINDS
 from builderbrain.world.encoding import ACTIONS
 from builderbrain.world.model import WorldConfig, WorldModel
 
@@ -74,21 +77,17 @@ def test_sessions_come_again_with_their_seed_and_are_traces_of_every_domain(sess
 
 
 def test_real_tools_find_what_the_hidden_kind_put_there() -> None:
-    seen = {}
-    for number in range(12):
-        with open_session(decision_domain("repo_assistant"), number, seed=5) as requests:
-            for request in requests:
-                found = request.look_up("search").found
-                assert found is not None
-                files = [path for path in found if path.endswith(".py")]
-                expected = {"as_said": [request.hint], "absent": []}.get(request.kind)
-                assert expected is None or files == expected
-                assert request.kind != "otherwise" or (len(files) == 1 and files[0] != request.hint)
-                assert request.kind != "several" or len(files) >= 2
-                read = request.look_up("read").found
-                assert bool(read) == (request.kind == "as_said")
-                seen[request.kind] = True
-    assert set(seen) == set(KINDS)
+    circumstances = [Circumstance(cue="guess", kind=kind) for kind in KINDS]
+    with RepositorySession(circumstances, random.Random(5)) as session:
+        for request in session.requests:
+            found = request.look_up("search").found
+            assert found is not None
+            files = [path for path in found if path.endswith(".py")]
+            expected = {"as_said": [request.hint], "absent": []}.get(request.kind)
+            assert expected is None or files == expected
+            assert request.kind != "otherwise" or (len(files) == 1 and files[0] != request.hint)
+            assert request.kind != "several" or len(files) >= 2
+            assert bool(request.look_up("read").found) == (request.kind == "as_said")
 
 
 def test_a_run_that_stops_at_any_step_goes_on_bit_equal(sessions: Path, uninterrupted: Path, tmp_path: Path) -> None:
