@@ -29,7 +29,7 @@ AnswerTables = Mapping[tuple[str, str], Tensor]
 
 def count_answers(*, sessions: int, seed: int) -> AnswerTables:
     """Look everything up with every tool in so many sessions of each domain."""
-    tables = {}
+    tables: dict[tuple[str, str], Tensor] = {}
     for domain in DECISION_DOMAINS:
         counts = {tool: torch.full((len(KINDS), _RESULTS), _PRIOR_COUNT, dtype=torch.float64) for tool in domain.costs}
         for number in range(sessions):
