@@ -78,6 +78,14 @@ def build_parser() -> argparse.ArgumentParser:
     graph.add_argument("--subject", action="append", choices=tuple(SUBJECTS), help="what to measure (default: nearest)")
     graph.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
     _add_scan_suites(commands)
+    asking = commands.add_parser("evsi", help="the value of asking: a world model's gate against always and never calling")
+    asking.add_argument("--world", metavar="FOLDER", required=True, help="world model; {seed} in it stands for the seed")
+    asking.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[0], help="seeds of the world models (default: 0)")
+    asking.add_argument("--sessions", metavar="N", type=int, default=100, help="sessions of each domain (default: 100)")
+    asking.add_argument(
+        "--sessions-seed", metavar="N", type=int, default=100_000, help="of the sessions; not the training's (default: 100000)"
+    )
+    asking.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -140,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _train_baseline(options)
         if options.command in ("composition", "ablation"):
             return _measure_scan(options)
+        if options.command == "evsi":
+            return _measure_asking(options)
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -187,6 +197,14 @@ def _measure_scan(options: argparse.Namespace) -> int:
     return measured([parse_subject(text) for text in dict.fromkeys(options.subject)])
 
 
+def _measure_asking(options: argparse.Namespace) -> int:
+    from builderbrain.eval.measure_asking import measure_asking
+
+    return measure_asking(
+        options.world, options.json, seeds=options.seeds, sessions=options.sessions, sessions_seed=options.sessions_seed
+    )
+
+
 def _train_baseline(options: argparse.Namespace) -> int:
     from builderbrain.eval.train_baseline import train_baseline
     from builderbrain.train.config import TrainConfig
@@ -199,6 +217,8 @@ def _train_baseline(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if getattr(options, "generations", 1) < 1:
         raise SubjectError(f"expected --generations of at least 1, got {options.generations}", field="generations")
+    if getattr(options, "sessions", 1) < 1:
+        raise SubjectError(f"expected --sessions of at least 1, got {options.sessions}", field="sessions")
     if getattr(options, "commands", 0) < 0:
         raise SubjectError(f"expected --commands of at least 0, got {options.commands}", field="commands")
     rate = getattr(options, "learning_rate", None)

@@ -20,11 +20,16 @@ def write_json(target: Path, value: dict[str, Any]) -> None:
 
 
 def write_report(target: Path, value: dict[str, Any], *, title: str, bars: Sequence[Charted], console: Console) -> None:
-    """Write a report and its plot, and say where they are."""
+    """Write a report and its plot of bars, and say where they are."""
+    write_with_plot(target, value, plot=bar_chart(title, bars), console=console)
+
+
+def write_with_plot(target: Path, value: dict[str, Any], *, plot: str, console: Console) -> None:
+    """Write a report and an SVG beside it, and say where they are."""
     write_json(target, value)
-    plot = target.with_suffix(".svg")
-    plot.write_text(bar_chart(title, bars), encoding="utf-8")
-    console.print(f"wrote {target} and {plot}", markup=False)
+    beside = target.with_suffix(".svg")
+    beside.write_text(plot, encoding="utf-8")
+    console.print(f"wrote {target} and {beside}", markup=False)
 
 
 def remove_folder(folder: Path) -> None:

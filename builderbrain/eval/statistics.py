@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A confidence interval within [0, 1]."""
+    """A confidence interval; of a share within [0, 1]."""
 
     low: float
     high: float
@@ -72,6 +72,27 @@ def pooled_f1_interval(
     size = sums[:, 1] + sums[:, 2]
     f1 = np.where(size > 0, 2 * sums[:, 0] / np.maximum(size, 1), 1.0)
     low, high = np.quantile(f1, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(low=float(low), high=float(high))
+
+
+def ratio_interval(
+    sums: Sequence[float], counts: Sequence[int], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap over groups of total / number (Efron 1979), such as utility per request of whole sessions.
+
+    Args:
+        sums: total of each group; differences of two totals for a paired comparison.
+        counts: number of items in each group.
+
+    Raises:
+        ValueError: there is no group.
+    """
+    if not sums:
+        raise ValueError("expected at least one group, got none")
+    totals, numbers = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    draws = np.random.default_rng(seed).integers(0, len(totals), (resamples, len(totals)))
+    ratios = totals[draws].sum(1) / numbers[draws].sum(1)
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(low=float(low), high=float(high))
 
 

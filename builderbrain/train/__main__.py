@@ -18,7 +18,26 @@ def _skills(arguments: Sequence[str]) -> int:
     return command.main(arguments)
 
 
-COMMANDS = {"ingest": ingest.main, "synthesise": synthesise.main, "plot": plot.main, "skills": _skills}
+def _decisions(arguments: Sequence[str]) -> int:
+    from builderbrain.train.world import decisions  # with the agent, whose tools answer
+
+    return decisions.main(arguments)
+
+
+def _world(arguments: Sequence[str]) -> int:
+    from builderbrain.train.world import command
+
+    return command.main(arguments)
+
+
+COMMANDS = {
+    "ingest": ingest.main,
+    "synthesise": synthesise.main,
+    "plot": plot.main,
+    "skills": _skills,
+    "decisions": _decisions,
+    "world": _world,
+}
 """Commands beside training itself, which has no name of its own. Torch is imported for those that need it."""
 
 

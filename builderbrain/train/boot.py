@@ -162,9 +162,18 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
     gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6))).to(device) * 4.0
     objective = compute_objective(Pair(pair.host, rail), batch, memory=memory, gumbel=gumbel)
     (objective.plan + objective.policy + objective.copy + objective.labels).backward()
+    refuse_dead_gradients(rail, field="rail")
+
+
+def refuse_dead_gradients(module: torch.nn.Module, *, field: str) -> None:
+    """After a backward pass: every trainable parameter needs a finite, non-zero gradient.
+
+    Raises:
+        DeadGradientError: names the dead parameters.
+    """
     dead = [
         name
-        for name, parameter in rail.named_parameters()
+        for name, parameter in module.named_parameters()
         if parameter.requires_grad
         and (parameter.grad is None or not bool(parameter.grad.isfinite().all()) or not bool(parameter.grad.any()))
     ]
@@ -172,5 +181,5 @@ def check_gradient_flow(pair: Pair, batch: Batch) -> None:
         raise DeadGradientError(
             f"{len(dead)} trainable parameters get no finite, non-zero gradient: {', '.join(dead[:8])}; "
             "something cuts the graph before them, mend it before training",
-            field="rail",
+            field=field,
         )

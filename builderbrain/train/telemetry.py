@@ -30,8 +30,12 @@ class Telemetry:
         self._tokens = 0
         self._bar = _Bar(steps, first_step) if sys.stderr.isatty() else None
 
-    def record(self, step: int, values: Mapping[str, Any], *, tokens: int) -> None:
-        """Note the values of a step (JSON values; nested mappings become `a/b` in TensorBoard)."""
+    def record(self, step: int, values: Mapping[str, Any], *, tokens: int, headline: str | None = None) -> None:
+        """Note the values of a step (JSON values; nested mappings become `a/b` in TensorBoard).
+
+        Args:
+            headline: what to show of them; None for that of a rail.
+        """
         self._tokens += tokens
         self._log.write(json.dumps({"step": step, **values}) + "\n")
         if self._writer is not None:
@@ -39,10 +43,7 @@ class Telemetry:
                 self._writer.add_scalar(name, value, step)
         seconds = time.monotonic() - self._started
         done = step + 1 - self._first
-        duals = " ".join(f"{name} {entry['dual']:.2f}" for name, entry in values.get("constraints", {}).items())
-        text = (
-            f"loss {values['plan']:.3f}  budget {values['alpha_budget']:.2f}  duals {duals}  {self._tokens / seconds:.0f} tok/s"
-        )
+        text = f"{_rail_headline(values) if headline is None else headline}  {self._tokens / seconds:.0f} tok/s"
         if self._bar is not None:
             self._bar.update(done, text)
         elif step % 25 == 0 or step + 1 == self._steps:
@@ -88,6 +89,11 @@ class _Bar:
 
     def close(self) -> None:
         self._progress.stop()
+
+
+def _rail_headline(values: Mapping[str, Any]) -> str:
+    duals = " ".join(f"{name} {entry['dual']:.2f}" for name, entry in values.get("constraints", {}).items())
+    return f"loss {values['plan']:.3f}  budget {values['alpha_budget']:.2f}  duals {duals}"
 
 
 def _step_of(line: str) -> int:

@@ -37,6 +37,7 @@ MAY_WRITE_FILES = {
     "builderbrain.eval.output": "reports and plots",
     "builderbrain.hosts.state_store": "removes the least recently used and torn states of its own folder",
     "builderbrain.train.telemetry": "the log of a run",
+    "builderbrain.train.world.repository": "files for the tools to look through, in a temporary folder",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",
