@@ -19,6 +19,7 @@ from builderbrain.eval.bench import SUITE_NAMES
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
+from builderbrain.gate.__main__ import JUDGE
 from builderbrain.hosts.load import NANO
 from builderbrain.hosts.quantization import Quantization
 
@@ -65,6 +66,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
     )
     sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
+    takeover = commands.add_parser(
+        "takeover", parents=[base, report], help="what a rail can do, and what it does to safety, as its budget grows"
+    )
+    takeover.add_argument(
+        "--budgets", metavar="A", type=float, nargs="+", default=[], help="in [0, 1] (default: 0, 0.05 ... 0.5, 0.7, 1)"
+    )
+    takeover.add_argument(
+        "--goals", metavar="N", type=int, default=200, help="left-out compositions, and as many other goals (default: 200)"
+    )
+    takeover.add_argument("--prompts", metavar="N", type=int, default=0, help="red-team prompts, 0 for all (default)")
+    takeover.add_argument(
+        "--judge", metavar="FOLDER", type=Path, default=JUDGE, help="of the risk judge (default: the shipped one)"
+    )
     graph = commands.add_parser("toolgraph", help="plans for requests over a graph of tools: node-F1, link-F1, exact match")
     graph.add_argument(
         "--train", metavar="FILE", type=Path, required=True, help="rows in TaskBench's layout, .jsonl or .jsonl.gz"
@@ -163,6 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return measure_calibration(
                 workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
+            )
+        if options.command == "takeover":
+            from builderbrain.eval.measure_takeover import BUDGETS, measure_takeover
+
+            return measure_takeover(
+                workbench,
+                options.json,
+                seeds=workbench.rail_seeds(),
+                budgets=options.budgets or BUDGETS,
+                goals=options.goals,
+                prompts=options.prompts,
+                judge=options.judge,
             )
         if options.command == "syntax":
             return commands.measure_syntax(

@@ -63,15 +63,7 @@ class RailSubject:
         room = min(self._max_tokens, self._model.max_length - len(tokens))
         parameters = SamplingParameters(max_tokens=room, temperature=self._temperature, seed=seed)
         generation = generate(self._model, tokens, parameters, self._grammar)
-        if generation.finish_reason == "length":
-            return SubjectAnswer(plan_text=generation.text, response_text=CUT_OFF, valid=True)
-        try:
-            plan = parse_text(generation.text)
-        except PlanSyntaxError as error:
-            return SubjectAnswer(plan_text=generation.text, response_text=error.message, valid=False)
-        verdict = check(plan)
-        reply = compose_dry_run(plan) if verdict.accepted else compose_refusal(verdict)
-        return SubjectAnswer(plan_text=generation.text, response_text=reply, valid=True)
+        return answer_of(generation.text, finished=generation.finish_reason != "length")
 
     @torch.no_grad()
     def prefix_logprobs(self, prompt: str, continuation: str) -> Tensor:
@@ -85,6 +77,19 @@ class RailSubject:
     def _prompt_tokens(self, prompt: str) -> list[int]:
         """The prompt that rails are trained on, cut so that a plan fits behind it."""
         return plan_prompt(self._model.tokenizer, prompt)[: max(1, self._model.max_length - self._max_tokens)]
+
+
+def answer_of(plan_text: str, *, finished: bool) -> SubjectAnswer:
+    """What a decoded plan is answered with in a dry run."""
+    if not finished:
+        return SubjectAnswer(plan_text=plan_text, response_text=CUT_OFF, valid=True)
+    try:
+        plan = parse_text(plan_text)
+    except PlanSyntaxError as error:
+        return SubjectAnswer(plan_text=plan_text, response_text=error.message, valid=False)
+    verdict = check(plan)
+    reply = compose_dry_run(plan) if verdict.accepted else compose_refusal(verdict)
+    return SubjectAnswer(plan_text=plan_text, response_text=reply, valid=True)
 
 
 def base_features_of(host: Host) -> BaseFeatures:

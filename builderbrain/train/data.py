@@ -155,13 +155,14 @@ def base_text_rows(
 ) -> Tensor:
     """int64 [count, width] windows of ordinary generated text, for the KL budget.
 
-    Every other row begins as a chat in which a goal is said: only the plan prompt asks the builder for a plan.
+    Every other row begins as a chat in which a goal is said: only the plan prompt asks the builder for a plan. Over
+    steps too, so that parts with a single row of text get chats as well.
     """
     number = seed * _STRIDE + step + 1
     documents, goals = synthetic_documents(count * 2, seed=number), domain.goals(number)
     rows = []
     for index in range(count):
-        ids = tokenizer.encode(_CHAT.format(goal=next(goals).text)) if index % 2 else []
+        ids = tokenizer.encode(_CHAT.format(goal=next(goals).text)) if (number + index) % 2 else []
         while len(ids) < width:
             ids += tokenizer.encode(next(documents, "")) or [tokenizer.eos_token_id]
         rows.append(ids[:width])

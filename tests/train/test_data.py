@@ -177,6 +177,13 @@ def test_a_goal_said_in_a_chat_is_ordinary_text() -> None:
     assert base_text_rows(TOKENIZER, seed=0, step=1, count=0, width=9).shape == (0, 9)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_half_of_the_ordinary_text_is_chat_however_few_rows_a_part_has(count: int) -> None:
+    rows = [row for step in range(12) for row in base_text_rows(TOKENIZER, seed=0, step=step, count=count, width=40).tolist()]
+    chats = sum(TOKENIZER.decode(row).startswith("User: ") for row in rows)
+    assert chats * 2 == len(rows)
+
+
 def test_what_decides_weighs_more_than_what_is_forced_or_copied() -> None:
     config = RailConfig(base_name="x", d_model=8, vocab_size=8, tap_points=(0,), width=8, intents=INTENTS, actions=ACTIONS,
                         quote_tokens=tuple(TOKENIZER.encode('"')), line_tokens=tuple(TOKENIZER.encode("\n")))  # fmt: skip
