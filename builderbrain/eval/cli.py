@@ -100,6 +100,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--sessions-seed", metavar="N", type=int, default=100_000, help="of the sessions; not the training's (default: 100000)"
     )
     asking.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
+    stack = commands.add_parser("stacking", help="steps until a task is mastered, with and without the tasks it is composed of")
+    stack.add_argument("--json", metavar="FILE", type=Path, required=True, help="write the report here, its plot beside it")
+    stack.add_argument("--folder", metavar="FOLDER", type=Path, required=True, help="where the rails go")
+    stack.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[0], help="of the runs (default: 0)")
+    stack.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train; steps is the most that a task gets"
+    )
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -160,6 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return commands.measure_toolgraph(task, tuple(dict.fromkeys(options.subject or ["nearest"])), options.json)
         if options.command in ("train-lora", "train-full"):
             return _train_baseline(options)
+        if options.command == "stacking":
+            return _measure_stacking(options)
         if options.command in ("composition", "ablation"):
             return _measure_scan(options)
         if options.command == "evsi":
@@ -238,6 +247,14 @@ def _train_baseline(options: argparse.Namespace) -> int:
     config = load_config(TrainConfig, None, options.overrides)
     kind: Literal["lora", "full"] = "lora" if options.command == "train-lora" else "full"
     return train_baseline(kind, config, options.out, start=options.start, learning_rate=options.learning_rate)
+
+
+def _measure_stacking(options: argparse.Namespace) -> int:
+    from builderbrain.eval.measure_stacking import measure_stacking
+    from builderbrain.train.config import TrainConfig
+
+    config = load_config(TrainConfig, None, options.overrides)
+    return measure_stacking(config, options.json, options.folder, seeds=options.seeds)
 
 
 def _check(options: argparse.Namespace) -> None:

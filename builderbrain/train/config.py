@@ -78,10 +78,12 @@ class BudgetSection:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSection:
-    """With `data=scan`: the published `split` whose training part is learned, and the share of rows that wear a skin."""
+    """With `data=scan`: the published `split` whose training part is learned, the share of rows that wear a skin, and the one
+    `task` of it that is learned (`builderbrain.train.scan.tasks`)."""
 
     split: Literal["simple", "addprim_jump", "addprim_turn_left", "length", "template_around_right"] = "simple"
     skins: float = 0.7
+    task: Literal["all", "verb", "way", "times", "and", "after"] = "all"
 
     def __post_init__(self) -> None:
         check_bounds(self, {"skins": (0, 1)})

@@ -60,7 +60,7 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
     if host is None:
         device = None if config.device == "auto" else config.device
         host = load_host(config.model, quantization=config.quantization, device=device)
-    domain = scan_domain(config.scan.split, skins=config.scan.skins) if config.data == "scan" else REPO_ASSISTANT
+    domain = _domain(config)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(domain.name)), trusted=True)
     rail = _start(config, domain) if config.start else build_rail(host, config, domain)
@@ -74,6 +74,13 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
     else:
         source = TraceFile(Path(config.data), host.tokenizer, rail.config, seed=config.seed)
     return Materials(host=host, rail=rail, grammar=grammar, source=source)
+
+
+def _domain(config: TrainConfig) -> TrainingDomain:
+    if config.data != "scan":
+        return REPO_ASSISTANT
+    task = None if config.scan.task == "all" else config.scan.task
+    return scan_domain(config.scan.split, skins=config.scan.skins, task=task)
 
 
 def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Trainer, RunSummary]:

@@ -15,6 +15,7 @@ from builderbrain.plan import print_text
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
 from builderbrain.train.scan.skins import skin_command
+from builderbrain.train.scan.tasks import Task, task_of
 
 INTENTS = ("clause", *JOINERS)
 """Whether a command is a clause alone, or what joins its two."""
@@ -24,14 +25,18 @@ SPAN_SLOTS = ("act", "to")
 _HELD_OUT_ONE_IN = 50
 
 
-def scan_domain(split: str, *, skins: float) -> TrainingDomain:
-    """The training part of a split; a share `skins` of the goals wears a skin.
+def scan_domain(split: str, *, skins: float, task: Task | None = None) -> TrainingDomain:
+    """The training part of a split, or of one task in it; a share `skins` of the goals wears a skin.
+
+    Tasks of single clauses have too few commands to hold any out; what is held out of a task are commands in other skins.
 
     Raises:
         ScanError: there is no such split.
     """
     commands = [example.command for example in split_examples(split).train]
-    shown = [command for command in commands if not _is_held_out(command)]
+    if task is not None:
+        commands = [command for command in commands if task_of(command) == task]
+    shown = [command for command in commands if task is not None or not _is_held_out(command)]
     kept = sorted(set(commands) - set(shown))
 
     def goals(seed: int) -> Iterator[Goal]:
@@ -45,7 +50,10 @@ def scan_domain(split: str, *, skins: float) -> TrainingDomain:
         return (goal.plan.split("\n")[0].removeprefix("s1=") for goal in goals(seed))
 
     def held_out(seed: int, count: int) -> list[Goal]:
-        return [goal_of(command) for command in random.Random(seed).sample(kept, min(count, len(kept)))]
+        rng = random.Random(seed)
+        if task is not None:
+            return [goal_of(skin_command(rng.choice(commands), rng), environment="skin") for _ in range(count)]
+        return [goal_of(command) for command in rng.sample(kept, min(count, len(kept)))]
 
     return TrainingDomain(
         name=DOMAIN,
