@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from builderbrain.train.boot import build_rail
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import GeneratedGoals
 from builderbrain.train.scan import scan_domain, skin_command
+from builderbrain.train.scan.tasks import TASKS, Task, task_of
 from builderbrain.train.setup import build_trainer
 from tests.hosts.tiny_models import llama, save_model, tiny_tokenizer
 
@@ -120,3 +122,22 @@ def test_a_rail_of_another_domain_and_a_split_that_nobody_published_are_refused(
         load_config(TrainConfig, None, ["scan.split=mcd1"])
     with pytest.raises(ConfigError, match="scan: expected skins in"):
         load_config(TrainConfig, None, ["scan.skins=2"])
+
+
+def test_every_command_is_of_one_task_by_the_latest_thing_it_says() -> None:
+    tasks = Counter(task_of(example.command) for example in split_examples("simple").train)
+    assert list(TASKS) == sorted(tasks, key=TASKS.index)
+    said = {"walk": "verb", "turn left": "verb", "jump around left": "way", "run opposite right thrice": "times"}
+    said |= {"walk twice and jump": "and", "walk after jump around left twice": "after"}
+    assert {command: task_of(command) for command in said} == said
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_shows_its_own_commands_and_holds_out_skins_of_them(task: Task) -> None:
+    domain = scan_domain("simple", skins=0.5, task=task)
+    goals = list(islice(domain.goals(0), 60))
+    held_out = domain.held_out(1, 20)
+    assert {task_of(goal.text) for goal in goals + held_out} == {task}
+    assert {goal.environment for goal in held_out} == {"skin"}
+    assert len({goal.text for goal in held_out}) > 10
+    assert domain.held_out(1, 20) == held_out != domain.held_out(2, 20)
