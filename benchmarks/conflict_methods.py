@@ -2,9 +2,9 @@
 
     python -m benchmarks.conflict_methods --out FILE [--seeds 0 1 2] [--tasks scan repo_assistant]
 
-"none" has no constraints at all, so nothing pulls against the task. The others have the default constraints with their duals, and
-the losses are added as they are (scalarised) or weighed (pcgrad, cagrad). Rows, seeds and initial weights are the same for all
-ways. Readings are means of the last three evaluations; price is the processor time of a step over that of "scalarised" with
+"none" has no constraints at all, so nothing pulls against the task. The others have the default constraints with their duals,
+and the losses are added as they are (scalarised) or weighed (pcgrad, cagrad). Rows, seeds and initial weights are the same for
+all ways. Readings are means of the last three evaluations; price is the processor time of a step over that of "scalarised" with
 the same seed and task, median over steps (OMP_NUM_THREADS=1). A row that the file holds already is not run again, so a run that
 was cut off goes on.
 """
