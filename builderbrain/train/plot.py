@@ -1,4 +1,4 @@
-"""`python -m builderbrain.train plot LOG [--out FILE]`: the page of curves of a run."""
+"""`python -m builderbrain.train plot LOG... [--out FILE]`: the page of curves of a run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m builderbrain.train plot",
         description="Plot the log of a run, finished or not, into one HTML page that needs no network.",
     )
-    parser.add_argument("log", type=Path, metavar="LOG", help="the output folder of a run, or its log.jsonl")
+    parser.add_argument(
+        "logs",
+        type=Path,
+        nargs="+",
+        metavar="LOG",
+        help="output folder of a run, or its log.jsonl; then others that add to it",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the page goes (default: curves.html beside the log)")
     options = parser.parse_args(arguments)
-    folder = options.log if options.log.is_dir() else options.log.parent
+    log: Path = options.logs[0]
+    folder = log if log.is_dir() else log.parent
     out = options.out or folder / "curves.html"
     try:
-        page = curves_page(read_log(options.log), title=f"Run {folder.resolve().name}")
+        page = curves_page([read_log(one) for one in options.logs], title=f"Run {folder.resolve().name}")
         if out.is_dir() or not out.absolute().parent.is_dir():
             raise DataError(f"expected --out FILE in a folder that exists, got {out}; make the folder first", field="out")
         write_atomic(out, page.encode())

@@ -49,7 +49,7 @@ def test_panels_read_what_a_run_logs() -> None:
 
 
 def test_every_panel_of_the_page_is_drawn_or_said_to_be_missing() -> None:
-    page = curves_page(LINES, title="Run <x>")
+    page = curves_page([LINES], title="Run <x>")
     assert "<h1>Run &lt;x&gt;</h1>" in page
     assert all(panel.title.replace("&", "&amp;") in page for panel in PANELS)
     shown, missing = page.split("<h2>Not in this log</h2>")
@@ -58,6 +58,14 @@ def test_every_panel_of_the_page_is_drawn_or_said_to_be_missing() -> None:
     assert "dual_at_cap (kl_budget) at step 2" in shown
     for svg in shown.split("<figure>")[1:]:
         ElementTree.fromstring(svg.split("</figure>")[0])
+
+
+def test_a_second_log_adds_what_the_first_lacks() -> None:
+    world = [{"step": 7, "held_out_evsi": {"predicted": 0.1, "realised": 0.2, "calls": 9}, "plan": 9.0}]
+    page = curves_page([LINES, world], title="run")
+    assert "Value of asking (EVSI)" in page.split("<h2>Not in this log</h2>")[0]
+    assert "Steps 0 to 3." in page
+    assert curves_page([LINES], title="run").count("<figure>") + 1 == page.count("<figure>")
 
 
 def test_points_lie_within_the_panel_on_both_kinds_of_axis() -> None:

@@ -18,15 +18,17 @@ figure svg { width: 100%; height: auto; }
 """
 
 
-def curves_page(lines: Sequence[Line], *, title: str) -> str:
+def curves_page(logs: Sequence[Sequence[Line]], *, title: str) -> str:
     """The HTML of the page.
 
     Args:
-        lines: of a log (`read_log`), at least one.
+        logs: lines of logs (`read_log`), at least one each. A panel shows the first log that has anything for it, so that a
+            world model's log adds what the run's lacks.
         title: what the page says it shows.
     """
+    lines = logs[0]
     steps = [int(line["step"]) for line in lines]
-    found = [(panel, series_of(lines, panel.read)) for panel in PANELS]
+    found = [(panel, _first(panel, logs)) for panel in PANELS]
     figures = [_figure(panel, series) for panel, series in found if series]
     missing = [_missing(panel) for panel, series in found if not series]
     return "\n".join(
@@ -44,6 +46,10 @@ def curves_page(lines: Sequence[Line], *, title: str) -> str:
             "",
         ]
     )
+
+
+def _first(panel: Panel, logs: Sequence[Sequence[Line]]) -> Series:
+    return next((series for lines in logs if (series := series_of(lines, panel.read))), {})
 
 
 def _figure(panel: Panel, series: Series) -> str:

@@ -59,6 +59,16 @@ def _edit_distance(line: Line) -> Mapping[str, Any]:
     return {"training": entry.get("edit_distance"), "held out": line.get("held_out_edit_distance")}
 
 
+def _evsi(line: Line) -> Mapping[str, Any]:
+    entry = line.get("held_out_evsi", {})
+    return {name: entry[name] for name in ("predicted", "realised") if name in entry}
+
+
+def _skills(line: Line) -> Mapping[str, Any]:
+    entry = line.get("skills", {})
+    return {name: entry[name] for name in ("live", "born", "ended") if name in entry}
+
+
 def _alarms(line: Line) -> Mapping[str, Any]:
     return {"rung": len(line.get("alarms", []))}
 
@@ -128,19 +138,19 @@ PANELS = (
         title="Change of risk",
         unit="V_s, against the base under the same grammar",
         read=_keys(mean="held_out_risk_change"),
-        missing="evaluation_risk=true, in a domain that has a judge",
+        missing="a promotion: `python -m builderbrain.gate evaluate` reports it",
     ),
     Panel(
         title="Value of asking (EVSI)",
         unit="utility",
-        read=_within("evsi"),
-        missing="`train world`, in a log of its own",
+        read=_evsi,
+        missing="`train world`: name its folder as well",
     ),
     Panel(title="Skill usage", unit="nats; skills", read=_keys(entropy="skill_entropy", used="skills_used")),
     Panel(
         title="Skills: births and deaths",
         unit="count",
-        read=_within("skills"),
+        read=_skills,
         missing="skills.births=true",
     ),
     Panel(title="Ease", unit="each in its own", read=_within("ease"), logarithmic=True),
