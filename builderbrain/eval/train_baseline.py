@@ -21,11 +21,17 @@ LEARNING_RATES: dict[Baseline, float] = {"lora": 2e-3, "full": 1e-3}
 
 
 def train_baseline(
-    kind: Baseline, config: TrainConfig, out: Path, *, start: Path | None = None, learning_rate: float | None = None
+    kind: Baseline,
+    config: TrainConfig,
+    out: Path,
+    *,
+    start: Path | None = None,
+    learning_rate: float | None = None,
+    parameters: int | None = None,
 ) -> int:
     """Train a baseline on the batches that a rail of the same configuration is trained on, for as many steps.
 
-    A LoRA gets as many parameters as that rail, unless it goes on from the LoRA in `start`. Checkpoints lie beside `out` until
+    A LoRA gets as many `parameters`, by default those of that rail, unless it goes on from the LoRA in `start`. Checkpoints lie beside `out` until
     it is done; the same command goes on from them.
     """
     materials = gather_materials(config)
@@ -34,7 +40,7 @@ def train_baseline(
     def batch_of(step: int) -> Sequence[TokenBatch]:
         return collate.parts(materials.source.rows(step, config.batch_size), config.micro_batches)
 
-    rail_parameters = sum(parameter.numel() for parameter in materials.rail.parameters())
+    rail_parameters = parameters or sum(parameter.numel() for parameter in materials.rail.parameters())
     rate = LEARNING_RATES[kind] if learning_rate is None else learning_rate
     settings = TuneSettings(steps=config.steps, learning_rate=rate, seed=config.seed)
     checkpoints = out.with_name(f"{out.name}.checkpoints")

@@ -17,6 +17,7 @@ from builderbrain.rail.chain_head import END, ChainHead, chain_options
 from builderbrain.train.tool_graph.requests import ChainRequest, ChainRequests
 
 IGNORED = -1
+_POOL = 16
 _ASKED_FOR = 3.0
 """Weight of a tool that is asked for beside those that are not: few of hundreds are."""
 
@@ -35,14 +36,13 @@ class ChainBatch:
 
 
 def requests_of_step(requests: ChainRequests, *, seed: int, step: int, count: int) -> list[ChainRequest]:
-    """The requests of a step: all chains once in an order of their own before any comes again. (seed, step) fixes them."""
-    chains = requests.chains
-    drawn = []
-    rng = random.Random(f"{seed} requests {step}")
-    for place in range(step * count, (step + 1) * count):
-        epoch, at = divmod(place, len(chains))
-        drawn.append(requests.draw(rng, chains[_order(len(chains), seed, epoch)[at]]))
-    return drawn
+    """The requests of a step: all chains once in an order of their own before any comes again. (seed, step) fixes them.
+
+    Those of `_POOL` steps are drawn together and dealt by length, so that a batch has little padding.
+    """
+    pool, place = divmod(step, _POOL)
+    drawn = _pool(requests, seed, pool, count)
+    return list(drawn[place * count : (place + 1) * count])
 
 
 def collate(rows: Sequence[ChainRequest], host: Host, names: Sequence[str]) -> ChainBatch:
@@ -75,6 +75,21 @@ def chain_loss(head: ChainHead, host: Host, batch: ChainBatch, *, smoothing: flo
     weight = torch.tensor(_ASKED_FOR, device=batch.tokens.device)
     asked = F.binary_cross_entropy_with_logits(scores.tools[:, 1:], batch.asked[:, 1:], pos_weight=weight)
     return steps + asked_weight * asked
+
+
+@lru_cache(maxsize=2)
+def _pool(requests: ChainRequests, seed: int, pool: int, count: int) -> tuple[ChainRequest, ...]:
+    """The requests of a pool in the order of its steps."""
+    chains, size = requests.chains, _POOL * count
+    rng = random.Random(f"{seed} requests {pool}")
+    drawn = []
+    for place in range(pool * size, (pool + 1) * size):
+        epoch, at = divmod(place, len(chains))
+        drawn.append(requests.draw(rng, chains[_order(len(chains), seed, epoch)[at]]))
+    drawn.sort(key=lambda request: len(request.text))
+    steps = [drawn[first : first + count] for first in range(0, size, count)]
+    rng.shuffle(steps)
+    return tuple(request for step in steps for request in step)
 
 
 @lru_cache(maxsize=4)
