@@ -20,7 +20,7 @@ from builderbrain.errors import DataError
 from builderbrain.plan.model import Plan
 
 _NUMBER = re.compile(r"^Step \d+:?\s*", re.IGNORECASE)
-_CALL = re.compile(r"^call\s+\S+\s+(?:tool\s+)?(?:(?:to|for|and|by)\b)?\s*", re.IGNORECASE)
+_CALL = re.compile(r"^call\s+\S+(?:\s+tool\b)?(?:\s+(?:to|for|and|by)\b)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def _code(letter: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Spelled:
-    """Words of B prompts, at most W each, padded to the right; U different ones among them.
+    """Words of B prompts, at most W each, padded to the right; U different ones among them. A prompt without any is a full stop.
 
     `real` bool [B, W]; `words` int64 [B, W], hashes, 0 at padding; `last` int64 [B, W], the token that a word ends in; `which`
     int64 [B, W], the number of each word among the different ones, 0 at padding. `grams` int64 [G], hashes of the n-grams of
@@ -67,9 +67,10 @@ def spell(tokens: Tensor, lengths: Tensor, letters: Tensor) -> Spelled:
     device = tokens.device
     within = torch.arange(width, device=device) < lengths[:, None]
     codes = letters[tokens].long() * within[..., None]
-    # A space before every prompt, so that no word goes on from one row into the next.
-    space = torch.full((batch, 1), ord(" "), dtype=torch.int64, device=device)
-    flat = torch.cat([space, codes.flatten(1)], 1)
+    # A space before every prompt, so that no word goes on from one row into the next; a full stop where there is no word at all.
+    silent = ~((codes // _KIND) != SPACE).flatten(1).any(1)
+    first = torch.where(silent, _KIND * OTHER + ord("."), ord(" "))
+    flat = torch.cat([first[:, None], codes.flatten(1)], 1)
     row, column = flat.nonzero(as_tuple=True)
     code = flat[row, column]
     kind, point = code // _KIND, code % _KIND
@@ -79,18 +80,16 @@ def spell(tokens: Tensor, lengths: Tensor, letters: Tensor) -> Spelled:
     number = begins.cumsum(0)[spoken] - 1
     row, column, point = row[spoken], column[spoken], point[spoken]
     count = int(begins.sum())
-    if not count:  # a prompt of spaces still is one word, an empty one
-        return _nothing(batch, device)
     places = torch.arange(len(point), device=device)
     start = torch.zeros(count, dtype=torch.int64, device=device).scatter_reduce_(0, number, places, "amin", include_self=False)
     powers = torch.tensor([_wrapped(_BASE**power) for power in range(_LONGEST)], device=device)
     terms = (point + 1) * powers[(places - start[number]).clamp(max=_LONGEST - 1)]
     hashes = torch.zeros(count, dtype=torch.int64, device=device).index_add_(0, number, terms) * _MIX
     word_row = torch.zeros(count, dtype=torch.int64, device=device).scatter_(0, number, row)
-    end = torch.zeros(count, dtype=torch.int64, device=device).scatter_reduce_(0, number, column - 1, "amax")
+    end = torch.zeros(count, dtype=torch.int64, device=device).scatter_reduce_(0, number, (column - 1).clamp(min=0), "amax")
     per_row = torch.bincount(word_row, minlength=batch)
     slot = torch.arange(count, device=device) - (per_row.cumsum(0) - per_row)[word_row]
-    longest = max(1, int(per_row.max()))
+    longest = int(per_row.max())
     different, which = hashes.unique(return_inverse=True)
     chosen = torch.zeros(len(different), dtype=torch.int64, device=device)
     chosen.scatter_reduce_(0, which, torch.arange(count, device=device), "amin", include_self=False)
@@ -147,12 +146,6 @@ def _grams(point: Tensor, number: Tensor, start: Tensor, chosen: Tensor, count: 
     grams, whose = torch.cat(found), torch.cat(whose_found)
     order = whose.argsort(stable=True)
     return grams[order], whose[order]
-
-
-def _nothing(batch: int, device: torch.device) -> Spelled:
-    zeros = torch.zeros(batch, 1, dtype=torch.int64, device=device)
-    one = torch.zeros(1, dtype=torch.int64, device=device)
-    return Spelled(real=zeros == 0, words=zeros, last=zeros, which=zeros, grams=one, first=one)
 
 
 def _wrapped(value: int) -> int:
