@@ -108,9 +108,10 @@ def build_parser() -> argparse.ArgumentParser:
             type=Path,
             help="of a LoRA to go on from, as start=FOLDER is for a rail (default: the base)",
         )
-        train.add_argument(
-            "--parameters", type=int, help="trained ones of a LoRA, as far as a whole rank allows (default: the rail's)"
-        )
+        if kind == "lora":
+            train.add_argument(
+                "--parameters", type=int, help="trained ones of a LoRA, as far as a whole rank allows (default: the rail's)"
+            )
         train.add_argument("--learning-rate", type=float, help="of AdamW at its peak (default: 2e-3 for a LoRA, 1e-3 for all)")
         train.add_argument(
             "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train, e.g. seed=1 data=scan steps=600"
@@ -223,7 +224,12 @@ def _train_baseline(options: argparse.Namespace) -> int:
     config = load_config(TrainConfig, None, options.overrides)
     kind: Literal["lora", "full"] = "lora" if options.command == "train-lora" else "full"
     return train_baseline(
-        kind, config, options.out, start=options.start, learning_rate=options.learning_rate, parameters=options.parameters
+        kind,
+        config,
+        options.out,
+        start=options.start,
+        learning_rate=options.learning_rate,
+        parameters=getattr(options, "parameters", None),
     )
 
 

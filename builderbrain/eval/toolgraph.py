@@ -57,7 +57,7 @@ class GraphSummary:
 
 
 def run_subject(
-    task: ToolGraphTask, subject: GraphSubject, *, on_item: Callable[[], None] = lambda: None
+    task: ToolGraphTask, subject: GraphSubject | ManyPlans, *, on_item: Callable[[], None] = lambda: None
 ) -> tuple[GraphResult, ...]:
     """Ask the subject about every test request, in order; one that answers many at once is asked once."""
     domain = None if task.tools is None else domain_of(task.tools, DOMAIN)

@@ -31,8 +31,8 @@ def train_baseline(
 ) -> int:
     """Train a baseline on the batches that a rail of the same configuration is trained on, for as many steps.
 
-    A LoRA gets as many `parameters`, by default those of that rail, unless it goes on from the LoRA in `start`. Checkpoints lie beside `out` until
-    it is done; the same command goes on from them.
+    A LoRA gets as many `parameters`, by default those of that rail, unless it goes on from the LoRA in `start`.
+    Checkpoints lie beside `out` until it is done; the same command goes on from them.
     """
     materials = gather_materials(config)
     collate = materials.collator(config)
@@ -40,7 +40,8 @@ def train_baseline(
     def batch_of(step: int) -> Sequence[TokenBatch]:
         return collate.parts(materials.source.rows(step, config.batch_size), config.micro_batches)
 
-    rail_parameters = parameters or sum(parameter.numel() for parameter in materials.rail.parameters())
+    rail_parameters = sum(parameter.numel() for parameter in materials.rail.parameters())
+    wanted = rail_parameters if parameters is None else parameters
     rate = LEARNING_RATES[kind] if learning_rate is None else learning_rate
     settings = TuneSettings(steps=config.steps, learning_rate=rate, seed=config.seed)
     checkpoints = out.with_name(f"{out.name}.checkpoints")
@@ -50,7 +51,7 @@ def train_baseline(
         def on_step(step: int, loss: float) -> None:
             progress.update(task, completed=step, description=f"{kind}, loss {loss:.4f}")
 
-        training = _train(kind, materials.host, batch_of, rail_parameters, settings, start, checkpoints, on_step)
+        training = _train(kind, materials.host, batch_of, wanted, settings, start, checkpoints, on_step)
     training.save(out)
     record = {
         "kind": kind,

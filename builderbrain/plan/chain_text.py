@@ -4,8 +4,8 @@
     s2=play_song() after s1
 
 The grammar is right-linear: a rule says which tools may come after one, at which step. So whatever is decoded under it is a
-chain along legal links, and the graph's planchecker accepts it. Names of tools that are no names of the text form ("Text-to-Image")
-are spelled with what it allows ("text_to_image").
+chain along legal links, and the graph's planchecker accepts it. Names of tools that are no names of the text form
+("Text-to-Image") are spelled with what it allows ("text_to_image").
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def parse_chain(text: str, tools: Sequence[str]) -> tuple[str, ...]:
         found = _LINE(line)
         after = None if at == 1 else str(at - 1)
         if found is None or found[1] != str(at) or found[3] != after or found[2] not in named:
-            raise PlanSyntaxError(f"line {at}: expected a call of a tool after the step before, got {line!r}", field=f"line {at}")
+            raise PlanSyntaxError(
+                f"line {at}: expected a call of a tool after the step before, got {line!r}", field=f"line {at}"
+            )
         chain.append(named[found[2]])
     return tuple(chain)
 

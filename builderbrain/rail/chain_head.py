@@ -148,9 +148,7 @@ class ChainHead(nn.Module):
             state, found, total = state[rows], found.expand(count, -1)[rows], values[alive]
         return Chain(tools=tuple(self.names[tool - 1] for tool in best[1]), logprob=best[0])
 
-    def _advance(
-        self, read: _Read, keys: Tensor, state: Tensor, found: Tensor, last: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _advance(self, read: _Read, keys: Tensor, state: Tensor, found: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One step after the options `last` int64 [B]: the new state, what it attends to, and the options' scores."""
         state = self.step(torch.cat([self._drop(self.tools(last)), found], -1), state)
         match = (keys @ self.query(state)[..., None])[..., 0] * state.shape[-1] ** -0.5

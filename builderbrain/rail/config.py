@@ -13,7 +13,16 @@ MAX_PLAN_NODES = 16
 NEXT_SKILL = "next"
 """The pinned skill that decides which step comes next."""
 
-_OPTIONAL = ("proposal_rank", "pinned_skills", "plan_nodes", "aliases", "chain_width", "chain_slots", "chain_base", "chain_links")
+_OPTIONAL = (
+    "proposal_rank",
+    "pinned_skills",
+    "plan_nodes",
+    "aliases",
+    "chain_width",
+    "chain_slots",
+    "chain_base",
+    "chain_links",
+)
 """Parts of a rail that came after the first rails were saved."""
 
 
@@ -27,10 +36,10 @@ class RailConfig:
     of which writes the arguments of its own nodes. Empty when the router is free. `aliases` are rows that the router has beyond
     `num_skills`, whose tokens another skill answers for (`builderbrain.rail.skill_book`).
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
-    `chain_width` is that of the chain head, 0 for a rail without one: its tools are the actions, `chain_links` the pairs of them
-    (by number) that may follow one another, `chain_slots` the rows of its tables of words and n-grams, and with `chain_base`
-    it reads the base's last tap as well.
-    Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
+    `chain_width` is that of the chain head, 0 for a rail without one: its tools are the actions, `chain_links` the pairs of
+    them (by number) that may follow one another, `chain_slots` the rows of its tables of words and n-grams, and with
+    `chain_base` it reads the base's last tap as well. Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K
+    = `num_skills`, M = `max_memory_tokens`.
     """
 
     base_name: str

@@ -46,7 +46,7 @@ def _code(letter: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Spelled:
-    """Words of B prompts, at most W each, padded to the right; U different ones among them. A prompt without any is a full stop.
+    """Words of B prompts, at most W each, padded to the right; U different ones among them. A prompt without any counts as ".".
 
     `real` bool [B, W]; `words` int64 [B, W], hashes, 0 at padding; `last` int64 [B, W], the token that a word ends in; `which`
     int64 [B, W], the number of each word among the different ones, 0 at padding. `grams` int64 [G], hashes of the n-grams of
@@ -67,7 +67,7 @@ def spell(tokens: Tensor, lengths: Tensor, letters: Tensor) -> Spelled:
     device = tokens.device
     within = torch.arange(width, device=device) < lengths[:, None]
     codes = letters[tokens].long() * within[..., None]
-    # A space before every prompt, so that no word goes on from one row into the next; a full stop where there is no word at all.
+    # A space before every prompt, so that no word goes on from one row into the next; a full stop where there is none.
     silent = ~((codes // _KIND) != SPACE).flatten(1).any(1)
     first = torch.where(silent, _KIND * OTHER + ord("."), ord(" "))
     flat = torch.cat([first[:, None], codes.flatten(1)], 1)

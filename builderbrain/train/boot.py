@@ -117,7 +117,7 @@ def count_base_parameters(host: Host) -> int:
 
 
 def boot_checks(pair: Pair, batch: Batch, *, domain: str | None, fresh: bool) -> None:
-    """Run all checks of stage 0, with the goldens of `domain` (None for one that has none); only a `fresh` rail has to equal its base.
+    """Run all checks of stage 0, with the goldens of `domain` (None: it has none); only a `fresh` rail has to equal its base.
 
     Raises:
         SchemaError: a golden of the domain fails.

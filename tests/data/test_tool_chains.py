@@ -23,9 +23,7 @@ def test_chains_follow_the_links_and_other_rows_are_counted(tmp_path: Path) -> N
     said["task_steps"] = ["Step 1 Call find_song to find it", "Step 2 Call play_song to play it"]
     silent = graph_row("2", "play it and stop", ["play_song", "stop_song"])
     against = graph_row("3", "stop and find", ["stop_song", "find_song"])
-    forked = graph_row(
-        "4", "find, play, stop", ["find_song", "play_song", "stop_song"], [("find_song", "play_song")]
-    )
+    forked = graph_row("4", "find, play, stop", ["find_song", "play_song", "stop_song"], [("find_song", "play_song")])
     path = write_folder(tmp_path, [said, silent, against, forked])
     found = read_chains(path, load_tool_graph(tmp_path), "toolgraph")
     assert [chain.tools for chain in found.chains] == [("find_song", "play_song"), ("play_song", "stop_song")]

@@ -1,4 +1,4 @@
-"""The chain head: legal chains whatever its weights are, rows that do not depend on one another, rails without one as they were."""
+"""The chain head: legal chains whatever its weights, rows that do not depend on one another, rails without one as they were."""
 
 from __future__ import annotations
 

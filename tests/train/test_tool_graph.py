@@ -65,8 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(folder: Path, output: Path, *more: str) -> ChainTrainConfig:
-    given = (f"tool_graph.rows={folder / 'train.jsonl.gz'}", f"output={output}", "tensorboard=never", "batch_size=5", "width=16",
-             "slots=256", "epochs=8", "checkpoint_every=7", *more)  # fmt: skip
+    given = (f"tool_graph.rows={folder / 'train.jsonl.gz'}", f"output={output}", "tensorboard=never", "batch_size=5",
+             "width=16", "slots=256", "epochs=8", "checkpoint_every=7", *more)  # fmt: skip
     return load_config(ChainTrainConfig, None, given)
 
 
@@ -179,7 +179,10 @@ def test_a_head_may_read_the_base(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_trained_rail_answers_the_suite(folder: Path, trained: Path, tmp_path: Path) -> None:
-    tests = [graph_row("t1", "find the blue song and play it", ["find_song", "play_song"]), graph_row("t2", "!?", ["find_song"])]
+    tests = [
+        graph_row("t1", "find the blue song and play it", ["find_song", "play_song"]),
+        graph_row("t2", "!?", ["find_song"]),
+    ]
     write_folder(tmp_path, tests, "unseen.jsonl")
     report = tmp_path / "report.json"
     files = ["--train", str(folder / "train.jsonl.gz"), "--test", str(tmp_path / "unseen.jsonl"), "--json", str(report)]
@@ -219,7 +222,7 @@ def test_plan_text_of_an_untrained_base_is_legal_nevertheless(folder: Path) -> N
 def test_what_is_wrong_with_the_files_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tool_graph\.rows=FILE"):
         ChainTrainer(ChainTrainConfig(output=str(tmp_path)))
-    with pytest.raises(DataError, match="tool_graph.graph"):
+    with pytest.raises(DataError, match=r"tool_graph\.graph"):
         tool_graph_domain(ToolGraphSection(rows=str(tmp_path / "rows.jsonl")))
     with pytest.raises(SubjectError, match="expected a trained model"):
         load_graph_model("x", tmp_path, None, model=NANO)

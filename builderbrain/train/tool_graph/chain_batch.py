@@ -69,9 +69,7 @@ def chain_loss(head: ChainHead, host: Host, batch: ChainBatch, *, smoothing: flo
     """Mean cross-entropy of the options, nats, plus `asked_weight` times that of which tools are asked for at all."""
     states = None if head.base is None else host.forward(batch.tokens, lengths=batch.lengths)
     scores = head(states, batch.tokens, batch.lengths, batch.given)
-    steps = F.cross_entropy(
-        scores.steps.flatten(0, 1), batch.wanted.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
-    )
+    steps = F.cross_entropy(scores.steps.flatten(0, 1), batch.wanted.flatten(), ignore_index=IGNORED, label_smoothing=smoothing)
     weight = torch.tensor(_ASKED_FOR, device=batch.tokens.device)
     asked = F.binary_cross_entropy_with_logits(scores.tools[:, 1:], batch.asked[:, 1:], pos_weight=weight)
     return steps + asked_weight * asked

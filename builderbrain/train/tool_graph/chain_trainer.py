@@ -1,4 +1,4 @@
-"""Train the chain head of a rail on a graph of tools. Resumable at any step; killed and started again it ends with the same weights.
+"""Train the chain head of a rail on a graph of tools. Resumable at any step, with the weights of a run that was not killed.
 
 Only the head moves. The rest of the rail is what `start` names, or new, and the base is not even run unless the head reads it.
 """
@@ -54,9 +54,7 @@ class ChainTrainer:
         section = config.tool_graph
         self.rows = read_graph_rows(section)
         self.host = host or load_host(config.model, device=None if config.device == "auto" else config.device)
-        self.requests = ChainRequests(
-            self.rows.chains.chains, self.rows.graph, joined=section.joined, walked=section.walked
-        )
+        self.requests = ChainRequests(self.rows.chains.chains, self.rows.graph, joined=section.joined, walked=section.walked)
         self.rail = self._rail().to(self.host.device).train()
         self.head = cast(ChainHead, self.rail.chain)
         self.head.dropout, self.head.word_dropout = config.dropout, config.word_dropout

@@ -1,9 +1,9 @@
 """Requests to train on: those of the rows, and two kinds made of what the rows say of their steps.
 
-A few thousand rows over hundreds of tools say little about plans that none of them has. What each step is to do stands in the
-rows in words of its own, so a row's steps, joined, are another request for the same plan ("joined"), and steps of any rows along
-a legal walk through the graph are a request for a plan that may be in no row ("walked"). Nothing but the training rows and
-the graph is used.
+A few thousand rows over hundreds of tools say little about plans that none of them has. What each step is to do stands in
+the rows in words of its own, so a row's steps, joined, are another request for the same plan ("joined"), and steps of any
+rows along a legal walk through the graph are a request for a plan that may be in no row ("walked"). Nothing but the training
+rows and the graph is used.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ class GraphRows:
 
     def __str__(self) -> str:
         return (
-            f"{len(self.chains.chains)} requests over {len(self.graph.tools)} tools and {len(self.graph.links)} links; left out: "
-            f"{self.chains.others} that are no chain of legal links, {self.cut_off} of the validation cut"
+            f"{len(self.chains.chains)} requests over {len(self.graph.tools)} tools and {len(self.graph.links)} links; "
+            f"left out: {self.chains.others} that are no chain of legal links, {self.cut_off} of the validation cut"
         )
 
 
@@ -66,9 +66,7 @@ def read_graph_rows(section: ToolGraphSection) -> GraphRows:
         raise DataError(f"expected {TOOL_FILE} in {folder}; name the folder with tool_graph.graph", field="tool_graph.graph")
     graph = load_tool_graph(folder)
     chains = read_chains(path, graph, DOMAIN)
-    kept = tuple(
-        chain for chain in chains.chains if not is_cut_off(chain.request, share=section.cut, seed=section.cut_seed)
-    )
+    kept = tuple(chain for chain in chains.chains if not is_cut_off(chain.request, share=section.cut, seed=section.cut_seed))
     if not kept:
         raise DataError(f"expected requests beside the cut of {section.cut} of {path}, got none", field="tool_graph.cut")
     left = len(chains.chains) - len(kept)
