@@ -185,6 +185,12 @@ class TrainConfig:
             raise ConfigError(
                 f"expected start=FOLDER of a rail whose trunk is kept with {key}={getattr(self, key)}, got none", field="start"
             )
+        if self.data == "toolgraph" and self.wrong_steps:
+            raise ConfigError(
+                "expected wrong_steps=0 with data=toolgraph, since a step of another goal would break the links that the grammar "
+                f"of the graph asks for, got {self.wrong_steps}",
+                field="wrong_steps",
+            )
         if self.trainable == "skills" and self.conflict.method != "none":
             raise ConfigError(
                 "expected trainable=rail with conflict.method, whose Gramian is read off the trunk's last block, "

@@ -226,3 +226,10 @@ def test_what_is_wrong_with_the_files_is_said(folder: Path, tmp_path: Path) -> N
         tool_graph_domain(ToolGraphSection(rows=str(tmp_path / "rows.jsonl")))
     with pytest.raises(SubjectError, match="expected a trained model"):
         load_graph_model("x", tmp_path, None, model=NANO)
+
+
+def test_steps_of_other_goals_do_not_fit_a_graph(folder: Path) -> None:
+    given = ("data=toolgraph", f"tool_graph.rows={folder / 'train.jsonl.gz'}")
+    with pytest.raises(ConfigError, match="wrong_steps=0"):
+        load_config(TrainConfig, None, given)
+    assert load_config(TrainConfig, None, (*given, "wrong_steps=0")).data == "toolgraph"
