@@ -10,7 +10,7 @@ w_t a word's embedding plus the mean of its n-grams' embeddings:
 The end is legal after any tool and no tool comes twice, so every chain that the head can say is one of the graph. V is also
 trained alone, to tell which tools a request asks for at all.
 
-Attention: Bahdanau et al. 2015; scheduled dropout of whole words: Iyyer et al. 2015.
+Attention: Bahdanau et al. 2015; word dropout: Iyyer et al. 2015.
 """
 
 from __future__ import annotations

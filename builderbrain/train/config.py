@@ -187,7 +187,7 @@ class TrainConfig:
             )
         if self.data == "toolgraph" and self.wrong_steps:
             raise ConfigError(
-                "expected wrong_steps=0 with data=toolgraph, since a step of another goal would break the links that the grammar "
+                "expected wrong_steps=0 with data=toolgraph, since a step of another goal breaks the links that the grammar "
                 f"of the graph asks for, got {self.wrong_steps}",
                 field="wrong_steps",
             )

@@ -162,6 +162,22 @@ def test_another_configuration_does_not_go_on(folder: Path, tmp_path: Path) -> N
         ChainTrainer(config(folder, tmp_path / "run", "dropout=0.1")).run()
 
 
+def test_a_run_goes_on_with_its_own_rows_and_graph_alone(tmp_path: Path) -> None:
+    write_folder(tmp_path, rows())
+    ChainTrainer(config(tmp_path, tmp_path / "run")).run()
+    graph = json.loads((tmp_path / "graph_desc.json").read_text())
+    graph["links"].append({"source": "stop_song", "target": "find_song"})
+    (tmp_path / "graph_desc.json").write_text(json.dumps(graph))
+    with pytest.raises(CheckpointError, match="rows and graph"):
+        ChainTrainer(config(tmp_path, tmp_path / "run")).run()
+
+
+def test_chains_may_be_as_long_as_the_longest_of_the_rows(tmp_path: Path) -> None:
+    tools = ["find_song", *["play_song"] * 7]
+    write_folder(tmp_path, [*rows(), graph_row("long", "find it and play it seven times", tools)])
+    assert ChainTrainer(config(tmp_path, tmp_path / "run")).head.longest == 8
+
+
 def test_the_trunk_of_the_rail_it_starts_from_stays(folder: Path, tmp_path: Path) -> None:
     from builderbrain.rail.bundled import BUNDLED_RAIL
 

@@ -23,7 +23,7 @@ _FREE = ("output", "device", "tensorboard", "checkpoint_every")
 
 
 class ChainRunState:
-    """`step` counts completed steps, `dropped` the latest in a row without a finite loss; `data` names the rows."""
+    """`step` counts completed steps, `dropped` the latest in a row without a finite loss; `data` names rows and graph."""
 
     def __init__(self, head: ChainHead, config: ChainTrainConfig, *, data: str) -> None:
         self.head, self.config, self.data = head, config, data
@@ -46,7 +46,7 @@ class ChainRunState:
         """
         mine, theirs = self._fixed(), checkpoint.values["config"]
         if mine != theirs:
-            key = next((name for name in mine if mine[name] != theirs.get(name)), "rows")
+            key = next((name for name in mine if mine[name] != theirs.get(name)), "rows and graph")
             raise CheckpointError(
                 f"{self.config.output} holds a run with {key}={theirs.get(key)!r}, but this one has {mine.get(key)!r}; "
                 "choose another output folder or the same configuration",
@@ -63,4 +63,4 @@ class ChainRunState:
         value: dict[str, Any] = json.loads(json.dumps(asdict(self.config)))
         for name in _FREE:
             del value[name]
-        return value | {"rows": self.data}
+        return value | {"rows and graph": self.data}

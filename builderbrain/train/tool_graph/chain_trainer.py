@@ -22,7 +22,6 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.letters import token_letters
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.rail.trunk import with_new_skills
-from builderbrain.storage import sha256_file
 from builderbrain.train.boot import build_rail, refuse_dead_gradients
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
@@ -59,7 +58,7 @@ class ChainTrainer:
         self.head = cast(ChainHead, self.rail.chain)
         self.head.dropout, self.head.word_dropout = config.dropout, config.word_dropout
         self.steps = max(1, config.epochs * len(self.requests.chains) // config.batch_size)
-        self.state = ChainRunState(self.head, config, data=sha256_file(Path(section.rows)))
+        self.state = ChainRunState(self.head, config, data=self.rows.digest)
 
     def run(self) -> Path:
         """Check, resume, train, save; returns the folder of the trained rail.
@@ -159,6 +158,7 @@ class ChainTrainer:
             choice_slots=domain.choice_slots,
             pinned_skills=(),
             plan_nodes=0,
+            max_actions=max(rail.config.max_actions, *(len(chain.tools) for chain in self.requests.chains)),
             chain_width=config.width,
             chain_slots=config.slots,
             chain_base=config.reads_base,

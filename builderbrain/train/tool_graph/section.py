@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from builderbrain.config import check_bounds
 from builderbrain.data.tool_chains import ToolChains, is_cut_off, read_chains
 from builderbrain.data.tool_graph import TOOL_FILE, ToolGraph, load_tool_graph
 from builderbrain.errors import ConfigError, DataError
+from builderbrain.storage import sha256_file
 
 DOMAIN = "toolgraph"
 
@@ -38,11 +41,15 @@ class ToolGraphSection:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphRows:
-    """The graph, the chains to train on, and how many rows were left out: none along the links, and the cut."""
+    """The graph, the chains to train on, and how many rows were left out: none along the links, and the cut.
+
+    `digest` names all of it but the cut: sha256 of the rows' file, the tools and the links.
+    """
 
     graph: ToolGraph
     chains: ToolChains
     cut_off: int
+    digest: str
 
     def __str__(self) -> str:
         return (
@@ -70,4 +77,11 @@ def read_graph_rows(section: ToolGraphSection) -> GraphRows:
     if not kept:
         raise DataError(f"expected requests beside the cut of {section.cut} of {path}, got none", field="tool_graph.cut")
     left = len(chains.chains) - len(kept)
-    return GraphRows(graph=graph, chains=ToolChains(chains=kept, others=chains.others), cut_off=left)
+    return GraphRows(
+        graph=graph, chains=ToolChains(chains=kept, others=chains.others), cut_off=left, digest=_digest(path, graph)
+    )
+
+
+def _digest(path: Path, graph: ToolGraph) -> str:
+    text = json.dumps([sha256_file(path), list(graph.tools), sorted(graph.links)])
+    return hashlib.sha256(text.encode()).hexdigest()
