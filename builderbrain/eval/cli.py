@@ -89,7 +89,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     graph.add_argument("--cut", metavar="SHARE", type=float, default=0.1, help="validation cut without --test (default: 0.1)")
     graph.add_argument("--seed", type=int, default=0, help="of the validation cut (default: 0)")
-    graph.add_argument("--subject", action="append", choices=tuple(SUBJECTS), help="what to measure (default: nearest)")
+    graph.add_argument(
+        "--subject",
+        action="append",
+        metavar="SUBJECT",
+        help=f"{', '.join(SUBJECTS)}, or [LABEL=]FOLDER of a rail or a LoRA; may be repeated (default: nearest)",
+    )
+    graph.add_argument("--model", default=NANO, help=f"base of rails and LoRAs: a folder, a hub name or {NANO} (default)")
+    graph.add_argument("--device", help="cpu, cuda or cuda:N (default: the first CUDA device, else the CPU)")
     graph.add_argument("--json", metavar="FILE", type=Path, help="write the report here, its plot beside it")
     _add_scan_suites(commands)
     asking = commands.add_parser("evsi", help="the value of asking: a world model's gate against always and never calling")
@@ -122,6 +129,10 @@ def build_parser() -> argparse.ArgumentParser:
             type=Path,
             help="of a LoRA to go on from, as start=FOLDER is for a rail (default: the base)",
         )
+        if kind == "lora":
+            train.add_argument(
+                "--parameters", type=int, help="trained ones of a LoRA, as far as a whole rank allows (default: the rail's)"
+            )
         train.add_argument("--learning-rate", type=float, help="of AdamW at its peak (default: 2e-3 for a LoRA, 1e-3 for all)")
         train.add_argument(
             "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train, e.g. seed=1 data=scan steps=600"
@@ -164,7 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(options)
         if options.command == "toolgraph":
             task = load_task(options.train, options.test, graph=options.graph, cut=options.cut, seed=options.seed)
-            return commands.measure_toolgraph(task, tuple(dict.fromkeys(options.subject or ["nearest"])), options.json)
+            subjects = tuple(dict.fromkeys(options.subject or ["nearest"]))
+            return commands.measure_toolgraph(task, subjects, options.json, model=options.model, device=options.device)
         if options.command in ("train-lora", "train-full"):
             return _train_baseline(options)
         if options.command == "stacking":
@@ -246,7 +258,14 @@ def _train_baseline(options: argparse.Namespace) -> int:
 
     config = load_config(TrainConfig, None, options.overrides)
     kind: Literal["lora", "full"] = "lora" if options.command == "train-lora" else "full"
-    return train_baseline(kind, config, options.out, start=options.start, learning_rate=options.learning_rate)
+    return train_baseline(
+        kind,
+        config,
+        options.out,
+        start=options.start,
+        learning_rate=options.learning_rate,
+        parameters=getattr(options, "parameters", None),
+    )
 
 
 def _measure_stacking(options: argparse.Namespace) -> int:
@@ -267,6 +286,9 @@ def _check(options: argparse.Namespace) -> None:
     rate = getattr(options, "learning_rate", None)
     if rate is not None and not 0 < rate <= 1:
         raise SubjectError(f"expected --learning-rate above 0 and at most 1, got {rate}", field="learning-rate")
+    parameters = getattr(options, "parameters", None)
+    if parameters is not None and parameters < 1:
+        raise SubjectError(f"expected --parameters of at least 1, got {parameters}", field="parameters")
     target = getattr(options, "json", None)
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
         raise SubjectError(f"expected --json FILE in a folder that exists, got {target}; make the folder first", field="json")

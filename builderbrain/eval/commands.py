@@ -19,6 +19,7 @@ from builderbrain.eval.toolgraph import run_subject
 from builderbrain.eval.toolgraph_subjects import make_subject
 from builderbrain.eval.toolgraph_task import ToolGraphTask
 from builderbrain.eval.workbench import Workbench
+from builderbrain.hosts.load import NANO
 from builderbrain.plan import load_grammar, parse_text
 
 _SHOWN_ROWS = 12
@@ -83,15 +84,17 @@ def measure_syntax(workbench: Workbench, subject: str, target: Path, *, generati
     return 1 if report.invalid else 0
 
 
-def measure_toolgraph(task: ToolGraphTask, subjects: Sequence[str], target: Path | None) -> int:
+def measure_toolgraph(
+    task: ToolGraphTask, subjects: Sequence[str], target: Path | None, *, model: str = NANO, device: str | None = None
+) -> int:
     """Run the toolgraph suite for each subject; print the table, write JSON and plot where a target is named."""
     runs = []
     with progress_bar() as progress:
         for name in subjects:
-            subject = make_subject(name, task)
-            step = progress.add_task(name, total=len(task.test))
+            subject = make_subject(name, task, model=model, device=device)
+            step = progress.add_task(subject.name, total=len(task.test))
             results = run_subject(task, subject, on_item=partial(progress.advance, step))
-            runs.append((toolgraph.summarise(name, results), results))
+            runs.append((toolgraph.summarise(subject.name, results), results))
     console = Console()
     toolgraph.print_report(task, [summary for summary, _ in runs], console)
     if target is not None:

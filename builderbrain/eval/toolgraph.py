@@ -14,7 +14,7 @@ from rich.table import Table
 from builderbrain.data.tool_graph import domain_of
 from builderbrain.eval.graph_metrics import GraphComparison, GraphScores, Overlap, PlanGraph, compare, graph_of_plan, score
 from builderbrain.eval.statistics import Interval, pooled_f1_interval, wilson_interval
-from builderbrain.eval.toolgraph_subjects import GraphSubject
+from builderbrain.eval.toolgraph_subjects import GraphSubject, ManyPlans
 from builderbrain.eval.toolgraph_task import DOMAIN, GraphRow, ToolGraphTask, describe
 from builderbrain.plan import READ_ONLY, Domain, Plan
 from builderbrain.plan.graph import check_plan
@@ -57,14 +57,21 @@ class GraphSummary:
 
 
 def run_subject(
-    task: ToolGraphTask, subject: GraphSubject, *, on_item: Callable[[], None] = lambda: None
+    task: ToolGraphTask, subject: GraphSubject | ManyPlans, *, on_item: Callable[[], None] = lambda: None
 ) -> tuple[GraphResult, ...]:
-    """Ask the subject about every test request, in order."""
+    """Ask the subject about every test request, in order; one that answers many at once is asked once."""
     domain = None if task.tools is None else domain_of(task.tools, DOMAIN)
     unseen = task.unseen()
+    if isinstance(subject, ManyPlans):
+        started = time.perf_counter()
+        plans = subject.plans([row.request for row in task.test], on_item)
+        each = (time.perf_counter() - started) / len(task.test)
+        return tuple(_judge(row, plan, each, domain, row.id in unseen) for row, plan in zip(task.test, plans, strict=True))
     results = []
     for row in task.test:
-        results.append(_ask(row, subject, domain, row.id in unseen))
+        started = time.perf_counter()
+        plan = subject.plan(row.request)
+        results.append(_judge(row, plan, time.perf_counter() - started, domain, row.id in unseen))
         on_item()
     return tuple(results)
 
@@ -141,10 +148,7 @@ def print_report(task: ToolGraphTask, summaries: Sequence[GraphSummary], console
     console.print(table)
 
 
-def _ask(row: GraphRow, subject: GraphSubject, domain: Domain | None, unseen: bool) -> GraphResult:
-    started = time.perf_counter()
-    plan = subject.plan(row.request)
-    seconds = time.perf_counter() - started
+def _judge(row: GraphRow, plan: Plan | None, seconds: float, domain: Domain | None, unseen: bool) -> GraphResult:
     got = _EMPTY if plan is None else graph_of_plan(plan)
     return GraphResult(
         id=row.id,

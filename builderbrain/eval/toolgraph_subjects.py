@@ -1,16 +1,19 @@
 """Subjects of the toolgraph suite. A further one is a class with `name` and `plan`, and an entry in `SUBJECTS`.
 
 None of the three here holds a model: oracle and saboteur prove the harness, nearest is the floor that every model must beat.
+Models are named by their folders, see `builderbrain.eval.toolgraph_models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from builderbrain.errors import SubjectError
 from builderbrain.eval.nearest_text import NearestText
 from builderbrain.eval.toolgraph_task import ToolGraphTask
+from builderbrain.hosts.load import NANO
 from builderbrain.plan import Plan
 
 
@@ -21,6 +24,17 @@ class GraphSubject(Protocol):
 
     def plan(self, request: str) -> Plan | None:
         """The plan for a request; None when there is none, which scores as an empty one."""
+        ...
+
+
+@runtime_checkable
+class ManyPlans(Protocol):
+    """A subject that is quicker when it is asked everything at once; its answers are those of one after another."""
+
+    name: str
+
+    def plans(self, requests: Sequence[str], on_item: Callable[[], None]) -> list[Plan | None]:
+        """The plan for each request; `on_item` is told of each one that is done."""
         ...
 
 
@@ -73,12 +87,28 @@ SUBJECTS: Mapping[str, Callable[[ToolGraphTask], GraphSubject]] = {
 }
 
 
-def make_subject(name: str, task: ToolGraphTask) -> GraphSubject:
-    """The subject, trained or built from the task's training rows.
+def make_subject(name: str, task: ToolGraphTask, *, model: str = NANO, device: str | None = None) -> GraphSubject | ManyPlans:
+    """The subject, made of the task's training rows, or a trained model for `FOLDER` or `LABEL=FOLDER`.
+
+    Args:
+        model: base of a trained model.
 
     Raises:
-        SubjectError: there is no such subject.
+        SubjectError: there is no such subject, or the model is not for this graph.
     """
-    if name not in SUBJECTS:
-        raise SubjectError(f"expected a subject, one of {', '.join(SUBJECTS)}, got {name!r}", field="subject")
-    return SUBJECTS[name](task)
+    if name in SUBJECTS:
+        return SUBJECTS[name](task)
+    label, folder = split_label(name)
+    if not folder.is_dir():
+        raise SubjectError(
+            f"expected a subject, one of {', '.join(SUBJECTS)} or the folder of a rail or a LoRA, got {name!r}", field="subject"
+        )
+    from builderbrain.eval.toolgraph_models import load_graph_model  # brings torch
+
+    return load_graph_model(label, folder, task.tools, model=model, device=device)
+
+
+def split_label(name: str) -> tuple[str, Path]:
+    """`LABEL=FOLDER`, or a folder, which then is its own label."""
+    label, found, folder = name.partition("=")
+    return (label, Path(folder)) if found else (name, Path(name))

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from builderbrain.data.read_trace import read_rows
-from builderbrain.data.split import SplitConfig, request_key, split_of_key
+from builderbrain.data.tool_chains import is_cut_off
 from builderbrain.data.tool_graph import TOOL_FILE, ToolGraph, graph_row_to_trace, load_tool_graph
 from builderbrain.data.trace import Trace
 from builderbrain.errors import DataError
@@ -78,8 +78,7 @@ def load_task(train: Path, test: Path | None, *, graph: Path | None = None, cut:
     tools = load_tool_graph(graph or train.parent) if graph or (train.parent / TOOL_FILE).exists() else None
     learned = _rows(train)
     if test is None:
-        config = SplitConfig(validation=cut, test=0.0, seed=seed)
-        asked = tuple(row for row in learned if split_of_key(request_key(row.request), config) == "validation")
+        asked = tuple(row for row in learned if is_cut_off(row.request, share=cut, seed=seed))
         ids = {row.id for row in asked}
         learned = tuple(row for row in learned if row.id not in ids)
     else:

@@ -21,12 +21,18 @@ LEARNING_RATES: dict[Baseline, float] = {"lora": 2e-3, "full": 1e-3}
 
 
 def train_baseline(
-    kind: Baseline, config: TrainConfig, out: Path, *, start: Path | None = None, learning_rate: float | None = None
+    kind: Baseline,
+    config: TrainConfig,
+    out: Path,
+    *,
+    start: Path | None = None,
+    learning_rate: float | None = None,
+    parameters: int | None = None,
 ) -> int:
     """Train a baseline on the batches that a rail of the same configuration is trained on, for as many steps.
 
-    A LoRA gets as many parameters as that rail, unless it goes on from the LoRA in `start`. Checkpoints lie beside `out` until
-    it is done; the same command goes on from them.
+    A LoRA gets as many `parameters`, by default those of that rail, unless it goes on from the LoRA in `start`.
+    Checkpoints lie beside `out` until it is done; the same command goes on from them.
     """
     materials = gather_materials(config)
     collate = materials.collator(config)
@@ -35,6 +41,7 @@ def train_baseline(
         return collate.parts(materials.source.rows(step, config.batch_size), config.micro_batches)
 
     rail_parameters = sum(parameter.numel() for parameter in materials.rail.parameters())
+    wanted = rail_parameters if parameters is None else parameters
     rate = LEARNING_RATES[kind] if learning_rate is None else learning_rate
     settings = TuneSettings(steps=config.steps, learning_rate=rate, seed=config.seed)
     checkpoints = out.with_name(f"{out.name}.checkpoints")
@@ -44,7 +51,7 @@ def train_baseline(
         def on_step(step: int, loss: float) -> None:
             progress.update(task, completed=step, description=f"{kind}, loss {loss:.4f}")
 
-        training = _train(kind, materials.host, batch_of, rail_parameters, settings, start, checkpoints, on_step)
+        training = _train(kind, materials.host, batch_of, wanted, settings, start, checkpoints, on_step)
     training.save(out)
     record = {
         "kind": kind,

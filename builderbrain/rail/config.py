@@ -13,7 +13,16 @@ MAX_PLAN_NODES = 16
 NEXT_SKILL = "next"
 """The pinned skill that decides which step comes next."""
 
-_OPTIONAL = ("proposal_rank", "pinned_skills", "plan_nodes", "aliases")
+_OPTIONAL = (
+    "proposal_rank",
+    "pinned_skills",
+    "plan_nodes",
+    "aliases",
+    "chain_width",
+    "chain_slots",
+    "chain_base",
+    "chain_links",
+)
 """Parts of a rail that came after the first rails were saved."""
 
 
@@ -27,7 +36,10 @@ class RailConfig:
     of which writes the arguments of its own nodes. Empty when the router is free. `aliases` are rows that the router has beyond
     `num_skills`, whose tokens another skill answers for (`builderbrain.rail.skill_book`).
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
-    Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K = `num_skills`, M = `max_memory_tokens`.
+    `chain_width` is that of the chain head, 0 for a rail without one: its tools are the actions, `chain_links` the pairs of
+    them (by number) that may follow one another, `chain_slots` the rows of its tables of words and n-grams, and with
+    `chain_base` it reads the base's last tap as well. Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K
+    = `num_skills`, M = `max_memory_tokens`.
     """
 
     base_name: str
@@ -63,6 +75,10 @@ class RailConfig:
     token_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
     plan_nodes: int = 0
+    chain_width: int = 0
+    chain_slots: int = 0
+    chain_base: bool = False
+    chain_links: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("d_model", "width", "head_size", "self_heads", "reading_heads", "query_heads", "latent_heads",
@@ -94,10 +110,26 @@ class RailConfig:
                 f"with {len(self.actions)} actions",
                 field="rail.plan_nodes",
             )
+        if self.chain_width:
+            self._check_chain()
         if not 0.0 <= self.alpha_budget <= 1.0:
             raise ConfigError(f"expected rail.alpha_budget in [0, 1], got {self.alpha_budget}", field="rail.alpha_budget")
         if not self.tap_points:
             raise ConfigError("expected at least one tap point, got none", field="rail.tap_points")
+
+    def _check_chain(self) -> None:
+        if self.chain_width < 2 or self.chain_width % 2 or self.chain_slots < 1 or not self.actions:
+            raise ConfigError(
+                f"expected an even rail.chain_width with rail.chain_slots >= 1 and rail.actions, got {self.chain_width} with "
+                f"{self.chain_slots} slots and {len(self.actions)} actions",
+                field="rail.chain_width",
+            )
+        if any(not 0 <= end < len(self.actions) for link in self.chain_links for end in link):
+            raise ConfigError(
+                f"expected rail.chain_links between actions 0 to {len(self.actions) - 1}, got one beyond; "
+                "take actions and links from one graph of tools",
+                field="rail.chain_links",
+            )
 
     @property
     def num_taps(self) -> int:

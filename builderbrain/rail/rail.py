@@ -18,6 +18,7 @@ from builderbrain.errors import SkillError, TapError
 from builderbrain.hosts.base import BaseStates
 from builderbrain.rail.block import BuilderBlock
 from builderbrain.rail.cache import RailCache
+from builderbrain.rail.chain_head import ChainHead
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
@@ -86,6 +87,7 @@ class BuilderRail(nn.Module):
         self.feature_norm = nn.RMSNorm(config.width)
         self.policy = PolicyHeads(config)
         self.plan = PlanHead(config) if config.plan_nodes else None
+        self.chain = ChainHead(config) if config.chain_width else None
         self.adopt(SkillBook.of(config))
 
     def adopt(self, book: SkillBook) -> None:

@@ -14,9 +14,9 @@ from builderbrain.rail.rail import BuilderRail
 
 
 def is_of_skills(name: str) -> bool:
-    """Whether a parameter, by its name, belongs to the skills: adapters, router, policy heads and plan head."""
+    """Whether a parameter, by its name, belongs to the skills: adapters, router and policy, plan and chain heads."""
     first, *rest = name.split(".")
-    return first in ("router", "proposal_skills", "policy", "plan") or (first == "blocks" and rest[1] == "skills")
+    return first in ("router", "proposal_skills", "policy", "plan", "chain") or (first == "blocks" and rest[1] == "skills")
 
 
 def freeze_trunk(rail: BuilderRail) -> None:

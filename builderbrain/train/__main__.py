@@ -30,6 +30,12 @@ def _world(arguments: Sequence[str]) -> int:
     return command.main(arguments)
 
 
+def _chain(arguments: Sequence[str]) -> int:
+    from builderbrain.train.tool_graph import command
+
+    return command.main(arguments)
+
+
 COMMANDS = {
     "ingest": ingest.main,
     "synthesise": synthesise.main,
@@ -37,6 +43,7 @@ COMMANDS = {
     "skills": _skills,
     "decisions": _decisions,
     "world": _world,
+    "chain": _chain,
 }
 """Commands beside training itself, which has no name of its own. Torch is imported for those that need it."""
 

@@ -14,6 +14,7 @@ from builderbrain.train.conflict.config import ConflictSection
 from builderbrain.train.constraint_sections import ConstraintsSection
 from builderbrain.train.lifecycle.config import SkillsSection
 from builderbrain.train.state_cache import StateCacheSection
+from builderbrain.train.tool_graph.section import ToolGraphSection
 from builderbrain.train.watch.config import WatchSection
 
 
@@ -125,12 +126,12 @@ class TrainConfig:
     `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`. With
     `start_skills=new` only its trunk is taken: skills of the shape in the section `rail`, router and policy heads are new, and
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
-    `data` is `repo_assistant` or `scan` (generated goals), or a JSONL file of traces of `repo_assistant`. `output` receives
-    checkpoints, the log and, at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL
-    budget; every `base_text_pool` draws they come again, 0 for never. A batch is run in at most `micro_batches` parts of rows
-    of like length, which halves the padding; their gradients add up to the batch's. Each part is padded to a multiple of
-    `width_multiple` tokens: few widths make a cache of states know the ordinary text again, whose windows are as wide as the
-    part. `tensorboard` "auto" writes its files when it is installed.
+    `data` is `repo_assistant` or `scan` (generated goals), `toolgraph` (rows of the section `tool_graph`), or a JSONL file
+    of traces of `repo_assistant`. `output` receives checkpoints, the log and, at the end, the rail. `base_text_rows` rows of
+    ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come again, 0 for never. A batch is
+    run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the
+    batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know the
+    ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
     """
 
     model: str = "builderbrain-nano"
@@ -175,6 +176,7 @@ class TrainConfig:
     watch: WatchSection = field(default_factory=WatchSection)
     budget: BudgetSection = field(default_factory=BudgetSection)
     scan: ScanSection = field(default_factory=ScanSection)
+    tool_graph: ToolGraphSection = field(default_factory=ToolGraphSection)
     skills: SkillsSection = field(default_factory=SkillsSection)
     state_cache: StateCacheSection = field(default_factory=StateCacheSection)
 
@@ -184,6 +186,12 @@ class TrainConfig:
             key = "start_skills" if self.start_skills == "new" else "trainable"
             raise ConfigError(
                 f"expected start=FOLDER of a rail whose trunk is kept with {key}={getattr(self, key)}, got none", field="start"
+            )
+        if self.data == "toolgraph" and self.wrong_steps:
+            raise ConfigError(
+                "expected wrong_steps=0 with data=toolgraph, since a step of another goal breaks the links that the grammar "
+                f"of the graph asks for, got {self.wrong_steps}",
+                field="wrong_steps",
             )
         if self.trainable == "skills" and self.conflict.method != "none":
             raise ConfigError(

@@ -15,6 +15,8 @@ class TrainingDomain:
     `name` is the domain of the schemas, whose newest version is trained on. `intents` to `choice_slots` are what the heads
     predict, as in `RailConfig`; there is at least one intent, action and span slot, and every goal names options of these.
 
+    `grammar` is the EBNF of its plans, empty for that of the schemas; a domain with one of its own has no goldens.
+
     `goals` and `calls` go on for ever, and the same seed gives the same ones. `goals`: to train on. `calls`: first steps of
     such plans without their `s1=`, to stand in for steps of other plans. `held_out` (seed, count): at most `count` goals that
     `goals` never yields.
@@ -29,3 +31,4 @@ class TrainingDomain:
     goals: Callable[[int], Iterator[Goal]]
     calls: Callable[[int], Iterator[str]]
     held_out: Callable[[int, int], list[Goal]]
+    grammar: str = ""

@@ -24,9 +24,10 @@ from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.scan import scan_domain
 from builderbrain.train.state_cache import with_state_cache
+from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.trainer import Trainer
 
-GENERATED = ("repo_assistant", "scan")
+GENERATED = ("repo_assistant", "scan", "toolgraph")
 """What `data` may name beside a file."""
 
 
@@ -62,7 +63,7 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
         host = load_host(config.model, quantization=config.quantization, device=device)
     domain = _domain(config)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(domain.name)), trusted=True)
+    grammar = engine.compile(Constraint(kind="grammar", source=domain.grammar or load_grammar(domain.name)), trusted=True)
     rail = _start(config, domain) if config.start else build_rail(host, config, domain)
     if config.trainable == "skills":
         freeze_trunk(rail)
@@ -89,6 +90,12 @@ def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Traine
     summary = summarise(materials.host, materials.rail, config)
     host = with_state_cache(materials.host, config.state_cache)
     return Trainer(host, materials.rail, materials.grammar, materials.source, config), summary
+
+
+def _domain(config: TrainConfig) -> TrainingDomain:
+    if config.data == "scan":
+        return scan_domain(config.scan.split, skins=config.scan.skins)
+    return tool_graph_domain(config.tool_graph) if config.data == "toolgraph" else REPO_ASSISTANT
 
 
 def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:

@@ -73,7 +73,8 @@ class Trainer:
         """Stage 0; see `builderbrain.train.boot`."""
         rows = self.config.batch_size if self.rail.plan is None else max(self.config.batch_size, _ROWS_WITH_EDGES)
         batch = self.collate(self.source.rows(0, rows))
-        boot_checks(self.pair, batch, domain=self.source.domain.name, fresh=not self.config.start)
+        domain = self.source.domain
+        boot_checks(self.pair, batch, domain=None if domain.grammar else domain.name, fresh=not self.config.start)
 
     def run(self) -> Path:
         """Check, resume, train, save; returns the folder of the trained rail.

@@ -1,0 +1,39 @@
+"""`python -m builderbrain.train chain [--config FILE] tool_graph.rows=FILE output=DIR [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from builderbrain.config import load_config
+from builderbrain.errors import BuilderBrainError
+from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
+from builderbrain.train.tool_graph.chain_trainer import ChainTrainer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 2 refused with a reason, 130 interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m builderbrain.train chain",
+        description="Train the chain head of a rail on a graph of tools. Safe to repeat: a run that was killed goes on.",
+        epilog="example: python -m builderbrain.train chain tool_graph.rows=ultratool/train.jsonl.gz tool_graph.cut=0.1 "
+        "output=runs/chain; docs/toolgraph.md",
+    )
+    parser.add_argument("--config", type=Path, help="YAML file; keys as in builderbrain/train/tool_graph/chain_config.py")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key, e.g. epochs=10")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_config(ChainTrainConfig, options.config, options.overrides)
+        trainer = ChainTrainer(config)
+        parameters = sum(parameter.numel() for parameter in trainer.head.parameters())
+        print(f"{trainer.rows}; {parameters:,} parameters, {trainer.steps} steps", flush=True)
+        print(f"the trained rail is in {trainer.run()}", flush=True)
+    except BuilderBrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
