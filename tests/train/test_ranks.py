@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.hosts.tiny_models import llama, save_model
+from tests.train.processes import Command, contents
 
 STEPS = 12
 EVERY = ("g2g", "build", "reuse", "param_l1", "calibration", "invariance")
@@ -34,62 +31,28 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(base: Path, output: Path, *more: str) -> list[str]:
-    return ["-m", "builderbrain.train", f"model={base}", f"output={output}", *RUN, *more]
+    return [f"model={base}", f"output={output}", *RUN, *more]
 
 
-def environment() -> dict[str, str]:
-    """As `torchrun` has it, where every process has one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
-def started(base: Path, output: Path, *more: str, size: int = 2) -> list[subprocess.Popen[str]]:
+def started(base: Path, output: Path, *more: str, size: int = 2) -> list[Command]:
     """The processes of a run, with what `torchrun` puts into their environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     return [
-        subprocess.Popen(
-            [sys.executable, *arguments(base, output, *more)],
-            env=environment()
-            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
-            | {"MASTER_PORT": str(port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        Command(
+            arguments=arguments(base, output, *more),
+            folder=output.with_name(f"printed-{port}-{rank}"),
+            environment=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(size)
     ]
 
 
-def finished(processes: list[subprocess.Popen[str]], *, within: float = 200) -> list[tuple[int, str, str]]:
-    """Exit status, output and errors of each."""
-    found = []
-    try:
-        for process in processes:
-            out, errors = process.communicate(timeout=within)
-            found.append((process.returncode, out, errors))
-    finally:
-        for process in processes:
-            process.kill()
-    return found
-
-
 def alone(base: Path, output: Path, *more: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *arguments(base, output, *more)], env=environment(), capture_output=True, text=True, timeout=200, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def outcome(output: Path) -> dict[str, bytes]:
-    """Log, checkpoints, rail and events of a run, by file."""
-    return {str(path.relative_to(output)): path.read_bytes() for path in sorted(output.rglob("*")) if path.is_file()}
-
-
-def wait_for(sign: Path, processes: list[subprocess.Popen[str]]) -> None:
-    deadline = time.monotonic() + 200
-    while not sign.exists() and time.monotonic() < deadline and all(process.poll() is None for process in processes):
-        time.sleep(0.005)
+    command = Command(arguments=arguments(base, output, *more), folder=output.with_name(f"{output.name}-printed"))
+    assert command.status() == 0, command.errors
 
 
 @pytest.fixture(scope="module")
@@ -102,22 +65,60 @@ def one(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_have_every_byte_of_one_also_when_killed_and_resumed(base: Path, one: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
-    processes = started(base, output)
-    wait_for(output / "checkpoints" / "step_00000003", processes)
-    for process in processes:
-        process.kill()
-    assert [status for status, _, _ in finished(processes)] == [-signal.SIGKILL] * 2
+    both = started(base, output)
+    both[0].wait_until((output / "checkpoints" / "step_00000003").exists)
+    for process in both:
+        process.signal(signal.SIGKILL)
+    assert [process.status() for process in both] == [-signal.SIGKILL] * 2
     killed = tmp_path / "killed"
     shutil.copytree(output, killed)
 
-    (first, out, errors), (second, silent, other) = finished(started(base, output))
-    assert (first, second) == (0, 0), errors + other
-    assert "resumed at step" in out
-    assert silent == "", "the second process printed as well"
-    assert outcome(output) == outcome(one)
+    first, second = started(base, output)
+    assert (first.status(), second.status()) == (0, 0), first.errors + second.errors
+    assert "resumed at step" in first.output
+    assert second.output == "", "the second process printed as well"
+    assert contents(output) == contents(one)
     rows = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(STEPS))
     assert {"cfs_energy", "kl_budget", *EVERY} == {name for row in rows for name in row["constraints"]}
 
     alone(base, killed)  # what two processes began, one ends
-    assert outcome(killed) == outcome(one)
+    assert contents(killed) == contents(one)
+
+
+def test_a_lost_process_ends_the_others_with_its_name(base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    first, second = started(base, output)
+    first.wait_until((output / "log.jsonl").exists)
+    second.signal(signal.SIGKILL)
+    assert first.status(within=60) == 2
+    assert "rank 1 of 2 does not answer: it was killed" in first.errors
+    assert "the same command" in first.errors
+    assert "Traceback" not in first.errors
+
+
+def test_a_process_that_is_stuck_does_not_keep_the_others(base: Path, tmp_path: Path) -> None:
+    stuck = tmp_path / "stuck"
+    first, second = started(base, stuck, "rank_timeout=5")
+    second.wait_until((stuck / "log.jsonl").exists)
+    first.signal(signal.SIGSTOP)
+    assert second.status(within=60) == 2
+    assert "rank 0 of 2 does not answer" in second.errors
+    first.signal(signal.SIGKILL)
+
+
+def test_the_reason_of_a_process_that_gives_up_reaches_the_others(base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / "checkpoints").write_text("no folder")  # which the first process alone writes
+    first, second = started(base, output)
+    assert (first.status(), second.status()) == (2, 2)
+    assert f"could not write to {output}" in first.errors
+    assert f"rank 0 of 2 left the run: could not write to {output}" in second.errors
+    assert "Traceback" not in first.errors + second.errors
+
+
+def test_more_processes_than_parts_are_refused(base: Path, tmp_path: Path) -> None:
+    both = started(base, tmp_path / "run", "micro_batches=1")
+    assert [process.status() for process in both] == [2, 2]
+    assert all("micro_batches >= 2" in process.errors for process in both)

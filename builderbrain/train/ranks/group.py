@@ -6,6 +6,7 @@ reason that the other left behind in the store of the rendezvous if it could, el
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -129,23 +130,28 @@ class RankGroup(Ranks):
 
     def _who(self, error: RuntimeError) -> str:
         """Which process is missing, and why if it said so."""
-        self._note(_WAITED)
-        deadline = time.monotonic() + _REASON_WAIT
-        others = [rank for rank in range(self.size) if rank != self.rank]
-        silent = others
-        try:
-            while silent and time.monotonic() < deadline:
-                silent = [rank for rank in others if not self._store.check([f"left/{rank}"])]
-                for rank in set(others) - set(silent):
-                    reason = self._store.get(f"left/{rank}").decode()
-                    if reason != _WAITED:
-                        return f"rank {rank} of {self.size} left the run: {reason}"
-                time.sleep(0.05)
-        except RuntimeError:
-            silent = [0]  # it keeps the store
-        names = ", ".join(map(str, silent)) or "unknown"
+        reasons: dict[int, str] = {}
+        reader = threading.Thread(target=self._read_reasons, args=(reasons,), daemon=True)
+        reader.start()
+        reader.join(_REASON_WAIT + 1.0)  # a store whose keeper is stuck never answers
+        for rank, reason in reasons.items():
+            if reason != _WAITED:
+                return f"rank {rank} of {self.size} left the run: {reason}"
+        silent = [rank for rank in range(self.size) if rank != self.rank and rank not in reasons]
         return (
-            f"rank {names} of {self.size} does not answer: it was killed, lost its connection, or was stuck for "
-            f"{self._patience:g} seconds (rank_timeout); start all processes again with the same command, they go on from the "
-            f"last checkpoint ({str(error).splitlines()[0][:200]})"
+            f"rank {', '.join(map(str, silent))} of {self.size} does not answer: it was killed, lost its connection, or was stuck "
+            f"for {self._patience:g} seconds (rank_timeout); start all processes again with the same command, they go on from "
+            f"the last checkpoint ({str(error).splitlines()[0][:200]})"
         )
+
+    def _read_reasons(self, reasons: dict[int, str]) -> None:
+        """Collect what the other processes left behind, until all have or time is up."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        deadline = time.monotonic() + _REASON_WAIT
+        with suppress(RuntimeError):
+            self._store.set(f"left/{self.rank}", _WAITED)
+            while len(reasons) < len(others) and time.monotonic() < deadline:
+                for rank in others:
+                    if rank not in reasons and self._store.check([f"left/{rank}"]):
+                        reasons[rank] = self._store.get(f"left/{rank}").decode()
+                time.sleep(0.05)
