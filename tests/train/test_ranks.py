@@ -102,9 +102,11 @@ def test_a_process_that_is_stuck_does_not_keep_the_others(base: Path, tmp_path: 
     first, second = started(base, stuck, "rank_timeout=5")
     second.wait_until((stuck / "log.jsonl").exists)
     first.signal(signal.SIGSTOP)
-    assert second.status(within=60) == 2
-    assert "rank 0 of 2 does not answer" in second.errors
-    first.signal(signal.SIGKILL)
+    try:
+        assert second.status(within=60) == 2
+        assert "rank 0 of 2 does not answer" in second.errors
+    finally:
+        first.signal(signal.SIGKILL)
 
 
 def test_the_reason_of_a_process_that_gives_up_reaches_the_others(base: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from builderbrain.train.ranks.ranks import JSON, Codec, Ranks, T
 
 _REASON_WAIT = 3.0
 """Seconds in which a process that is leaving may say why."""
+_FAREWELL = 10.0
+"""Seconds in which the others may notice that the first process is leaving."""
 _WAITED = "waited in vain"
 
 
@@ -31,6 +33,7 @@ class RankGroup(Ranks):
         """`store`: key-value store that all reach. `patience`: seconds a process waits for another."""
         self.rank, self.size = rank, size
         self._store, self._local, self._patience = store, local_rank, patience
+        self._lost = False
 
     def device(self, wanted: str) -> str:
         """A GPU of its own for each process of a machine, unless one is named by number."""
@@ -94,8 +97,11 @@ class RankGroup(Ranks):
         """See `Ranks`."""
         if reason is None:
             dist.destroy_process_group()
-        else:
-            self._note(reason)
+        elif not self._lost:  # else it is another process that has something to say
+            self._bounded(lambda: self._store.set(f"left/{self.rank}", reason))
+            self._bounded(dist.destroy_process_group)  # wakes those that wait for this process
+            if self.first:  # which may keep the store: the others must have read it
+                self._bounded(lambda: self._read_reasons({}, within=_FAREWELL), within=_FAREWELL)
 
     def _add_part(
         self, index: int, parameters: Sequence[Tensor], present: Sequence[bool], mine: Sequence[Tensor | None] | None
@@ -124,16 +130,24 @@ class RankGroup(Ranks):
         except RuntimeError as error:  # what torch.distributed raises for a closed connection, or for the end of its patience
             raise RankError(self._who(error), field="ranks") from error
 
-    def _note(self, reason: str) -> None:
-        with suppress(RuntimeError):  # else the process that keeps the store is gone, and the others see that
-            self._store.set(f"left/{self.rank}", reason)
+    @staticmethod
+    def _bounded(ask: Callable[[], None], *, within: float = _REASON_WAIT) -> None:
+        """Ask the store, and go on all the same when the process that keeps it is gone or stuck."""
+
+        def tolerant() -> None:
+            with suppress(RuntimeError):
+                ask()
+
+        asking = threading.Thread(target=tolerant, daemon=True)
+        asking.start()
+        asking.join(within + 1.0)
 
     def _who(self, error: RuntimeError) -> str:
         """Which process is missing, and why if it said so."""
         reasons: dict[int, str] = {}
-        reader = threading.Thread(target=self._read_reasons, args=(reasons,), daemon=True)
-        reader.start()
-        reader.join(_REASON_WAIT + 1.0)  # a store whose keeper is stuck never answers
+        self._lost = True
+        self._bounded(lambda: self._store.set(f"left/{self.rank}", _WAITED))
+        self._bounded(lambda: self._read_reasons(reasons, within=_REASON_WAIT))
         for rank, reason in reasons.items():
             if reason != _WAITED:
                 return f"rank {rank} of {self.size} left the run: {reason}"
@@ -144,14 +158,12 @@ class RankGroup(Ranks):
             f"the last checkpoint ({str(error).splitlines()[0][:200]})"
         )
 
-    def _read_reasons(self, reasons: dict[int, str]) -> None:
+    def _read_reasons(self, reasons: dict[int, str], *, within: float) -> None:
         """Collect what the other processes left behind, until all have or time is up."""
         others = [rank for rank in range(self.size) if rank != self.rank]
-        deadline = time.monotonic() + _REASON_WAIT
-        with suppress(RuntimeError):
-            self._store.set(f"left/{self.rank}", _WAITED)
-            while len(reasons) < len(others) and time.monotonic() < deadline:
-                for rank in others:
-                    if rank not in reasons and self._store.check([f"left/{rank}"]):
-                        reasons[rank] = self._store.get(f"left/{rank}").decode()
-                time.sleep(0.05)
+        deadline = time.monotonic() + within
+        while len(reasons) < len(others) and time.monotonic() < deadline:
+            for rank in others:
+                if rank not in reasons and self._store.check([f"left/{rank}"]):
+                    reasons[rank] = self._store.get(f"left/{rank}").decode()
+            time.sleep(0.05)
