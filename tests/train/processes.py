@@ -1,4 +1,4 @@
-"""Commands of training in processes of their own, which cost no import: they are forked off one that has imported everything."""
+"""Commands of training in processes of their own, forked off one that has imported everything, so that they start at once."""
 
 from __future__ import annotations
 

@@ -1,19 +1,13 @@
-"""A run killed, and a disk filled, at every write: the last good checkpoint loads, and the same command ends with the same bytes."""
+"""A run killed, and a disk filled, at its writes: the last good checkpoint loads, the same command ends with the same bytes."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from builderbrain.config import load_config
-from builderbrain.errors import ConfigError
 from builderbrain.train.checkpoint import load_checkpoint
-from builderbrain.train.config import TrainConfig
-from builderbrain.train.setup import build_trainer
 from tests.hosts.tiny_models import llama, save_model
 from tests.train.processes import Command, Trouble, contents
 
@@ -92,3 +86,42 @@ def test_cut_off_at_a_write_the_same_command_ends_with_the_same_bytes(
     again = command(base, output)
     assert again.status() == 0, again.errors
     assert contents(output) == contents(whole)
+
+
+@pytest.mark.parametrize("kind", ["kill", "full"])
+def test_an_operation_on_skills_is_whole_or_absent(kind: str, points: tuple[Path, list[str]], tmp_path: Path) -> None:
+    def operation(output: Path, trouble: Trouble) -> Command:
+        named = ["--skill", "1", "--name", "chosen", "--output", str(output)]
+        return Command(arguments=["skills", "name", str(points[0]), *named], folder=tmp_path / "printed", trouble=trouble)
+
+    calm = operation(tmp_path / "calm", Trouble(points=tmp_path / "points"))
+    assert calm.status() == 0, calm.errors
+    names = (tmp_path / "points").read_text().split()
+    for at in (
+        names.index("file.after_rename"),
+        names.index("directory.before_manifest"),
+        names.index("directory.after_rename"),
+    ):
+        output = tmp_path / f"cut-{at}"
+        cut = operation(output, Trouble(at=at, kind=kind))
+        assert cut.status() == (-signal.SIGKILL if kind == "kill" else 2)
+        assert kind == "kill" or f"error: could not write {output}: No space left on device" in cut.errors
+        assert not output.exists()
+        again = operation(output, Trouble())
+        assert again.status() == 0, again.errors
+        assert contents(output) == contents(tmp_path / "calm")
+
+
+def test_files_that_may_not_grow_end_a_run_with_a_message(base: Path, points: tuple[Path, list[str]], tmp_path: Path) -> None:
+    whole, _ = points
+    tensors = (whole / "checkpoints" / "step_00000006" / "state.safetensors").stat().st_size
+    log = (whole / "log.jsonl").stat().st_size
+    for number, largest in enumerate((tensors - 1, log // 2)):
+        output = tmp_path / f"run-{number}"
+        cut = command(base, output, Trouble(largest_file=largest))
+        assert cut.status() == 2, cut.errors
+        assert f"error: could not write to {output}: File too large" in cut.errors
+        assert "Traceback" not in cut.errors
+        again = command(base, output)
+        assert again.status() == 0, again.errors
+        assert contents(output) == contents(whole)

@@ -153,9 +153,9 @@ class RankGroup(Ranks):
                 return f"rank {rank} of {self.size} left the run: {reason}"
         silent = [rank for rank in range(self.size) if rank != self.rank and rank not in reasons]
         return (
-            f"rank {', '.join(map(str, silent))} of {self.size} does not answer: it was killed, lost its connection, or was stuck "
-            f"for {self._patience:g} seconds (rank_timeout); start all processes again with the same command, they go on from "
-            f"the last checkpoint ({str(error).splitlines()[0][:200]})"
+            f"rank {', '.join(map(str, silent))} of {self.size} does not answer: it was killed, lost its connection, or was "
+            f"stuck for {self._patience:g} seconds (rank_timeout); start all processes again with the same command, they go on "
+            f"from the last checkpoint ({str(error).splitlines()[0][:200]})"
         )
 
     def _read_reasons(self, reasons: dict[int, str], *, within: float) -> None:
