@@ -10,6 +10,7 @@ from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.storage import remove_stale
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
@@ -105,6 +106,8 @@ class Trainer:
 
     def _run(self) -> Path:
         self.resume()
+        if self.ranks.first:
+            remove_stale(self.folder)
         state, steps = self.state, self.config.steps
         target = self.folder / "rail"
         if self.ranks.from_first(lambda: state.step == steps and target.exists()):

@@ -66,6 +66,8 @@ def places(names: list[str]) -> dict[str, int]:
         ("log flushed, checkpoint not begun", "kill"),
         ("checkpoint tensors", "kill"),
         ("checkpoint renamed", "kill"),
+        ("skills.jsonl", "kill"),
+        ("final rail", "kill"),
         ("skills.jsonl", "full"),
         ("checkpoint manifest", "full"),
         ("checkpoint rename", "full"),

@@ -18,7 +18,7 @@ from typing import Any
 
 from builderbrain.errors import CheckpointError, SkillError
 from builderbrain.rail.skill_book import record_from_json, record_to_json
-from builderbrain.storage import canonical_json, write_atomic
+from builderbrain.storage import canonical_json, remove_stale, write_atomic
 from builderbrain.train.lifecycle.operations import Change
 
 LOG_NAME = "skills.jsonl"
@@ -141,7 +141,9 @@ class SkillHistory:
         )  # fmt: skip
 
     def drop_from(self, step: int) -> None:
-        """Forget the events of steps that will be run again."""
+        """Forget the events of steps that will be run again, and what a writer that was killed left behind."""
+        if self.writes:
+            remove_stale(self.folder / FOLDER_NAME)
         kept = [event for event in self.events if event.step is None or event.step < step]
         if len(kept) < len(self.events):
             self._write(kept)

@@ -11,7 +11,7 @@ import torch
 
 from builderbrain.data.split import SplitConfig
 from builderbrain.errors import ConfigError, DataError
-from builderbrain.storage import sha256_file
+from builderbrain.storage import remove_stale, sha256_file
 from builderbrain.train.alarms import Alarm
 from builderbrain.train.boot import refuse_dead_gradients
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
@@ -100,6 +100,7 @@ class WorldTrainer:
 
     def _run(self) -> Path:
         self.resume()
+        remove_stale(self.folder)
         state, steps = self.state, self.config.steps
         target = self.folder / "world"
         if state.step == steps and target.exists():
