@@ -63,6 +63,7 @@ def one(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_two_processes_have_every_byte_of_one_also_when_killed_and_resumed(base: Path, one: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     both = started(base, output)
@@ -97,6 +98,7 @@ def test_a_lost_process_ends_the_others_with_its_name(base: Path, tmp_path: Path
     assert "Traceback" not in first.errors
 
 
+@pytest.mark.slow
 def test_a_process_that_is_stuck_does_not_keep_the_others(base: Path, tmp_path: Path) -> None:
     stuck = tmp_path / "stuck"
     first, second = started(base, stuck, "rank_timeout=5")
