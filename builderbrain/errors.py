@@ -184,6 +184,21 @@ class BatteryError(BuilderBrainError):
     code = "invalid_battery"
 
 
+# --- training ------------------------------------------------------------------------------------------------------
+
+
+class OutputError(BuilderBrainError):
+    """The output folder of a run cannot be written: its disk is full, gone or read-only."""
+
+    code = "output_not_written"
+
+
+class RankError(BuilderBrainError):
+    """One of the processes of a run is gone, does not answer, or has come to another state than the others."""
+
+    code = "rank_lost"
+
+
 # --- training data -------------------------------------------------------------------------------------------------
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import BuilderBrainError
 from builderbrain.train import ingest, plot, synthesise
+
+if TYPE_CHECKING:
+    from builderbrain.train.trainer import Trainer
 
 
 def _skills(arguments: Sequence[str]) -> int:
@@ -58,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(arguments: Sequence[str]) -> int:
     from builderbrain.train.config import TrainConfig
+    from builderbrain.train.ranks import Ranks, join_ranks
     from builderbrain.train.setup import build_trainer
 
     parser = argparse.ArgumentParser(
@@ -71,32 +77,39 @@ def _train(arguments: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan of the run, train nothing")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key, e.g. steps=600")
     options = parser.parse_args(arguments)
-    output = None
+    output, ranks = None, Ranks()
     try:
         config = load_config(TrainConfig, options.config, options.overrides)
         output = Path(config.output)
-        print(f"loading {config.model} and the data ...", flush=True)
-        trainer, summary = build_trainer(config)
-        print(summary, flush=True)
+        ranks = join_ranks(patience=config.rank_timeout)
+        ranks.say(f"loading {config.model} and the data ...")
+        trainer, summary = build_trainer(replace(config, device=ranks.device(config.device)), ranks=ranks)
+        ranks.say(str(summary))
         if options.dry_run:
-            print(*(f"  {override}" for override in overrides_of(config)), sep="\n")
-            trainer.resume()
-            if trainer.state.step:
-                print(
-                    f"{config.output} holds this run at step {trainer.state.step} of {config.steps}; it would go on from there"
-                )
-                return 0
-            trainer.check()
-            print("stage 0 passed: goldens, gradient flow, and the pair equals its base; nothing was trained")
-            return 0
-        print(f"the trained rail is in {trainer.run()}", flush=True)
+            ranks.say("\n".join(f"  {override}" for override in overrides_of(config)))
+            ranks.say(_rehearse(trainer))
+        else:
+            ranks.say(f"the trained rail is in {trainer.run()}")
+        ranks.leave()
     except BuilderBrainError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        ranks.leave(error.message)
+        print(ranks.complaint(f"error: {error.message}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\n{farewell(output)}", file=sys.stderr)
+        if ranks.first:
+            print(f"\n{farewell(output)}", file=sys.stderr)
         return 130
     return 0
+
+
+def _rehearse(trainer: Trainer) -> str:
+    """All but training; returns what came of it."""
+    trainer.resume()
+    config, step = trainer.config, trainer.state.step
+    if step:
+        return f"{config.output} holds this run at step {step} of {config.steps}; it would go on from there"
+    trainer.check()
+    return "stage 0 passed: goldens, gradient flow, and the pair equals its base; nothing was trained"
 
 
 def farewell(output: Path | None) -> str:

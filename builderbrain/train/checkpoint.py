@@ -6,8 +6,12 @@ Randomness needs no state: whatever is random at step n is drawn from a generato
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import logging
+import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +22,7 @@ import torch
 from torch import Tensor
 
 from builderbrain.errors import CheckpointError
-from builderbrain.storage import canonical_json, read_verified_directory, remove_stale, write_directory_atomic
+from builderbrain.storage import canonical_json, read_manifest, read_verified_directory, remove_stale, write_directory_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,14 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
 
+    def digest(self) -> str:
+        """sha256 over all of it, hexadecimal."""
+        digest = hashlib.sha256(json.dumps([self.step, dict(self.values)], sort_keys=True).encode())
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
     """Write a checkpoint durably, then remove all but the newest `keep`.
@@ -42,8 +54,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> P
     Raises:
         OSError: the disk is full or gone; older checkpoints are untouched.
     """
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     remove_stale(folder)
     target = folder / f"step_{checkpoint.step:08d}"
@@ -52,7 +62,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> P
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     write_directory_atomic(
         target,
-        {_TENSORS: lambda path: save_file(tensors, path), _VALUES: canonical_json(dict(checkpoint.values))},
+        {_TENSORS: lambda path: _save_tensors(tensors, path), _VALUES: canonical_json(dict(checkpoint.values))},
         information={"step": checkpoint.step},
     )
     for old in sorted(folder.glob(_PATTERN))[:-keep]:
@@ -60,22 +70,47 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> P
     return target
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint, or None when there is none; torn ones are reported and passed over."""
-    from safetensors.torch import load_file
-
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Folder of the newest whole checkpoint, or None when there is none; torn ones are reported and passed over."""
     for path in sorted(folder.glob(_PATTERN), reverse=True):
         try:
-            manifest = read_verified_directory(path)
+            read_verified_directory(path)
         except CheckpointError as error:
             logger.warning("checkpoint %s passed over: %s", path.name, error.message)
             continue
-        return Checkpoint(
-            step=int(manifest.information["step"]),
-            tensors=load_file(path / _TENSORS),
-            values=json.loads((path / _VALUES).read_text()),
-        )
+        return path
     return None
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest whole checkpoint, or None when there is none."""
+    from safetensors.torch import load_file
+
+    path = newest_checkpoint(folder)
+    if path is None:
+        return None
+    return Checkpoint(
+        step=int(read_manifest(path).information["step"]),
+        tensors=load_file(path / _TENSORS),
+        values=json.loads((path / _VALUES).read_text()),
+    )
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """`save_file`, whose failed writes are no OSError.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:

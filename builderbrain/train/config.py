@@ -116,6 +116,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "evaluation_every": (1, _ANY),
     "evaluation_rows": (1, 65_536),
     "checkpoint_every": (1, _ANY),
+    "rank_timeout": (1, 86_400),
 }
 
 
@@ -132,6 +133,8 @@ class TrainConfig:
     run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the
     batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know the
     ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
+    Of several processes (`torchrun`), each runs some of the `micro_batches` parts, and waits at most `rank_timeout` seconds
+    for the others.
     """
 
     model: str = "builderbrain-nano"
@@ -168,6 +171,7 @@ class TrainConfig:
     evaluation_every: int = 10
     evaluation_rows: int = 24
     checkpoint_every: int = 100
+    rank_timeout: float = 600.0
     tensorboard: Literal["auto", "always", "never"] = "auto"
 
     rail: RailSection = field(default_factory=RailSection)

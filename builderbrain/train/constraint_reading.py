@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from builderbrain.train.normalisers import Normaliser
 
 _WHOLE = 1.0 - 1e-9
@@ -34,9 +32,9 @@ class ConstraintReading:
         """
         return self.total / self.covered if 0.0 < self.covered < _WHOLE else self.total
 
-    def add(self, share: float, reading: Tensor, count: int) -> None:
+    def add(self, share: float, reading: float, count: int) -> None:
         """Add a part that holds `share` of the batch's items."""
-        self.total += share * float(reading.detach())
+        self.total += share * reading
         self.covered += share
         self.count += count
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
@@ -12,6 +12,8 @@ from builderbrain.train.batch import Batch, Collator
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.constraints import Constraint
 from builderbrain.train.data import RowSource, base_text_rows
+from builderbrain.train.ranks import JSON, Codec, Ranks
+from builderbrain.train.rows import split_by_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,34 @@ class Part:
     index: int
     batch: Batch
     text: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSize:
+    """How much one part holds: `weight` over all its labels, `rows`, `answer` tokens, `base_text` tokens, and all `tokens`."""
+
+    weight: float
+    rows: int
+    answer: int
+    base_text: int
+    tokens: int
+
+    @classmethod
+    def of(cls, part: Part) -> PartSize:
+        """Of a part that is here."""
+        text = 0 if part.text is None else part.text.numel()
+        return cls(
+            weight=float(part.batch.weights.sum()),
+            rows=len(part.batch.lengths),
+            answer=part.batch.labels.numel(),
+            base_text=text,
+            tokens=part.batch.tokens.numel() + text,
+        )
+
+
+PART_SIZE: Codec[PartSize] = Codec(
+    pack=lambda size: JSON.pack(asdict(size)), unpack=lambda content: PartSize(**JSON.unpack(content))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +69,17 @@ class Shares:
         return {"answer": self.answer, "base_text": self.base_text, "rows": self.rows}[constraint.reads]
 
 
-def step_parts(step: int, *, source: RowSource, collate: Collator, tokenizer: Tokenizer, config: TrainConfig) -> list[Part]:
-    """The rows of a step, each part with its share of ordinary text; the same arguments give the same parts."""
-    split = collate.parts(source.rows(step, config.batch_size), config.micro_batches)
+def step_parts(
+    step: int, *, source: RowSource, collate: Collator, tokenizer: Tokenizer, config: TrainConfig, ranks: Ranks
+) -> list[Part]:
+    """The rows of a step, each part with its share of ordinary text; the same arguments give the same parts.
+
+    Only the parts that this process runs are made.
+    """
+    split = split_by_length(source.rows(step, config.batch_size), config.micro_batches)
     parts: list[Part] = []
-    for index, batch in enumerate(split):
+    for index in ranks.mine(len(split)):
+        batch = collate(split[index])
         drawn = step * len(split) + index
         count = config.base_text_rows // len(split) + (index < config.base_text_rows % len(split))
         text = base_text_rows(
@@ -58,24 +94,19 @@ def step_parts(step: int, *, source: RowSource, collate: Collator, tokenizer: To
     return parts
 
 
-def shares_of(parts: Sequence[Part]) -> list[Shares]:
+def shares_of(sizes: Sequence[PartSize]) -> list[Shares]:
     """One for each part; each share sums to 1 where there is any of it."""
-    weights = sum(float(part.batch.weights.sum()) for part in parts)
-    answers = sum(part.batch.labels.numel() for part in parts)
-    texts = text_tokens(parts)
-    rows = sum(len(part.batch.lengths) for part in parts)
+    weights = sum(size.weight for size in sizes)
+    answers = sum(size.answer for size in sizes)
+    texts = sum(size.base_text for size in sizes)
+    rows = sum(size.rows for size in sizes)
     return [
         Shares(
-            weight=float(part.batch.weights.sum()),
+            weight=size.weight,
             weights=weights,
-            rows=len(part.batch.lengths) / rows,
-            answer=part.batch.labels.numel() / answers,
-            base_text=0.0 if part.text is None else part.text.numel() / texts,
+            rows=size.rows / rows,
+            answer=size.answer / answers,
+            base_text=size.base_text / texts if size.base_text else 0.0,
         )
-        for part in parts
+        for size in sizes
     ]
-
-
-def text_tokens(parts: Sequence[Part]) -> int:
-    """Tokens of ordinary text."""
-    return sum(part.text.numel() for part in parts if part.text is not None)

@@ -109,7 +109,7 @@ class RunState:
 def _fixed(config: TrainConfig) -> dict[str, Any]:
     """The configuration as JSON gives it back, without what may differ between a run and its continuation."""
     value: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    for name in ("output", "device", "tensorboard", "checkpoint_every"):
+    for name in ("output", "device", "tensorboard", "checkpoint_every", "rank_timeout"):
         del value[name]
     for name in ("memory_gib", "folder", "disk_gib"):  # where states are kept changes none of them
         del value["state_cache"][name]

@@ -22,6 +22,7 @@ from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT
+from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
 from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.tool_graph.domain import tool_graph_domain
@@ -78,24 +79,30 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
 
 
 def _domain(config: TrainConfig) -> TrainingDomain:
+    if config.data == "toolgraph":
+        return tool_graph_domain(config.tool_graph)
     if config.data != "scan":
         return REPO_ASSISTANT
     task = None if config.scan.task == "all" else config.scan.task
     return scan_domain(config.scan.split, skins=config.scan.skins, task=task)
 
 
-def build_trainer(config: TrainConfig, host: Host | None = None) -> tuple[Trainer, RunSummary]:
-    """A trainer that is ready to run, and what its run will take. Raises as `gather_materials`."""
+def build_trainer(config: TrainConfig, host: Host | None = None, ranks: Ranks | None = None) -> tuple[Trainer, RunSummary]:
+    """A trainer that is ready to run, and what its run will take; `ranks` where there are several processes.
+
+    Raises as `gather_materials`, and:
+        ConfigError: there are more processes than parts of a batch.
+    """
+    if ranks is not None and ranks.size > config.micro_batches:
+        raise ConfigError(
+            f"expected micro_batches >= {ranks.size}, one part of the batch for each process, got {config.micro_batches}; a "
+            "multiple of it keeps all of them busy",
+            field="micro_batches",
+        )
     materials = gather_materials(config, host)
     summary = summarise(materials.host, materials.rail, config)
     host = with_state_cache(materials.host, config.state_cache)
-    return Trainer(host, materials.rail, materials.grammar, materials.source, config), summary
-
-
-def _domain(config: TrainConfig) -> TrainingDomain:
-    if config.data == "scan":
-        return scan_domain(config.scan.split, skins=config.scan.skins)
-    return tool_graph_domain(config.tool_graph) if config.data == "toolgraph" else REPO_ASSISTANT
+    return Trainer(host, materials.rail, materials.grammar, materials.source, config, ranks), summary
 
 
 def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +21,12 @@ from builderbrain.train.batch import Collator
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.constraint_reading import ConstraintReading
 from builderbrain.train.data import RowSource
+from builderbrain.train.disk import last_good
 from builderbrain.train.objective import Objective, compute_objective
 from builderbrain.train.optimizers import step_all
-from builderbrain.train.parts import Part, Shares, shares_of, step_parts, text_tokens
+from builderbrain.train.part_report import PART_REPORT, PartReport
+from builderbrain.train.parts import PART_SIZE, Part, PartSize, Shares, shares_of, step_parts
+from builderbrain.train.ranks import Ranks
 from builderbrain.train.run_state import RunState
 from builderbrain.train.schedule import learning_rate_scale, router_temperature
 from builderbrain.train.watch import Ease, Seen
@@ -33,8 +38,17 @@ MAX_DROPPED = 5
 class TrainingStep:
     """Moves a `RunState` by one step; `state.step` itself is counted on by the caller."""
 
-    def __init__(self, pair: Pair, state: RunState, source: RowSource, collate: Collator, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        state: RunState,
+        source: RowSource,
+        collate: Collator,
+        config: TrainConfig,
+        ranks: Ranks | None = None,
+    ) -> None:
         self.pair, self.state, self.source, self.collate, self.config = pair, state, source, collate, config
+        self.ranks = Ranks() if ranks is None else ranks
         self.usage = [0.0] * state.rail.config.num_skills  # real tokens of the last step's goals, by row
         self.scales = {
             "plan": 1.0,
@@ -49,27 +63,42 @@ class TrainingStep:
 
         Raises:
             ConfigError: the loss was not finite five times in a row.
+            RankError: another process of the run is gone.
         """
         state, config = self.state, self.config
-        parts = self.parts()
+        parts = {part.index: part for part in self.parts()}
+        sizes = self.ranks.share({index: PartSize.of(part) for index, part in parts.items()}, PART_SIZE)
+        shares = shares_of(sizes)
         values: defaultdict[str, float] = defaultdict(float)
         readings = {
             constraint.name: ConstraintReading(dual=dual.value, weight=dual.weight * state.balance.weight(constraint.name))
             for constraint, dual in state.constraints
         }
         state.rail.zero_grad(set_to_none=True)
-        objectives: list[Objective] = []
-        for part, shares in zip(parts, shares_of(parts), strict=True):
-            objective = self.forward(part)
-            objectives.append(objective)
-            self._backward(objective, shares, readings, values)
+        weights_now = {name: reading.weight for name, reading in readings.items()}
+        reports: list[PartReport] = []
+        for report in self.ranks.run_parts(
+            len(sizes),
+            lambda index: self._backward(self.forward(parts[index]), shares[index], weights_now),
+            list(state.rail.parameters()),
+            PART_REPORT,
+        ):
+            reports.append(replace(report, balance={}))
+            for name, value in (*report.terms.items(), ("loss", report.loss)):
+                values[name] += value
+            for constraint, _ in state.constraints:
+                constraint.see(report.shown[constraint.name])
+                if constraint.name in report.readings:
+                    readings[constraint.name].add(*report.readings[constraint.name])
+            state.balance.add(report.balance)
         scale = learning_rate_scale(state.step, steps=config.steps, warmup_fraction=config.warmup_fraction)
         norm = self.move(values["loss"], scale)
-        ease = Ease.mean(objective.ease for objective in objectives)
+        ease = Ease.mean(report.ease for report in reports)
         weights = self.scales | {constraint.name: dual.weight for constraint, dual in state.constraints}
         conflict = state.balance.finish(weights, state.step)
-        usage = _skill_usage(objectives, state.rail.config.num_skills)
-        self.usage = _real_usage(objectives, state.rail.config.num_skills) if config.skills.on else self.usage
+        usage = torch.tensor([report.usage for report in reports]).sum(0)
+        if config.skills.on:
+            self.usage = torch.tensor([report.real_usage for report in reports]).sum(0).tolist()
         for constraint, _ in state.constraints:
             constraint.settle(done=math.isfinite(norm))
         constraints = {
@@ -82,7 +111,7 @@ class TrainingStep:
             covariances = self._settle(readings, ease)
             closed = {row for row in range(len(usage)) if state.rail.book.in_row(row) is None}
             state.watch.observe_skills(usage.tolist(), closed)
-            concepts = torch.cat([objective.concept for objective in objectives])
+            concepts = torch.cat([report.concept.to(state.memory.device) for report in reports])
             # Spread over all lengths of goals, since the parts are ordered by length.
             slots = state.memory.shape[0]
             state.memory = concepts[torch.arange(slots) * len(concepts) // slots].clone()
@@ -101,12 +130,18 @@ class TrainingStep:
             "dropped_steps": state.dropped,
             **self._cached(),
         }
-        return log, sum(part.batch.tokens.numel() for part in parts) + text_tokens(parts)
+        return log, sum(size.tokens for size in sizes)
 
     def parts(self) -> list[Part]:
-        """This step's rows."""
-        tokenizer = self.pair.host.tokenizer
-        return step_parts(self.state.step, source=self.source, collate=self.collate, tokenizer=tokenizer, config=self.config)
+        """This step's rows, as far as this process runs them."""
+        return step_parts(
+            self.state.step,
+            source=self.source,
+            collate=self.collate,
+            tokenizer=self.pair.host.tokenizer,
+            config=self.config,
+            ranks=self.ranks,
+        )
 
     def forward(self, part: Part) -> Objective:
         """The objective with router noise and memory drawn from (seed, step, part)."""
@@ -144,7 +179,8 @@ class TrainingStep:
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
                     f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
-                    "lower learning_rate and muon_learning_rate or look at the data of that step",
+                    "lower learning_rate and muon_learning_rate or look at the data of that step; "
+                    f"{last_good(Path(self.config.output))}, no dropped step has changed the weights",
                     field="learning_rate",
                 )
             return math.nan
@@ -152,15 +188,10 @@ class TrainingStep:
         step_all(state.optimizers, scale)
         return norm
 
-    def _backward(
-        self,
-        objective: Objective,
-        shares: Shares,
-        readings: Mapping[str, ConstraintReading],
-        values: defaultdict[str, float],
-    ) -> None:
-        """Add a part's gradients to the rail's, its readings to `readings` and its losses to `values`."""
-        balance = self.state.balance
+    def _backward(self, objective: Objective, shares: Shares, weights: Mapping[str, float]) -> PartReport:
+        """Add a part's gradients to the rail's; `weights` multiply the constraints' readings. Returns what the step takes."""
+        balance, skills = self.state.balance, self.state.rail.config.num_skills
+        readings: dict[str, tuple[float, float, int]] = {}
         terms = {
             "plan": objective.plan * shares.weight / shares.weights,
             "policy": objective.policy * shares.rows,
@@ -175,15 +206,24 @@ class TrainingStep:
         for constraint, dual in self.state.constraints:
             reading = constraint.reading(objective.signals)
             if reading is not None:
-                share, mine = shares.of(constraint), readings[constraint.name]
-                loss = loss + share * mine.weight * (reading - dual.config.target)
+                share = shares.of(constraint)
+                loss = loss + share * weights[constraint.name] * (reading - dual.config.target)
                 losses[constraint.name] = share * reading
-                mine.add(share, reading, constraint.count(objective.signals))
-        balance.add(losses)
+                readings[constraint.name] = (share, float(reading.detach()), constraint.count(objective.signals))
+        gradients = balance.differentiate(losses)
         loss.backward()
-        for name, term in terms.items():
-            values[name] += float(term.detach())
-        values["loss"] += float(loss.detach())
+        goals = objective.signals.goals
+        return PartReport(
+            terms={name: float(term.detach()) for name, term in terms.items()},
+            loss=float(loss.detach()),
+            readings=readings,
+            shown={constraint.name: constraint.shown() for constraint, _ in self.state.constraints},
+            ease=objective.ease,
+            usage=_counts(objective.skills, skills),
+            real_usage=_counts(goals.skill[goals.real], skills),
+            concept=objective.concept,
+            balance=gradients,
+        )
 
     def _cached(self) -> dict[str, Any]:
         """What the cache of states did since the step before, its share of hits first of all."""
@@ -218,18 +258,9 @@ class TrainingStep:
         return self.state.watch.observe(self.state.step, seen, ease)
 
 
-def _skill_usage(objectives: Sequence[Objective], skills: int) -> Tensor:
-    """Tokens of the goals that took each skill, float32 [K] on the CPU."""
-    usage = torch.zeros(skills)
-    for objective in objectives:
-        usage += torch.bincount(objective.skills.flatten(), minlength=len(usage)).cpu()
-    return usage
-
-
-def _real_usage(objectives: Sequence[Objective], skills: int) -> list[float]:
-    """The same without the padding."""
-    taken = torch.cat([objective.signals.goals.skill[objective.signals.goals.real] for objective in objectives])
-    return [float(count) for count in torch.bincount(taken, minlength=skills).tolist()]
+def _counts(taken: Tensor, skills: int) -> list[float]:
+    """How often each of `skills` was taken."""
+    return [float(count) for count in torch.bincount(taken.flatten(), minlength=skills).tolist()]
 
 
 def _variety(usage: Tensor) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -58,16 +59,43 @@ class Telemetry:
             print(text, flush=True)
 
     def flush(self) -> None:
-        """Make the log durable up to here; called before a checkpoint."""
+        """Make the log durable up to here; called before a checkpoint.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
         self._log.flush()
+        os.fsync(self._log.fileno())
 
     def close(self) -> None:
-        """Flush and stop."""
-        self._log.close()
-        if self._writer is not None:
-            self._writer.close()
-        if self._bar is not None:
-            self._bar.close()
+        """Flush and stop.
+
+        Raises:
+            OSError: the disk is full or gone; everything is closed all the same.
+        """
+        try:
+            self._log.close()
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+            if self._writer is not None:
+                self._writer.close()
+
+
+class SilentTelemetry:
+    """The same for processes of a run whose first one writes down and shows everything."""
+
+    def record(self, step: int, values: Mapping[str, Any], *, tokens: int, headline: str | None = None) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class _Bar:

@@ -10,16 +10,20 @@ from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.storage import remove_stale
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import RowSource
+from builderbrain.train.disk import failed_writes_named
 from builderbrain.train.held_out import HeldOut
+from builderbrain.train.lifecycle.events import SkillHistory
 from builderbrain.train.lifecycle.lifecycle import Lifecycle
+from builderbrain.train.ranks import Ranks
 from builderbrain.train.run_state import RunState
 from builderbrain.train.step import TrainingStep
-from builderbrain.train.telemetry import Telemetry, wants_tensorboard
+from builderbrain.train.telemetry import SilentTelemetry, Telemetry, wants_tensorboard
 
 _ROWS_WITH_EDGES = 16
 """Enough goals that one of them has two steps: without, the edges of a plan head would seem dead."""
@@ -29,9 +33,16 @@ class Trainer:
     """One run. `run()` goes from the last checkpoint to the end; `state` is what it has come to, `update` moves it a step."""
 
     def __init__(
-        self, host: Host, rail: BuilderRail, grammar: CompiledConstraint, source: RowSource, config: TrainConfig
+        self,
+        host: Host,
+        rail: BuilderRail,
+        grammar: CompiledConstraint,
+        source: RowSource,
+        config: TrainConfig,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config, self.source = config, source
+        self.ranks = Ranks() if ranks is None else ranks
         self.pair = Pair(host, rail.to(host.device).train())
         self.rail = rail
         self.folder = Path(config.output)
@@ -45,7 +56,7 @@ class Trainer:
             literal_weight=config.literal_weight,
             width_multiple=config.width_multiple,
         )
-        self.update = TrainingStep(self.pair, self.state, source, self.collate, config)
+        self.update = TrainingStep(self.pair, self.state, source, self.collate, config, self.ranks)
         self.held_out = HeldOut(self.pair, source, self.collate, config)
         self.life = self._life() if config.skills.on else None
 
@@ -60,14 +71,19 @@ class Trainer:
             self.state.restore(checkpoint)
         if self.life is not None:
             self.life.resume(self.state.step)
+        self.ranks.agree("step to go on from", lambda: self.state.step)
 
     def save(self) -> None:
-        """Write a checkpoint of the run as it is now.
+        """Write a checkpoint of the run as it is now, after seeing that all processes have come to the same.
 
         Raises:
             OSError: the disk is full or gone; older checkpoints are untouched.
+            RankError: another process is gone, or has drifted away.
         """
-        save_checkpoint(self.folder / "checkpoints", self.state.checkpoint())
+        checkpoint = self.state.checkpoint()
+        self.ranks.agree(f"state after step {self.state.step}", checkpoint.digest)
+        if self.ranks.first:
+            save_checkpoint(self.folder / "checkpoints", checkpoint)
 
     def check(self) -> None:
         """Stage 0; see `builderbrain.train.boot`."""
@@ -83,16 +99,26 @@ class Trainer:
             SchemaError, DeadGradientError: stage 0 refuses to start.
             CheckpointError: the output folder holds a run with another configuration.
             ConfigError: the loss was not finite five times in a row.
+            OutputError: the output folder cannot be written, e.g. because the disk is full.
+            RankError: another process of the run is gone.
         """
+        with failed_writes_named(self.folder):
+            return self._run()
+
+    def _run(self) -> Path:
         self.resume()
+        if self.ranks.first:
+            remove_stale(self.folder)
         state, steps = self.state, self.config.steps
         target = self.folder / "rail"
-        if state.step == steps and target.exists():
+        if self.ranks.from_first(lambda: state.step == steps and target.exists()):
             return target
         if state.step == 0:
-            print("stage 0: goldens, gradient flow, and whether the pair equals its base ...", flush=True)
+            self.ranks.say("stage 0: goldens, gradient flow, and whether the pair equals its base ...")
             self.check()
-        telemetry = Telemetry(self.folder, steps=steps, first_step=state.step, tensorboard=self.tensorboard)
+        telemetry: Telemetry | SilentTelemetry = SilentTelemetry()
+        if self.ranks.first:
+            telemetry = Telemetry(self.folder, steps=steps, first_step=state.step, tensorboard=self.tensorboard)
         if state.step:
             telemetry.note(f"resumed at step {state.step}")
         try:
@@ -112,8 +138,9 @@ class Trainer:
         finally:
             telemetry.close()
         self.rail.eval()
-        if not target.exists():
+        if self.ranks.first and not target.exists():
             save_rail(self.rail, target)
+        self.ranks.agree("end of the run", lambda: state.step)
         return target
 
     def train_step(self) -> tuple[dict[str, Any], int]:
@@ -131,14 +158,14 @@ class Trainer:
             constraints=self.config.constraints,
             optimizers=self.state.optimizers,
             held_out=self.held_out.batch,
-            folder=self.folder,
+            history=SkillHistory(self.folder, writes=self.ranks.first),
             seed=self.config.seed,
         )
 
     def evaluate(self) -> dict[str, Any]:
         """Held-out readings; also moves the alpha budget, and says which debts hold it back."""
         self.rail.eval()
-        readings = self.held_out.read()
+        readings = self.ranks.from_first(self.held_out.read)
         self.rail.train()
         schedule = self.state.schedule
         held_by = schedule.update(readings["held_out_plan"], self.held_out.debts(readings))

@@ -373,10 +373,10 @@ def test_invariance_falls_when_followed_and_never_makes_the_easy_environment_har
 def test_a_part_that_says_nothing_is_left_out_of_the_mean() -> None:
     reading = ConstraintReading(dual=0.0, weight=0.0)
     assert reading.value == 0.0
-    reading.add(0.25, torch.tensor(0.8), 5)
-    reading.add(0.5, torch.tensor(0.2), 10)
+    reading.add(0.25, 0.8, 5)
+    reading.add(0.5, 0.2, 10)
     assert reading.value == pytest.approx((0.25 * 0.8 + 0.5 * 0.2) / 0.75)
-    reading.add(0.25, torch.tensor(0.0), 5)
+    reading.add(0.25, 0.0, 5)
     assert reading.value == pytest.approx(0.3)
     assert reading.count == 20
 

@@ -58,10 +58,10 @@ def spoil_a_batch(run: Trainer) -> None:
     """The weights of step 1's labels are no numbers."""
 
     class Spoiled:
-        def parts(self, rows: Sequence[Row], parts: int) -> list[Batch]:
-            made = run.collate.parts(rows, parts)
+        def __call__(self, rows: Sequence[Row]) -> Batch:
+            batch = run.collate(rows)
             factor = float("nan") if run.state.step == 1 else 1.0
-            return [replace(batch, weights=batch.weights * factor) for batch in made]
+            return replace(batch, weights=batch.weights * factor)
 
     run.update.collate = Spoiled()  # type: ignore[assignment]
 

@@ -32,7 +32,8 @@ from builderbrain.train.conflict.pcgrad import pcgrad_weights
 
 
 class Balance:
-    """Call `add` for every part of a step before its backward pass, then `finish`; `weight` says what the step uses."""
+    """Call `differentiate` for every part of a step before its backward pass, and `add` what it gave in the order of the parts,
+    then `finish`; `weight` says what the step uses."""
 
     def __init__(self, config: ConflictSection, rail: BuilderRail, *, seed: int) -> None:
         self.config, self.seed = config, seed
@@ -46,20 +47,26 @@ class Balance:
         """Weight of a loss in this step; 1.0 for one that was not measured."""
         return self._weights.get(name, 1.0)
 
-    def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Differentiate the losses of a part, scalars whose sums over the parts are the batch's; their graph is kept.
+    def differentiate(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients [n] of a part's losses, scalars whose sums over the parts are the batch's; their graph is kept.
 
         A constant, the loss of what the part has no labels for, takes no part.
         """
-        if not self.measures:
-            return
-        for name, loss in losses.items():
+        found: dict[str, Tensor] = {}
+        for name, loss in losses.items() if self.measures else ():
             if not loss.requires_grad:
                 continue
             (gradient,) = torch.autograd.grad(loss, [self._matrix], retain_graph=True, allow_unused=True)
             if gradient is not None:
-                mine = self._gradients.get(name)
-                self._gradients[name] = gradient.flatten() if mine is None else mine + gradient.flatten()
+                found[name] = gradient.flatten()
+        return found
+
+    def add(self, gradients: Mapping[str, Tensor]) -> None:
+        """Add those of one part."""
+        for name, gradient in gradients.items():
+            mine = self._gradients.get(name)
+            gradient = gradient.to(self._matrix.device)
+            self._gradients[name] = gradient if mine is None else mine + gradient
 
     def finish(self, scales: Mapping[str, float], step: int) -> dict[str, Any]:
         """Set the weights of the next step; returns what to log: cosines of pairs `a|b`, and the weights of this step.

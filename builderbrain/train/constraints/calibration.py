@@ -69,6 +69,15 @@ class Calibration:
         """Decisions that have a label."""
         return sum(int((labels >= 0).sum()) for _, labels in signals.goals.decisions)
 
+    def shown(self) -> Any:
+        """Items as (logit, right)."""
+        items, self._pending = self._pending, []
+        return items
+
+    def see(self, shown: Any) -> None:
+        """See `Constraint`."""
+        self._pending += shown
+
     def settle(self, *, done: bool) -> None:
         """Take the step's items in, and fit the temperature anew."""
         items, self._pending = self._pending, []

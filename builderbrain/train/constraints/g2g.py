@@ -16,6 +16,8 @@ denominator whatever is predicted. Predicting everything pays in the other sum.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -54,6 +56,15 @@ class GraphToGraph(WithoutMemory):
         """Rows whose graph is known."""
         goals = signals.goals
         return 0 if goals.plan is None else int((goals.nodes[:, 0] >= 0).sum())
+
+    def shown(self) -> Any:
+        """Bounds of edit distances."""
+        distances, self._distances = self._distances, []
+        return [[one.lower, one.upper] for one in distances]
+
+    def see(self, shown: Any) -> None:
+        """See `Constraint`."""
+        self._distances += [EditDistance(lower=lower, upper=upper) for lower, upper in shown]
 
     def settle(self, *, done: bool) -> None:
         """Sum up the edit distances of the step."""

@@ -59,6 +59,15 @@ class Reuse:
         """Real tokens of the goals."""
         return int(signals.goals.real.sum())
 
+    def shown(self) -> Any:
+        """Tokens by skill."""
+        new, self._new = self._new, [0.0] * len(self.counts)
+        return new
+
+    def see(self, shown: Any) -> None:
+        """See `Constraint`."""
+        self._new = [old + new for old, new in zip(self._new, shown, strict=True)]
+
     def settle(self, *, done: bool) -> None:
         """Let the step's usage into the prior."""
         if done:

@@ -69,6 +69,14 @@ class Constraint(Protocol):
         """How many items the reading averages over; logged, so that it cannot shrink unnoticed."""
         ...
 
+    def shown(self) -> Any:
+        """Hand over what the parts since the last call showed, as JSON: it is forgotten here."""
+        ...
+
+    def see(self, shown: Any) -> None:
+        """Take note of what a part showed, here or in another process."""
+        ...
+
     def settle(self, *, done: bool) -> None:
         """End of a step: take what its parts showed into the memory of later readings, or forget it when it was not `done`."""
         ...
@@ -92,6 +100,13 @@ class Constraint(Protocol):
 
 class WithoutMemory:
     """For constraints whose reading depends on the step alone."""
+
+    def shown(self) -> Any:
+        """Nothing."""
+        return None
+
+    def see(self, shown: Any) -> None:
+        """Nothing to take note of."""
 
     def settle(self, *, done: bool) -> None:
         """Nothing to remember."""

@@ -7,12 +7,14 @@ writes a new output folder with the changed rail, the whole history, and what ta
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from builderbrain.config import load_config
-from builderbrain.errors import BuilderBrainError, CheckpointError, SkillError
+from builderbrain.errors import BuilderBrainError, CheckpointError, OutputError, SkillError
 from builderbrain.rail.checkpoint import WEIGHTS_NAME, load_rail, save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail
@@ -199,9 +201,9 @@ def _undo(options: argparse.Namespace) -> None:
     history = SkillHistory(options.folder)
     event = history.last()
     rail = take_back(load_rail(rail_of(options.folder)), history.change_of(event))
-    _expect_absent(options.output)
-    history.copy_to(options.output).append_undo(event)
-    save_rail(rail, options.output / "rail")
+    with _whole(options.output) as folder:
+        history.copy_to(folder).append_undo(event)
+        save_rail(rail, folder / "rail")
     print(f"event {event.number} ({event.kind} of skills {list(event.skills)}) taken back: {options.output / 'rail'}")
 
 
@@ -234,12 +236,34 @@ def _write(
     before: float | None,
     after: float | None,
 ) -> None:
-    _expect_absent(options.output)
-    history = SkillHistory(options.folder).copy_to(options.output)
-    history.append(change, step=None, parents=(), trigger=trigger, before=before, after=after)
-    save_rail(rail, options.output / "rail")
+    with _whole(options.output) as folder:
+        history = SkillHistory(options.folder).copy_to(folder)
+        history.append(change, step=None, parents=(), trigger=trigger, before=before, after=after)
+        save_rail(rail, folder / "rail")
     parameters = sum(tensor.numel() for tensor in rail.parameters())
     print(f"{change.kind} of skills {list(change.ids)}: {options.output / 'rail'}, {parameters:,} parameters")
+
+
+@contextmanager
+def _whole(output: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `output` at the end; what an attempt that was cut off left there is removed.
+
+    Raises:
+        CheckpointError: `output` exists.
+        OutputError: the disk is full or gone; nothing is left.
+    """
+    _expect_absent(output)
+    folder = output.with_name(f".{output.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+        folder.rename(output)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise OutputError(
+            f"could not write {output}: {error.strerror or error}; make room there and give the same command again",
+            field="output",
+        ) from error
 
 
 def _expect_absent(output: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from builderbrain.errors import CheckpointError, SkillError
 from builderbrain.rail.skill_book import record_from_json, record_to_json
-from builderbrain.storage import canonical_json, write_atomic
+from builderbrain.storage import canonical_json, remove_stale, write_atomic
 from builderbrain.train.lifecycle.operations import Change
 
 LOG_NAME = "skills.jsonl"
@@ -59,13 +59,13 @@ class SkillEvent:
 class SkillHistory:
     """The events of an output folder, oldest first."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read what is there.
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        """Read what is there. Without `writes` the history is kept in memory alone, since another process writes it.
 
         Raises:
             CheckpointError: a line is torn.
         """
-        self.folder = folder
+        self.folder, self.writes = folder, writes
         self.events: list[SkillEvent] = []
         path = folder / LOG_NAME
         if path.is_file():
@@ -92,9 +92,10 @@ class SkillHistory:
             number=self._next(), step=step, kind=change.kind, skills=change.ids, parents=parents, trigger=trigger,
             before=before, after=after, change=_change_to_json(change),
         )  # fmt: skip
-        target = self.folder / FOLDER_NAME
-        target.mkdir(parents=True, exist_ok=True)
-        write_atomic(target / event.file_name, save(change.saved))
+        if self.writes:
+            target = self.folder / FOLDER_NAME
+            target.mkdir(parents=True, exist_ok=True)
+            write_atomic(target / event.file_name, save(change.saved))
         self._write([*self.events, event])
         return event
 
@@ -140,7 +141,9 @@ class SkillHistory:
         )  # fmt: skip
 
     def drop_from(self, step: int) -> None:
-        """Forget the events of steps that will be run again."""
+        """Forget the events of steps that will be run again, and what a writer that was killed left behind."""
+        if self.writes:
+            remove_stale(self.folder / FOLDER_NAME)
         kept = [event for event in self.events if event.step is None or event.step < step]
         if len(kept) < len(self.events):
             self._write(kept)
@@ -161,8 +164,9 @@ class SkillHistory:
         return 1 + (self.events[-1].number if self.events else 0)
 
     def _write(self, events: list[SkillEvent]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder / LOG_NAME, b"".join(canonical_json(event.to_json()) for event in events))
+        if self.writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.folder / LOG_NAME, b"".join(canonical_json(event.to_json()) for event in events))
         self.events = list(events)
 
 

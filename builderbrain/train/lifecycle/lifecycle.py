@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,7 +31,7 @@ class Lifecycle:
         constraints: ConstraintsSection,
         optimizers: Sequence[torch.optim.Optimizer],
         held_out: Batch,
-        folder: Path,
+        history: SkillHistory,
         seed: int,
     ) -> None:
         if pair.rail is None:
@@ -42,7 +41,7 @@ class Lifecycle:
         self.config: SkillsSection = windows.config
         self.targets = {name: getattr(constraints, name).target for name in (REUSE, *PRESSURE)}
         self.least = min(constraints.reuse.skills, self.rail.config.num_skills) if constraints.reuse.enabled else 1
-        self.history = SkillHistory(folder)
+        self.history = history
 
     def resume(self, step: int) -> None:
         """Begin at `step`, with the events before it."""

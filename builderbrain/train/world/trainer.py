@@ -11,10 +11,11 @@ import torch
 
 from builderbrain.data.split import SplitConfig
 from builderbrain.errors import ConfigError, DataError
-from builderbrain.storage import sha256_file
+from builderbrain.storage import remove_stale, sha256_file
 from builderbrain.train.alarms import Alarm
 from builderbrain.train.boot import refuse_dead_gradients
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
+from builderbrain.train.disk import failed_writes_named, last_good
 from builderbrain.train.schedule import learning_rate_scale
 from builderbrain.train.step import MAX_DROPPED
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -92,8 +93,14 @@ class WorldTrainer:
             DeadGradientError: the check refuses to start.
             CheckpointError: the output folder holds a run with another configuration or other data.
             ConfigError: the loss was not finite five times in a row.
+            OutputError: the output folder cannot be written, e.g. because the disk is full.
         """
+        with failed_writes_named(self.folder):
+            return self._run()
+
+    def _run(self) -> Path:
         self.resume()
+        remove_stale(self.folder)
         state, steps = self.state, self.config.steps
         target = self.folder / "world"
         if state.step == steps and target.exists():
@@ -162,7 +169,8 @@ class WorldTrainer:
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
                     f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
-                    "lower learning_rate or look at the sessions of that step",
+                    f"lower learning_rate or look at the sessions of that step; {last_good(self.folder)}, no dropped step "
+                    "has changed the weights",
                     field="learning_rate",
                 )
             return math.nan
