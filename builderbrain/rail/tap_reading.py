@@ -50,7 +50,9 @@ def read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Ten
     """
     base = base.detach()
     if base.device.type == "cpu":
-        out: Tensor = _ReadFusion.apply(base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon)
+        out: Tensor = _ReadFusion.apply(  # type: ignore[no-untyped-call]
+            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon
+        )
         return out.unflatten(0, x.shape[:-1])
     if not torch.is_grad_enabled():
         return _read_fusion(base, x, leave, alpha, read, epsilon)
