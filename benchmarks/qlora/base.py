@@ -17,8 +17,8 @@ from builderbrain.hosts.load import NANO
 class Shape:
     """A base and the batches that it is measured with: `rows` rows of `tokens` tokens a step, in `parts` parts.
 
-    The governed side alone runs `text_rows` rows of ordinary text for the KL budget, and reads the divergence at `text_positions`
-    tokens of each part's text.
+    The governed side alone runs `text_rows` rows of ordinary text for the KL budget, and reads the divergence at
+    `text_positions` tokens of each part's text.
     """
 
     width: int
