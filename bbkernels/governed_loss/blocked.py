@@ -24,12 +24,14 @@ from bbkernels.dispatch import differentiable_once
 from bbkernels.governed_loss.reference import OutputHead
 
 _ROWS = 256
+_WHOLE = 2**19
+"""Logits up to which a block that only wants the divergence takes all columns at once, and so a product less."""
 _COLUMNS = 1024  # a multiple of 32; three tiles of 1 MiB stay in the cache, and beside few tokens are little
 
 
 @torch.library.custom_op("bbkernels::governed_loss_blocked", mutates_args=())
 def governed_loss_blocked(
-    fused: Tensor, base: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, bitmask: Tensor | None,
+    fused: Tensor, base: Tensor | None, weight: Tensor, bias: Tensor | None, labels: Tensor, bitmask: Tensor | None,
     scale: float, soft_cap: float | None, differentiate: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Readings [N], [N], [N], and slopes [3, N, d] if `differentiate`, else [3, 0, d]."""
@@ -37,7 +39,8 @@ def governed_loss_blocked(
     cross_entropy, divergence, energy, slopes = _empty(fused, weight, differentiate)
     for start in range(0, fused.shape[0], _ROWS):
         rows = slice(start, start + _ROWS)
-        block = _RowBlock(fused[rows], base[rows], labels[rows], None if bitmask is None else bitmask[rows], head)
+        below, mask = (None if each is None else each[rows] for each in (base, bitmask))
+        block = _RowBlock(fused[rows], below, labels[rows], mask, head)
         block.read(differentiate=differentiate)
         cross_entropy[rows], divergence[rows], energy[rows] = block.readings()
         if differentiate:
@@ -47,7 +50,7 @@ def governed_loss_blocked(
 
 @governed_loss_blocked.register_fake
 def _(
-    fused: Tensor, base: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, bitmask: Tensor | None,
+    fused: Tensor, base: Tensor | None, weight: Tensor, bias: Tensor | None, labels: Tensor, bitmask: Tensor | None,
     scale: float, soft_cap: float | None, differentiate: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     return _empty(fused, weight, differentiate)
@@ -119,9 +122,9 @@ class _Sum:
 class _RowBlock:
     """Running sums of a block of rows; `weighted` [3, rows, d] for the slopes, None when they are not asked for."""
 
-    def __init__(self, fused: Tensor, base: Tensor, labels: Tensor, bitmask: Tensor | None, head: OutputHead) -> None:
+    def __init__(self, fused: Tensor, base: Tensor | None, labels: Tensor, bitmask: Tensor | None, head: OutputHead) -> None:
         dtype = torch.promote_types(head.weight.dtype, torch.float32)
-        self.fused, self.base = fused.to(dtype), base.to(dtype)
+        self.fused, self.base = fused.to(dtype), None if base is None else base.to(dtype)
         self.labels, self.bitmask, self.head = labels, bitmask, head
         rows = fused.shape[0]
         self.p, self.q, self.legal = (_Sum(rows, self.fused) for _ in range(3))
@@ -129,34 +132,39 @@ class _RowBlock:
         self.picked = self.fused.new_full((rows,), -torch.inf)
         self.bend_at_label = self.fused.new_ones(rows)
         self.weighted: Tensor | None = None
-        self.only_divergence = bitmask is None and not bool((labels >= 0).any())
+        self.only_divergence = base is not None and bitmask is None and not bool((labels >= 0).any())
 
     def read(self, *, differentiate: bool) -> None:
         """Go over all columns."""
         rows, vocab_size = self.fused.shape[0], self.head.weight.shape[0]
         count = 3 if self.head.soft_cap is None else 4
-        buffer = self.fused.new_empty(count * rows * min(_COLUMNS, vocab_size))
+        whole = self.only_divergence and rows * vocab_size <= _WHOLE
+        wide = vocab_size if whole else min(_COLUMNS, vocab_size)
+        buffer = self.fused.new_empty(count * rows * wide)
         if differentiate:
             self.weighted = self.fused.new_zeros(3, *self.fused.shape)
-        for start in range(0, vocab_size, _COLUMNS):
-            weight = self.head.weight[start : start + _COLUMNS].to(self.fused.dtype)
+        for start in range(0, vocab_size, wide):
+            weight = self.head.weight[start : start + wide].to(self.fused.dtype)
             columns = weight.shape[0]
             self._take(start, weight, buffer[: count * rows * columns].view(count, rows, columns))
 
     def _take(self, start: int, weight: Tensor, tiles: Tensor) -> None:
         z, b, allowed = tiles[:3]
         bend = tiles[3] if self.head.soft_cap is not None else None
-        self._logits(self.base, start, weight, b, bend)
+        if self.base is not None:
+            self._logits(self.base, start, weight, b, bend)
         self._logits(self.fused, start, weight, z, bend)
         self._pick(start, z, bend)
-        self.q.take(allowed.copy_(b))
-        torch.sub(z, b, out=b)
+        if self.base is not None:
+            self.q.take(allowed.copy_(b))
+            torch.sub(z, b, out=b)
         shrink_allowed = None
         if self.bitmask is not None:
             words = self.bitmask[:, start // 32 : (start + z.shape[1] + 31) // 32]
             shrink_allowed = self.legal.take(torch.add(z, _penalties(words, z.dtype)[:, : z.shape[1]], out=allowed))
         shrink = self.p.take(z)
-        self.drift.mul_(shrink).add_(b.mul_(z).sum(1, keepdim=True))
+        if self.base is not None:
+            self.drift.mul_(shrink).add_(b.mul_(z).sum(1, keepdim=True))
         if self.weighted is None:
             return
         if self.only_divergence and z.shape[1] == self.head.weight.shape[0]:
@@ -164,13 +172,10 @@ class _RowBlock:
             b.addcmul_(z, self.drift / self.p.total, value=-1.0)
             torch.mm(b if bend is None else b.mul_(bend), weight, out=self.weighted[1])
             return
-        used = tiles[:2] if shrink_allowed is None else tiles[:3]
-        if bend is not None:
-            used *= bend
-        self.weighted[:2] *= shrink
-        if shrink_allowed is not None:
-            self.weighted[2] *= shrink_allowed
-        self.weighted[: len(used)].flatten(0, 1).addmm_(used.flatten(0, 1), weight)
+        wanted = (shrink, None if self.base is None else shrink, shrink_allowed)
+        for sums, tile, shrunk in zip(self.weighted, (z, b, allowed), wanted, strict=True):
+            if shrunk is not None:
+                sums.mul_(shrunk).addmm_(tile if bend is None else tile.mul_(bend), weight)
 
     def _logits(self, states: Tensor, start: int, weight: Tensor, out: Tensor, bend: Tensor | None) -> None:
         """Logits of `states`, and by what the soft cap multiplies their slopes."""
@@ -196,7 +201,7 @@ class _RowBlock:
         """Cross-entropy, divergence and energy [rows]."""
         lse_p, lse_q = self.p.log()[:, 0], self.q.log()[:, 0]
         cross_entropy = torch.where(self.labels >= 0, lse_p - self.picked, 0.0)
-        divergence = (self.drift / self.p.total)[:, 0] - lse_p + lse_q
+        divergence = torch.zeros_like(lse_p) if self.base is None else (self.drift / self.p.total)[:, 0] - lse_p + lse_q
         energy = torch.zeros_like(lse_p) if self.bitmask is None else lse_p - self.legal.log()[:, 0]
         return cross_entropy, divergence, energy
 

@@ -14,7 +14,9 @@ from bbkernels.governed_loss.blocked import governed_loss_blocked
 from bbkernels.governed_loss.reference import GovernedLoss, OutputHead
 
 
-def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor, bitmask: Tensor | None = None) -> GovernedLoss:
+def governed_loss(
+    fused: Tensor, base: Tensor | None, head: OutputHead, labels: Tensor, bitmask: Tensor | None = None
+) -> GovernedLoss:
     """Cross-entropy, KL(builder || base) and grammar energy per row, with gradients to `fused` only.
 
     No array of N x V values exists in either pass. Weights of tokens need no argument: readings are per row, so a caller weighs
@@ -23,7 +25,8 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
 
     Args:
         fused: floating [N, d], last fused states after the base's final norm; taken in the head's dtype.
-        base: [N, d], last base states after the final norm; receives no gradient.
+        base: [N, d], last base states after the final norm; receives no gradient. None when nobody asks for the divergence,
+            which then reads 0.
         head: the frozen head over V rows, of which `vocab_size` are tokens; receives no gradient.
         labels: int64 [N]; negative means no label, a cross-entropy of 0 without gradient. A label that is no token has
             probability 0: +inf, without gradient.
@@ -39,7 +42,8 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
     """
     expect_tensor("fused", fused, FLOATING, ("N", "d"))
     rows, width = fused.shape
-    expect_tensor("base", base, FLOATING, fused.shape, beside=("fused", fused))
+    if base is not None:
+        expect_tensor("base", base, FLOATING, fused.shape, beside=("fused", fused))
     expect_type("head", head, OutputHead)
     _check_head(head, width, fused)
     size = head.weight.shape[0]
@@ -50,13 +54,15 @@ def governed_loss(fused: Tensor, base: Tensor, head: OutputHead, labels: Tensor,
 
     weight = head.weight.detach()[:vocab_size]
     bias = None if head.bias is None else head.bias.detach()[:vocab_size].contiguous()
-    states, base_states = fused.to(weight.dtype), base.detach().to(weight.dtype)
-    arguments = (states, base_states, weight, bias, labels, bitmask, head.scale, head.soft_cap)
+    states, base_states = fused.to(weight.dtype), None if base is None else base.detach().to(weight.dtype)
+    rest = (weight, bias, labels, bitmask, head.scale, head.soft_cap)
     if launches_kernels(weight):
-        readings = torch.ops.bbkernels.governed_loss(*arguments)
+        readings = torch.ops.bbkernels.governed_loss(states, states.detach() if base_states is None else base_states, *rest)
     else:
-        readings = governed_loss_blocked(*arguments, torch.is_grad_enabled() and states.requires_grad)
+        readings = governed_loss_blocked(states, base_states, *rest, torch.is_grad_enabled() and states.requires_grad)
     cross_entropy, divergence, energy = readings[:3]
+    if base is None:
+        divergence = torch.zeros_like(cross_entropy)
     return GovernedLoss(cross_entropy=cross_entropy, divergence=divergence, energy=energy)
 
 

@@ -15,8 +15,11 @@ from builderbrain.hosts.load import NANO
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A base and the batches that it is measured with: `rows` rows of `tokens` tokens a step, in `parts` parts, and `text_rows`
-    rows of ordinary text for the KL budget, which only the governed side runs."""
+    """A base and the batches that it is measured with: `rows` rows of `tokens` tokens a step, in `parts` parts.
+
+    The governed side alone runs `text_rows` rows of ordinary text for the KL budget, and reads the divergence at
+    `text_positions` tokens of each part's text.
+    """
 
     width: int
     layers: int
@@ -27,20 +30,23 @@ class Shape:
     rows: int
     parts: int
     text_rows: int
+    text_positions: int
     tokens: int
 
 
 SHAPES = {
     "tiny": Shape(
-        width=64, layers=2, heads=2, key_heads=1, hidden=128, vocab_size=2048, rows=4, parts=2, text_rows=1, tokens=256
+        width=64, layers=2, heads=2, key_heads=1, hidden=128, vocab_size=2048, rows=4, parts=2, text_rows=1, text_positions=64,
+        tokens=256,
     ),
     # 97.6 million parameters. A row of text to seven rows, as three to twenty in the default configuration; two rows a part.
     "cpu": Shape(
-        width=768, layers=12, heads=12, key_heads=12, hidden=2048, vocab_size=8192, rows=7, parts=4, text_rows=1, tokens=256
+        width=768, layers=12, heads=12, key_heads=12, hidden=2048, vocab_size=8192, rows=7, parts=4, text_rows=1,
+        text_positions=64, tokens=256,
     ),
     "8b": Shape(
         width=4096, layers=32, heads=32, key_heads=8, hidden=14336, vocab_size=128256, rows=14, parts=7, text_rows=2,
-        tokens=2048,
+        text_positions=512, tokens=2048,
     ),
 }  # fmt: skip
 

@@ -108,7 +108,7 @@ class LoraRun:
 
     @torch.no_grad()
     def _held_out(self) -> float:
-        batch, model = self._trainer.held_out, self._adapter
+        batch, model = self._trainer.held_out.batch, self._adapter
         model.eval()
         logits = model(input_ids=batch.tokens, use_cache=False).logits.flatten(0, 1)[batch.positions].float()
         model.train()

@@ -163,6 +163,7 @@ def _config(load: Load, *, cached: bool) -> TrainConfig:
         f"micro_batches={load.parts}",
         f"base_text_rows={load.text_rows}",
         f"base_text_pool={load.parts}",
+        f"base_text_positions={load.shape.text_positions}",
         "tensorboard=never",
         "evaluation_rows=1",
         "state_cache.memory_gib=64",

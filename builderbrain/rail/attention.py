@@ -10,6 +10,7 @@ from bbkernels.cross_attention import cross_attention
 from bbkernels.cross_attention.reference import rotate
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.tap_reading import norm_linear
 
 
 def from_place(bias: Tensor, place: Tensor, keys: int) -> Tensor:
@@ -89,7 +90,7 @@ class CrossAttention(nn.Module):
     ) -> Tensor:
         """Attend into `base` [B, T, d] (and what `cache` holds of it) and `memory` [B, M, G * D]; extends `cache`."""
         query = self.query(self.norm(x)).unflatten(-1, (-1, self.head_size))
-        latent = self.latent(self.base_norm(base.to(x.dtype)))
+        latent = norm_linear(base.to(x.dtype), self.base_norm, self.latent.weight)
         own = self.own(latent)
         latent = latent.unflatten(-1, (-1, self.head_size))
         if cache is not None:

@@ -124,7 +124,8 @@ class WordCache:
 class RailCache:
     """Cache of one batch under one builder version.
 
-    `length` is the number of tokens seen, `previous` [B, 1, d] the normed embedding of the last one (None before the first).
+    `length` is the number of tokens seen, `previous` [B, 1, c] what the last one leaves for the
+    token after it (None before the first).
     """
 
     blocks: list[BlockCache]

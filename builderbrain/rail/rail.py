@@ -28,6 +28,7 @@ from builderbrain.rail.plan_head import PlanHead, PlanScores
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skill_book import SkillBook
 from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
+from builderbrain.rail.tap_reading import epsilon_of, norm_linear, read_fusion
 from builderbrain.rail.words import WordEmbedding
 
 
@@ -147,7 +148,8 @@ class BuilderRail(nn.Module):
         choice: SkillChoice | None = None
         copying: Copying | None = None
         labels: Labels | None = None
-        mixed = torch.zeros_like(embedding, dtype=x.dtype)
+        read = self.mix_read.weight * self.mix_norm.weight
+        mixed = torch.zeros_like(x)
         written = torch.zeros_like(x)
         fused = embedding
         last = len(states.taps) - 1
@@ -164,8 +166,11 @@ class BuilderRail(nn.Module):
                 label_cache = None if cache is None else cache.labels
                 labels = self.labels(x, place, offset=offset, cache=label_cache)
                 x = x + labels.enters
-            update = block.propose(x)
-            if i == last:
+            if i < last:
+                proposed, leave = block.leave_norm(x), block.leave.weight
+                reading = read_fusion(tap, proposed, leave, alpha[i], read, epsilon_of(self.mix_norm, x))
+            else:
+                update = block.propose(x)
                 copy_cache = None if cache is None else cache.copying
                 hints = None if labels is None else labels.copying
                 copying = self.copying(x, states.unembedding, tap, place, hints, offset=offset, cache=copy_cache)
@@ -174,11 +179,12 @@ class BuilderRail(nn.Module):
                 update = update + copying.update
                 if self.ablated_skills:
                     update = update.masked_fill(choice.is_one_of(self.ablated_skills)[..., None], 0.0)
-            fused = gated_fusion(tap, update, alpha[i])
-            mixed = mixed + weight[i] * self.mix_norm(fused.to(x.dtype))
+                fused = gated_fusion(tap, update, alpha[i])
+                reading = norm_linear(fused.to(x.dtype), self.mix_norm, self.mix_read.weight)
+            mixed = mixed + weight[i] * reading
         if cache is not None:
             cache.length += embedding.shape[1]
-        features = self.feature_norm(x + self.mix_read(mixed))
+        features = self.feature_norm(x + mixed)
         if choice is None or copying is None:
             raise TapError("expected at least one tap, got none", field="tap_points")
         return RailOutput(
@@ -198,13 +204,15 @@ class BuilderRail(nn.Module):
         what the reading head finds.
         """
         tokens = states.tokens
-        normed = self.enter_norm(states.embedding.to(self.enter.weight.dtype))
-        first = torch.zeros_like(normed[:, :1]) if cache is None or cache.previous is None else cache.previous
+        weights = [self.enter.weight, self.enter_previous.weight, self.reading.project.weight]
+        read = norm_linear(states.embedding.to(self.enter.weight.dtype), self.enter_norm, torch.cat(weights))
+        own, follows, pieces = read.split([len(weight) for weight in weights], -1)
+        first = torch.zeros_like(follows[:, :1]) if cache is None or cache.previous is None else cache.previous
         if cache is not None:
-            cache.previous = normed[:, -1:]
-        x = self.enter(normed) + self.enter_previous(torch.cat([first, normed[:, :-1]], 1))
+            cache.previous = follows[:, -1:]
+        x = own + torch.cat([first, follows[:, :-1]], 1)
         x = x + self.words(tokens, cache=None if cache is None else cache.words)
-        reading = self.reading(tokens, normed, cache=None if cache is None else cache.reading)
+        reading = self.reading(tokens, pieces, cache=None if cache is None else cache.reading)
         return x + reading.read, reading.place
 
     def read_policy(self, features: Tensor, lengths: Tensor) -> PolicyOutput:

@@ -59,10 +59,10 @@ class ReadingHead(nn.Module):
         self.register_buffer("quote", torch.tensor(config.quote_tokens, dtype=torch.int64), persistent=False)
         self.register_buffer("line", torch.tensor(config.line_tokens, dtype=torch.int64), persistent=False)
 
-    def forward(self, tokens: Tensor, normed: Tensor, *, cache: ReadingCache | None) -> Reading:
-        """Read for T new tokens: `tokens` int64 [B, T], `normed` [B, T, d] their embeddings; extends `cache`."""
+    def forward(self, tokens: Tensor, pieces: Tensor, *, cache: ReadingCache | None) -> Reading:
+        """Read for T new tokens: `tokens` int64 [B, T], `pieces` [B, T, r] what `project` makes of them; extends `cache`."""
         cache = ReadingCache() if cache is None else cache
-        everything, pieces = cache.extend(tokens, self.project(normed))
+        everything, pieces = cache.extend(tokens, pieces)
         place, run = self._follow(cache, everything, tokens.shape[1])
         rows = torch.arange(everything.shape[1] - tokens.shape[1], everything.shape[1], device=tokens.device)
         places = place[..., None] + torch.arange(self.window, device=tokens.device)

@@ -98,6 +98,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "micro_batches": (1, 65_536),
     "base_text_rows": (0, 65_536),
     "base_text_pool": (0, 2**31 - 1),
+    "base_text_positions": (0, 2**31 - 1),
     "width_multiple": (1, 4096),
     "learning_rate": (0, 1),
     "muon_learning_rate": (0, 1),
@@ -129,7 +130,8 @@ class TrainConfig:
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
     `data` is `repo_assistant` or `scan` (generated goals), `toolgraph` (rows of the section `tool_graph`), or a JSONL file
     of traces of `repo_assistant`. `output` receives checkpoints, the log and, at the end, the rail. `base_text_rows` rows of
-    ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come again, 0 for never. A batch is
+    ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come again, 0 for never; of each
+    part's ordinary text the divergence is read at `base_text_positions` tokens, drawn anew in every step, 0 for all. A batch is
     run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the
     batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know the
     ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
@@ -152,6 +154,7 @@ class TrainConfig:
     micro_batches: int = 3
     base_text_rows: int = 3
     base_text_pool: int = 0
+    base_text_positions: int = 0
     width_multiple: int = 1
     learning_rate: float = 2e-3
     muon_learning_rate: float = 0.02

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bbkernels.governed_loss import GovernedLoss, governed_loss
+from bbkernels.governed_loss import governed_loss
 from builderbrain.rail.heads import PolicyOutput
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.plan_head import PlanScores
@@ -59,10 +59,12 @@ def compute_objective(
     memory: Memory | None = None,
     gumbel: Tensor | None = None,
     temperature: float = 1.0,
+    text_positions: Tensor | None = None,
 ) -> Objective:
     """Run the pair over the goals and over `base_text` int64 [Q, T'] (ordinary text, padded or cut to the goals' width).
 
-    `memory` and `gumbel` cover all R + Q rows.
+    `memory` and `gumbel` cover all R + Q rows. `text_positions` int64 [S] are those of the Q * T' tokens of ordinary text whose
+    divergence is read; None reads all of them.
     """
     rows, width = batch.tokens.shape
     tokens, lengths = batch.tokens, batch.lengths
@@ -75,15 +77,14 @@ def compute_objective(
     head = pair.host.output_head()
     fused, base = output.fused.flatten(0, 1), output.states.taps[-1].flatten(0, 1)
 
-    def losses(positions: Tensor, labels: Tensor, bitmask: Tensor | None) -> GovernedLoss:
-        normed, normed_base = pair.host.final_norm(fused[positions]), pair.host.final_norm(base[positions])
-        return governed_loss(normed, normed_base, head, labels, bitmask)
-
-    answer = losses(batch.positions, batch.labels, batch.bitmask)
+    # Of an answer's tokens nobody asks how far they are from the base, which knows no plans.
+    answer = governed_loss(pair.host.final_norm(fused[batch.positions]), None, head, batch.labels, batch.bitmask)
     text = None
     if base_text is not None:
         positions = torch.arange(rows * width, tokens.numel(), device=tokens.device)
-        text = losses(positions, torch.full_like(positions, IGNORED), None)
+        positions = positions if text_positions is None else positions[text_positions]
+        normed, normed_base = pair.host.final_norm(fused[positions]), pair.host.final_norm(base[positions])
+        text = governed_loss(normed, normed_base, head, torch.full_like(positions, IGNORED))
     prompt = output.rail.features[:rows, : int(batch.prompt_lengths.max())]
     policy = pair.rail.read_policy(prompt, batch.prompt_lengths)
     plan = pair.rail.read_plan(prompt, batch.prompt_lengths)

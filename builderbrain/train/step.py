@@ -31,6 +31,8 @@ from builderbrain.train.run_state import RunState
 from builderbrain.train.schedule import learning_rate_scale, router_temperature
 from builderbrain.train.watch import Ease, Seen
 
+_POSITIONS = 1 << 40
+"""From the seed of a part's other draws to that of the positions that are read."""
 MAX_DROPPED = 5
 """Steps in a row whose loss is not finite before a run stops."""
 
@@ -164,7 +166,19 @@ class TrainingStep:
             memory=memory,
             gumbel=-torch.log(-torch.log(uniform)).to(device),
             temperature=router_temperature(state.step, steps=config.steps, first=first, last=last),
+            text_positions=self._text_positions(part, number),
         )
+
+    def _text_positions(self, part: Part, number: int) -> Tensor | None:
+        """Which of the part's tokens of ordinary text are read, drawn anew for every part; None for all of them.
+
+        The mean over them estimates that over all without bias, and the products with the head are what a divergence costs.
+        """
+        wanted = self.config.base_text_positions
+        if part.text is None or not 0 < wanted < part.text.numel():
+            return None
+        generator = torch.Generator().manual_seed(_POSITIONS + number)  # its own: the other draws stay what they are
+        return torch.randperm(part.text.numel(), generator=generator)[:wanted].sort().values.to(part.text.device)
 
     def move(self, loss: float, scale: float) -> float:
         """One step of the optimisers; returns the gradient norm. Without a finite loss and norm it is dropped and counted.

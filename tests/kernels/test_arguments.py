@@ -126,7 +126,7 @@ OPERATIONS = {
             *(("head.soft_cap", value) for value in NEVER), ("head.scale", torch.inf), ("head.vocab_size", 0),
             ("head.vocab_size", 71), ("head.vocab_size", 1.5), ("head", zeros(70, 8)), ("head.weight", zeros(8, 70).T),
         ],
-        optional=("head.bias", "bitmask"),
+        optional=("head.bias", "bitmask", "base"),
     ),
     "nf4_linear": Operation(
         multiply,

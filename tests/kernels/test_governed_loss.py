@@ -194,6 +194,25 @@ def test_nothing_is_kept_for_a_backward_pass_that_will_not_come() -> None:
     assert torch.ops.bbkernels.governed_loss_blocked(*arguments)[3].shape == (3, 0, 6)
 
 
+@pytest.mark.parametrize("cap", [None, 5.0])
+def test_without_a_base_the_other_readings_and_gradients_are_the_same(cap: float | None) -> None:
+    given = inputs(5, 2100, 6)
+    head = replace(given.head, soft_cap=cap)
+    found = []
+    for base in (given.base, None):
+        fused = given.fused.detach().requires_grad_()
+        out = governed_loss(fused, base, head, given.labels, given.bitmask)
+        (out.cross_entropy + 2.0 * out.energy).where(out.energy.isfinite(), 0.0).sum().backward()
+        assert fused.grad is not None
+        found.append((out, fused.grad))
+    (whole, slope), (part, same) = found
+    torch.testing.assert_close(part.cross_entropy, whole.cross_entropy)
+    torch.testing.assert_close(part.energy, whole.energy)
+    torch.testing.assert_close(same, slope)
+    assert not part.divergence.any()
+    assert whole.divergence.any()
+
+
 def test_a_compiled_loss_is_one_graph() -> None:
     given = inputs(3, 40, 4)
     compiled = torch.compile(governed_loss, fullgraph=True, backend="aot_eager")

@@ -32,7 +32,8 @@ def head() -> ReadingHead:
 def read(tokens: list[int], states: torch.Tensor | None = None) -> Reading:
     table = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
     row = torch.tensor([tokens])
-    return head()(row, table[row] if states is None else states, cache=None)
+    module = head()
+    return module(row, module.project(table[row] if states is None else states), cache=None)
 
 
 def places(tokens: list[int]) -> list[int]:
@@ -85,7 +86,7 @@ def test_reading_token_by_token_is_the_same_for_every_row_of_a_batch() -> None:
     tokens = torch.randint(0, 5, (6, 40), generator=torch.Generator().manual_seed(2))
     tokens = torch.where(tokens == 3, QUOTE, tokens)
     tokens[:, 11] = LINE
-    states = torch.randn(6, 40, 12)
+    states = reading.project(torch.randn(6, 40, 12))
     whole = reading(tokens, states, cache=None)
     assert len(whole.place.unique()) > 4
     cache = ReadingCache()

@@ -1,0 +1,133 @@
+"""Reading states as wide as the base without keeping copies of them.
+
+What a rail computes at the base's width d is elementwise and cheap, and what autograd would keep of it is most of a step's
+memory. So nothing of that width is kept here but the base's states, which exist anyway.
+
+    norm_linear(h)       = (h / rms(h)) (W diag(g))^T = (h (W diag(g))^T) / rms(h)
+    read_fusion(h, x)    = norm_linear(gated_fusion(h, x W_leave^T, alpha))
+
+The first needs no normalised h: the weight g of the norm goes into the matrix, the length of h comes after it. The second one
+computes its states again in the backward pass, on a CPU a few rows at a time, so that they stay in the cache of the core. With
+u = x W_leave^T, p = h + u, r = rms(h) / rms(p), f = h + alpha (r p - h), s = 1 / rms(f) and dz the gradient of the result:
+
+    df     = s (dn - s^2 f mean(dn f)),   dn = dz W diag(g)
+    dalpha = df (r p - h)                                       summed over rows
+    du     = r (alpha df - p mean(alpha df p) / mean(p^2))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from bbkernels.gated_fusion import gated_fusion
+from bbkernels.gated_fusion.reference import EPSILON
+
+_ROWS = 64
+"""Rows that a CPU takes at a time: 192 KiB per array at a width of 768."""
+
+
+def norm_linear(x: Tensor, norm: nn.RMSNorm, weight: Tensor) -> Tensor:
+    """`F.linear(norm(x), weight)` of x [..., d] and `weight` [c, d], without the normalised x."""
+    return _read(x, weight * norm.weight, epsilon_of(norm, x))
+
+
+def read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float) -> Tensor:
+    """What is read off a tap after the builder's update: [..., c] in the dtype of `x`.
+
+    Args:
+        base: [..., d], the tap; receives no gradient.
+        x: [..., c], the builder's normed state; the update is `x @ leave.T`.
+        leave: [d, c].
+        alpha: [d], gates.
+        read: [c', d], the weight of the norm included.
+        epsilon: of the norm.
+    """
+    base = base.detach()
+    if base.device.type == "cpu":
+        out: Tensor = _ReadFusion.apply(  # type: ignore[no-untyped-call]
+            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon
+        )
+        return out.unflatten(0, x.shape[:-1])
+    if not torch.is_grad_enabled():
+        return _read_fusion(base, x, leave, alpha, read, epsilon)
+    again: Tensor = checkpoint(
+        _read_fusion, base, x, leave, alpha, read, epsilon, use_reentrant=False, preserve_rng_state=False
+    )
+    return again
+
+
+def epsilon_of(norm: nn.RMSNorm, x: Tensor) -> float:
+    """What a norm adds to mean squares of `x`."""
+    return torch.finfo(x.dtype).eps if norm.eps is None else norm.eps
+
+
+def _read(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    return F.linear(x, weight) * (x.square().mean(-1, keepdim=True) + epsilon).rsqrt()
+
+
+def _read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float) -> Tensor:
+    return _read(gated_fusion(base, F.linear(x, leave), alpha).to(x.dtype), read, epsilon)
+
+
+class _ReadFusion(torch.autograd.Function):
+    """`read_fusion` of base [N, d] and x [N, c] on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float) -> Tensor:
+        ctx.save_for_backward(base, x, leave, alpha, read)
+        ctx.epsilon = epsilon
+        out = x.new_empty(x.shape[0], read.shape[0])
+        for start in range(0, x.shape[0], _ROWS):
+            rows = slice(start, start + _ROWS)
+            fused = _Fused(base[rows].to(x.dtype), torch.mm(x[rows], leave.T), alpha, epsilon)
+            torch.mm(fused.state, read.T, out=out[rows]).mul_(fused.scale)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        base, x, leave, alpha, read = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        for_x, for_leave, for_alpha, for_read = (torch.zeros_like(value) for value in (x, leave, alpha, read))
+        for start in range(0, x.shape[0], _ROWS):
+            rows = slice(start, start + _ROWS)
+            fused = _Fused(base[rows].to(x.dtype), torch.mm(x[rows], leave.T), alpha, ctx.epsilon)
+            scaled = gradient[rows] * fused.scale
+            for_read.addmm_(scaled.T, fused.state)
+            update = fused.backward(torch.mm(scaled, read), alpha, for_alpha)
+            torch.mm(update, leave, out=for_x[rows])
+            for_leave.addmm_(update.T, x[rows])
+        return None, for_x, for_leave, for_alpha, for_read, None
+
+
+class _Fused:
+    """Some rows after fusion: `state` [n, d], and `scale` [n, 1] that an RMSNorm multiplies them by."""
+
+    def __init__(self, base: Tensor, update: Tensor, alpha: Tensor, epsilon: float) -> None:
+        self.proposal = update.add_(base)
+        self.mean = _mean_square(self.proposal) + EPSILON
+        self.ratio = torch.sqrt((_mean_square(base) + EPSILON) / self.mean)
+        self.change = torch.addcmul(-base, self.proposal, self.ratio)
+        self.state = torch.addcmul(base, self.change, alpha)
+        self.scale = (_mean_square(self.state) + epsilon).rsqrt_()
+
+    def backward(self, gradient: Tensor, alpha: Tensor, for_alpha: Tensor) -> Tensor:
+        """The update's gradient [n, d]; `gradient` [n, d] is that of `state`, less what goes through the norm's length, and is
+        overwritten. Adds to `for_alpha` [d]."""
+        width = self.state.shape[1]
+        along = torch.linalg.vecdot(gradient, self.state)[:, None] * self.scale.square() / width
+        gradient.addcmul_(self.state, along, value=-1.0)
+        for_alpha += torch.mul(gradient, self.change, out=self.change).sum(0)
+        gradient *= alpha
+        along = torch.linalg.vecdot(gradient, self.proposal)[:, None] / (width * self.mean)
+        return gradient.addcmul_(self.proposal, along, value=-1.0).mul_(self.ratio)
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    return torch.linalg.vecdot(x, x)[:, None] / x.shape[1]
