@@ -36,6 +36,7 @@ MAY_WRITE_FILES = {
     "builderbrain.plan.generate": "generated checkers and grammars",
     "builderbrain.eval.output": "reports and plots",
     "builderbrain.hosts.state_store": "removes the least recently used and torn states of its own folder",
+    "builderbrain.train.lifecycle.command": "a new output folder, renamed when it is whole",
     "builderbrain.train.telemetry": "the log of a run",
     "builderbrain.train.world.repository": "files for the tools to look through, in a temporary folder",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
