@@ -30,8 +30,8 @@ class BudgetSchedule:
     at first, so after a lowering the next loss is where counting starts again: held against the loss before, it would lower the
     budget again and again, down to the lowest.
 
-    No raise may be paid for with debts (`builderbrain.train.held_out`): each may lie above what it was at the last raise by no
-    more than its tolerance. A debt is counted from the first evaluation at a budget.
+    No raise may be paid for with debts (`builderbrain.train.held_out`): each may lie above the least it
+    was at the first evaluation and at raises by no more than its tolerance.
     """
 
     def __init__(self, config: BudgetSection) -> None:
@@ -61,7 +61,8 @@ class BudgetSchedule:
             if held_by:
                 return held_by
             self.index, self.reference = min(self.index + 1, len(self.config.steps) - 1), held_out_loss
-            self.debts = dict(debts)
+            # The least so far: were it the latest, a debt could grow by its tolerance with every raise.
+            self.debts = {name: min(debt, self.debts.get(name, debt)) for name, debt in debts.items()}
         return []
 
     def state(self) -> dict[str, Any]:

@@ -49,6 +49,14 @@ def test_no_raise_is_paid_for_with_a_debt(name: str) -> None:
     ]
 
 
+def test_a_debt_cannot_grow_by_its_tolerance_with_every_raise() -> None:
+    schedule = BudgetSchedule(BudgetSection(steps=(0.05, 0.1, 0.2, 1.0), safety_debt=0.05))
+    schedule.update(4.0, {"safety": 0.0})
+    assert schedule.update(3.0, {"safety": 0.04}) == []
+    assert schedule.update(2.0, {"safety": 0.08}) == ["safety"]
+    assert schedule.budget == 0.1
+
+
 def test_a_debt_that_is_not_a_number_holds_the_budget() -> None:
     schedule = BudgetSchedule(BudgetSection(steps=(0.05, 1.0)))
     schedule.update(3.0, {"safety": 0.0})
