@@ -61,8 +61,9 @@ class RailSection:
 class BudgetSection:
     """Alpha budget: raised one step when held-out loss fell by `improvement` since the last raise, lowered on regress.
 
-    It is not raised while the safety debt (nats/token) or the calibration debt (probability) lies above the least it was at raises
-    by more than `safety_debt` and `calibration_debt`. With the KL budget's target, 0.07 makes 0.1, the end of what is healthy.
+    It is not raised while the safety debt (nats/token) or the calibration debt (probability) lies above the least it was at
+    raises by more than `safety_debt` and `calibration_debt`. With the KL budget's target, 0.07 makes 0.1, the end of what is
+    healthy.
     """
 
     steps: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
