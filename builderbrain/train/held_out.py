@@ -22,6 +22,7 @@ from builderbrain.train.constraints.g2g import edit_distances
 from builderbrain.train.constraints.signals import GoalSignals
 from builderbrain.train.data import RowSource, base_text_rows
 from builderbrain.train.objective import compute_objective
+from builderbrain.train.watch.concepts import mean_cosine
 
 DEFER_BELOW = 0.9
 """Decisions of the policy heads that are less sure than this count as deferred."""
@@ -51,7 +52,8 @@ class HeldOut:
         `held_out_tokens_right`: share of plan tokens. `held_out_illegal`: share of plan tokens at which the pair gives most of
         its probability to what the grammar forbids. `held_out_divergence`: nats/token. `held_out_calibration_error`,
         `held_out_deferred`: of the decisions that have a label. `held_out_edit_distance`: mean edits between the plan head's
-        graph and the reference's, an upper bound where the search is cut off; only with a plan head.
+        graph and the reference's, an upper bound where the search is cut off; only with a plan head. `held_out_concept_cosine`:
+        mean over pairs of goals.
         """
         batch = self.batch
         objective = compute_objective(self.pair, batch, base_text=self.text)
@@ -67,6 +69,7 @@ class HeldOut:
             "held_out_illegal": float((objective.signals.answer.energy > math.log(2.0)).float().mean()),
             "held_out_divergence": math.nan if text is None else float(text.divergence.mean()),
             "held_out_calibration_error": expected_calibration_error(sure) if sure else 0.0,
+            "held_out_concept_cosine": mean_cosine(objective.concept),
             "held_out_deferred": sum(confidence < DEFER_BELOW for confidence, _ in sure) / max(1, len(sure)),
         }
         plan = objective.signals.goals.plan

@@ -125,7 +125,7 @@ class TrainingStep:
             "alpha_mean": state.rail.gates().mean(1).tolist(),
             "constraints": constraints,
             "ease": ease.signals(),
-            "alarms": [alarm.to_json() for alarm in state.bell.ring(self._alarms())],
+            "alarms": self.new_alarms(),
             **({"conflict": conflict} if conflict else {}),
             **({"ease_covariance": covariances} if covariances else {}),
             **_variety(usage),
@@ -244,8 +244,8 @@ class TrainingStep:
         host = self.pair.host
         return {"state_cache": host.report()} if isinstance(host, CachedStates) else {}
 
-    def _alarms(self) -> list[Alarm]:
-        """All whose condition holds after this step."""
+    def new_alarms(self) -> list[dict[str, str]]:
+        """Those whose condition has begun to hold since they were last asked for, as they are logged."""
         state = self.state
         found = [*state.balance.alarms(), *state.watch.alarms()]
         if state.dropped:
@@ -253,7 +253,7 @@ class TrainingStep:
                 f"the loss or its gradient was not finite, so the step changed nothing; {MAX_DROPPED} in a row end the run"
             )
             found.append(Alarm(name="step_dropped", subject="loss", message=f"{message}. Look at the data of this step"))
-        return found
+        return [alarm.to_json() for alarm in state.bell.ring(found)]
 
     def _settle(self, readings: Mapping[str, ConstraintReading], ease: Ease) -> dict[str, float]:
         """Move the duals and let the watches see the step; returns covariances to log."""

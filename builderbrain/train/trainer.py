@@ -126,6 +126,7 @@ class Trainer:
                 values, tokens = self.train_step()
                 if (state.step + 1) % self.config.evaluation_every == 0:
                     values |= self.evaluate()
+                    values["alarms"] += self.update.new_alarms()
                 telemetry.record(state.step, values, tokens=tokens)
                 for alarm in values["alarms"]:
                     telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
@@ -167,6 +168,8 @@ class Trainer:
         self.rail.eval()
         readings = self.ranks.from_first(self.held_out.read)
         self.rail.train()
+        progress = (self.state.step + 1) / self.config.steps
+        self.state.watch.observe_concepts(readings["held_out_concept_cosine"], progress=progress)
         schedule = self.state.schedule
         held_by = schedule.update(readings["held_out_plan"], self.held_out.debts(readings))
         self.rail.gates.set_budget(schedule.budget)

@@ -81,6 +81,11 @@ def change_rows(change: Callable[[int, Row], Row | None]) -> Callable[[Trainer],
     return plant
 
 
+def collapse_concepts(run: Trainer) -> None:
+    """Concept vectors to which their goals add next to nothing."""
+    run.rail.policy.register_forward_hook(lambda _head, _given, said: replace(said, concept=1.0 + 1e-3 * said.concept))
+
+
 def of_a_larger_vocabulary(_step: int, row: Row) -> Row:
     return replace(row, prompt=(*row.prompt[:-1], 50_000))
 
@@ -113,6 +118,8 @@ FAULTS = (
     Fault(name="dual without bound", plant=nothing, keys=("steps=8", "watch.at_cap=6", "constraints.cfs_energy.target=0",
           "constraints.cfs_energy.cap=0.01", "learning_rate=0", "muon_learning_rate=0", "weight_decay=0", "batch_size=8"),
           alarm=("dual_unbounded", "cfs_energy"), message="its reading does not fall"),
+    Fault(name="collapsed concepts", plant=collapse_concepts, keys=("steps=2", "evaluation_every=1"),
+          alarm=("concept_collapse", "concept"), message="a mean cosine of 1.00"),
 )  # fmt: skip
 
 

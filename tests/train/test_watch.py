@@ -12,6 +12,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.heads import PolicyOutput
 from builderbrain.train.alarms import Alarm, AlarmBell
 from builderbrain.train.watch import Ease, Seen, Watch, WatchSection, read_ease
+from builderbrain.train.watch.concepts import mean_cosine
 
 CONFIG = WatchSection(history=80, every=20, windows=16, at_cap=20)
 
@@ -73,6 +74,24 @@ def test_a_signal_that_moves_away_from_ease_is_no_alarm() -> None:
     watch = Watch(CONFIG, seed=0)
     for step in range(160):
         watch.observe(step, seen(dual=2.0 - 0.01 * step), ease(plan_length=1.0 + 0.02 * step))
+    assert names(watch) == set()
+
+
+def test_the_cosine_of_concept_vectors_is_that_of_their_pairs() -> None:
+    right_angles = torch.tensor([[2.0, 0.0], [0.0, 5.0]])
+    assert mean_cosine(right_angles) == pytest.approx(0.0, abs=1e-12)
+    assert mean_cosine(torch.ones(4, 3) * torch.tensor([[1.0], [2.0], [3.0], [4.0]])) == pytest.approx(1.0)
+    assert mean_cosine(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])) == pytest.approx(-1 / 3)
+    assert mean_cosine(torch.ones(1, 3)) == 0.0
+
+
+def test_concept_vectors_that_fall_together_alarm_once_a_quarter_of_the_run_is_done() -> None:
+    watch = Watch(CONFIG, seed=0)
+    watch.observe_concepts(0.96, progress=0.2)
+    assert names(watch) == set()
+    watch.observe_concepts(0.96, progress=0.25)
+    assert names(watch) == {("concept_collapse", "concept")}
+    watch.observe_concepts(0.43, progress=0.3)
     assert names(watch) == set()
 
 

@@ -146,6 +146,12 @@ PANELS = (
         read=_evsi,
         missing="`train world`: name its folder as well",
     ),
+    Panel(
+        title="Concept vectors",
+        unit="mean cosine of held-out goals",
+        read=_keys(pairs="held_out_concept_cosine"),
+        missing="steps beyond evaluation_every",
+    ),
     Panel(title="Skill usage", unit="nats; skills", read=_keys(entropy="skill_entropy", used="skills_used")),
     Panel(
         title="Skills: births and deaths",

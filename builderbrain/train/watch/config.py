@@ -15,7 +15,8 @@ class WatchSection:
     are looked at. `correlation`: median correlation of a dual and an ease signal, either sign, that alarms once the
     signal has moved towards ease. `denominator`: share of its highest median that a count may not fall under.
     `at_cap`: steps at its cap without a falling reading after which a dual alarms. `idle_skill`: steps without a token after
-    which a skill counts as dead.
+    which a skill counts as dead. `concept_cosine`: mean cosine of the concept vectors of held-out goals above which they have
+    collapsed; the bundled rail has 0.43.
     """
 
     enabled: bool = True
@@ -26,6 +27,7 @@ class WatchSection:
     denominator: float = 0.7
     at_cap: int = 100
     idle_skill: int = 200
+    concept_cosine: float = 0.8
 
     def __post_init__(self) -> None:
         check_bounds(
@@ -37,5 +39,5 @@ class WatchSection:
                 "at_cap": (4, 65_536),
                 "idle_skill": (1, 65_536),
             }
-            | dict.fromkeys(("correlation", "denominator"), (0, 1)),
+            | dict.fromkeys(("correlation", "denominator", "concept_cosine"), (0, 1)),
         )

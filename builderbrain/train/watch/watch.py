@@ -9,6 +9,7 @@ from typing import Any
 from builderbrain.errors import CheckpointError
 from builderbrain.train.alarms import Alarm
 from builderbrain.train.watch.caps import CapWatch
+from builderbrain.train.watch.concepts import ConceptWatch
 from builderbrain.train.watch.config import WatchSection
 from builderbrain.train.watch.covariance import CovarianceWatch
 from builderbrain.train.watch.denominators import DenominatorWatch
@@ -38,6 +39,7 @@ class Watch:
         self.denominators = DenominatorWatch(config.denominator)
         self.covariance = CovarianceWatch(config, seed=seed)
         self.skills = SkillWatch(config.idle_skill)
+        self.concepts = ConceptWatch(config.concept_cosine)
 
     def observe(self, step: int, constraints: Mapping[str, Seen], ease: Ease) -> dict[str, float]:
         """Take note of a step; returns covariances to log, where this is a step that looks at them."""
@@ -54,11 +56,17 @@ class Watch:
         if self.enabled:
             self.skills.observe(usage, closed)
 
+    def observe_concepts(self, cosine: float, *, progress: float) -> None:
+        """Take note of an evaluation at `progress` of a run: the mean cosine of its concept vectors."""
+        if self.enabled:
+            self.concepts.observe(cosine, progress=progress)
+
     def alarms(self) -> list[Alarm]:
         """All whose condition holds now."""
         if not self.enabled:
             return []
-        return [*self.caps.alarms(), *self.denominators.alarms(), *self.covariance.alarms(), *self.skills.alarms()]
+        watches = (self.caps, self.denominators, self.covariance, self.skills, self.concepts)
+        return [alarm for watch in watches for alarm in watch.alarms()]
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -67,6 +75,7 @@ class Watch:
             "denominators": self.denominators.state(),
             "covariance": self.covariance.state(),
             "skills": self.skills.state(),
+            "concepts": self.concepts.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -80,5 +89,6 @@ class Watch:
             self.denominators.restore(state["denominators"])
             self.covariance.restore(state["covariance"])
             self.skills.restore(state["skills"])
+            self.concepts.restore(state["concepts"])
         except KeyError as error:
             raise CheckpointError(f"the state of the watch lacks {error}", field="watch") from error
