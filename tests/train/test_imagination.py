@@ -100,7 +100,7 @@ def test_a_bandit_under_a_budget_of_kl_ends_at_the_tilted_prior_and_the_dual_at_
     optimizer = torch.optim.Adam([*policy.actor.parameters(), *policy.critic.parameters()], lr=5e-3)
     generator = torch.Generator().manual_seed(0)
     seen, averaged, prices = [], torch.zeros(4), []
-    for step in range(700):
+    for step in range(450):
         episodes = one_decision(policy, utility, 256, generator)
         judged = judge(policy, episodes, price=dual.weight, decay=1.0)
         for _ in range(section.passes):
@@ -108,8 +108,8 @@ def test_a_bandit_under_a_budget_of_kl_ends_at_the_tilted_prior_and_the_dual_at_
             policy_loss(policy, episodes, judged, section, price=dual.weight).total.backward()
             optimizer.step()
         dual.update(float(episodes.spent.mean()))
-        if step >= 500:
-            averaged += policy.log_probabilities(torch.ones(1), torch.ones(4, dtype=torch.bool)).exp().detach() / 200
+        if step >= 300:
+            averaged += policy.log_probabilities(torch.ones(1), torch.ones(4, dtype=torch.bool)).exp().detach() / 150
             seen.append(float(episodes.spent.mean()))
             prices.append(dual.value)
     assert sum(seen) / len(seen) == pytest.approx(budget, abs=0.03)
@@ -135,7 +135,7 @@ def test_two_decisions_at_a_fixed_price_have_the_soft_optimum() -> None:
     generator = torch.Generator().manual_seed(1)
     first, averaged = torch.tensor([True, True, True]), torch.zeros(3)
     rows = 256
-    for step in range(700):
+    for step in range(450):
         state, present = torch.zeros(rows, dtype=torch.int64), torch.ones(rows, dtype=torch.bool)
         columns: list[tuple[Tensor, ...]] = []
         for decision in range(2):
@@ -159,8 +159,8 @@ def test_two_decisions_at_a_fixed_price_have_the_soft_optimum() -> None:
             optimizer.zero_grad()
             policy_loss(policy, episodes, judged, section, price=price).total.backward()
             optimizer.step()
-        if step >= 500:
-            averaged += policy.log_probabilities(torch.eye(3)[0], first).exp().detach() / 200
+        if step >= 300:
+            averaged += policy.log_probabilities(torch.eye(3)[0], first).exp().detach() / 150
     torch.testing.assert_close(averaged, expected, atol=0.03, rtol=0.0)
 
 

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Train a policy over tools and acts in the imagination of a trained world model, within a budget of KL to "
         "whoever told the sessions. Safe to repeat: a run that was killed goes on.",
         epilog="example: python -m builderbrain.train policy world=runs/world/world data=decisions.jsonl output=runs/policy "
-        "behaviour.target=3; docs/world.md",
+        "behaviour.target=1; docs/world.md",
     )
     parser.add_argument("--config", type=Path, help="YAML file; keys as in builderbrain/train/imagination/config.py")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key, e.g. steps=500")

@@ -30,7 +30,7 @@ class BehaviourSection(DualConfig):
     """The budget: `target` nats of KL(policy || behaviour) a request, summed over its decisions. The dual is the price of a nat
     in utility."""
 
-    target: float = 3.0
+    target: float = 2.0
     eta: float = 0.005
     kappa: float = 0.05
 
@@ -57,10 +57,10 @@ class PolicyTrainConfig(StageConfig):
     cloned; `batch_size` counts decisions while cloning and requests after it; `hidden`: width of the networks."""
 
     world: str
-    steps: int = 800
+    steps: int = 600
     clone_steps: int = 200
-    batch_size: int = 256
-    learning_rate: float = 3e-3
+    batch_size: int = 1024
+    learning_rate: float = 6e-3
     weight_decay: float = 0.0
     evaluation_every: int = 100
     hidden: int = 64

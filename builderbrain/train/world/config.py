@@ -107,10 +107,10 @@ class StageConfig:
 class WorldTrainConfig(StageConfig):
     """A run of the world model; `batch_size` counts sessions."""
 
-    steps: int = 700
+    steps: int = 1500
     batch_size: int = 48
     learning_rate: float = 8e-3
-    evaluation_every: int = 350
+    evaluation_every: int = 500
     model: SizeSection = field(default_factory=SizeSection)
     loss: LossSection = field(default_factory=LossSection)
     watch: WatchSection = field(default_factory=WatchSection)
