@@ -252,6 +252,6 @@ def run_sessions(
         for number in range(sessions):
             with open_session(domain, number, seed) as requests:
                 for name, recall in recalls.items():
-                    results[name].append(run_session(domain, requests, recall, informed, policies and policies[name]))
+                    results[name].append(run_session(domain, requests, recall, informed, policies[name] if policies else None))
             on_session()
     return results
