@@ -104,14 +104,14 @@ def policy_rows(results: Results, scale: float, domain: str = ALL) -> list[Polic
     return [*rows, PolicyRow(domain=domain, policy=ORACLE, scale=scale, net=oracle, calls=0.0, harmful=0.0)]
 
 
-def differences(results: Results, scale: float, domain: str = ALL) -> dict[str, Estimate]:
-    """What the gate earns more than the trained policy, if there is one, and each constant one, paired by session."""
+def differences(results: Results, scale: float, domain: str = ALL, *, of: str = GATE) -> dict[str, Estimate]:
+    """What `of` earns more than the gate or the trained policy, if there is one, and each constant policy, paired by session."""
     played = policies(results, scale)
-    gate = played[GATE]
+    mine = played[of]
     return {
-        name: estimate(results, lambda row, other=played[name]: gate(row).net(scale) - other(row).net(scale), domain)  # type: ignore[misc]
-        for name in (POLICY, ALWAYS, NEVER)
-        if name in played
+        name: estimate(results, lambda row, other=played[name]: mine(row).net(scale) - other(row).net(scale), domain)  # type: ignore[misc]
+        for name in (GATE, POLICY, ALWAYS, NEVER)
+        if name in played and name != of
     }
 
 
@@ -139,6 +139,7 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
     """The whole report as JSON values."""
     names = [ALL, *(domain.name for domain in DECISION_DOMAINS)]
     found = [prediction for rows in results.values() for row in rows for prediction in row.predictions]
+    trained = [POLICY] if POLICY in policies(results, 1.0) else []
     return {
         "suite": "evsi",
         "sessions_per_domain": sessions,
@@ -147,8 +148,12 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
         "world_seeds": list(results),
         "always_tools": best_tools(results, 1.0),
         "policies": [asdict(row) for name in names for row in policy_rows(results, 1.0, name)],
-        "gate_minus": {
-            name: {other: asdict(value) for other, value in differences(results, 1.0, name).items()} for name in names
+        **{
+            f"{of}_minus": {
+                name: {other: asdict(value) for other, value in differences(results, 1.0, name, of=of).items()}
+                for name in names
+            }
+            for of in (GATE, *trained)
         },
         "sweep": [
             {

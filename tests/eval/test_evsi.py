@@ -172,7 +172,10 @@ def test_the_command_writes_report_and_plot_and_refuses_a_folder_without_a_model
     save_policy(new_policy(world=sha256_file(tmp_path / "run-0" / "world" / WEIGHTS_NAME)), tmp_path / "run-0" / "policy")
     policy = str(tmp_path / "run-{seed}" / "policy")
     assert main(["evsi", "--world", world, "--policy", policy, "--sessions", "1", "--json", str(target)]) == 0
-    last = json.loads(target.read_text())["sweep"][-1]
+    written = json.loads(target.read_text())
+    last = written["sweep"][-1]
+    gained = (written["policy_minus"]["all"]["gate"]["mean"], written["gate_minus"]["all"]["policy"]["mean"])
+    assert gained[0] == pytest.approx(-gained[1])
     assert [row["policy"] for row in last["policies"]][:2] == ["gate", "policy"]
     assert set(last["gate_minus"]) == {"policy", "always", "never"}
     assert main(["evsi", "--world", world, "--seeds", "7"]) == 2
