@@ -105,7 +105,7 @@ def policy_rows(results: Results, scale: float, domain: str = ALL) -> list[Polic
 
 
 def differences(results: Results, scale: float, domain: str = ALL, *, of: str = GATE) -> dict[str, Estimate]:
-    """What `of` earns more than the gate or the trained policy, if there is one, and each constant policy, paired by session."""
+    """What `of` earns more than the gate, the trained policy where there is one, and each constant one, paired by session."""
     played = policies(results, scale)
     mine = played[of]
     return {
