@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_scan_suites(commands)
     asking = commands.add_parser("evsi", help="the value of asking: a world model's gate against always and never calling")
     asking.add_argument("--world", metavar="FOLDER", required=True, help="world model; {seed} in it stands for the seed")
+    asking.add_argument("--policy", metavar="FOLDER", help="policy trained in that world model; {seed} as above")
     asking.add_argument("--seeds", metavar="N", type=int, nargs="+", default=[0], help="seeds of the world models (default: 0)")
     asking.add_argument("--sessions", metavar="N", type=int, default=100, help="sessions of each domain (default: 100)")
     asking.add_argument(
@@ -248,7 +249,12 @@ def _measure_asking(options: argparse.Namespace) -> int:
     from builderbrain.eval.measure_asking import measure_asking
 
     return measure_asking(
-        options.world, options.json, seeds=options.seeds, sessions=options.sessions, sessions_seed=options.sessions_seed
+        options.world,
+        options.json,
+        policy=options.policy,
+        seeds=options.seeds,
+        sessions=options.sessions,
+        sessions_seed=options.sessions_seed,
     )
 
 

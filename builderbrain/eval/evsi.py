@@ -1,7 +1,8 @@
-"""The suite `evsi`: held-out sessions lived through under several policies of asking, which all act by the same world model.
+"""The suite `evsi`: held-out sessions lived through under several policies of asking, which act by the same world model.
 
 - `gate` calls the tool with the highest EVSI while one is above 0, each tool once a request at most;
 - `never` acts at once; `always TOOL` calls that tool once and then acts;
+- `policy` was trained in the model's imagination (`builderbrain.train policy`), at the declared costs; it chooses its acts too;
 - `informed` is the gate by exact Bayes, told how sessions are drawn (`evsi_informed.py`);
 - `oracle` knows the hidden kind and pays nothing: nobody can have more.
 
@@ -17,12 +18,13 @@ from typing import Protocol
 
 from builderbrain.train.world.sessions import Telling, open_session
 from builderbrain.train.world.situations import Request
-from builderbrain.world.decision import DECISION_DOMAINS, DecisionDomain
+from builderbrain.world.decision import ACTS, DECISION_DOMAINS, DecisionDomain
 from builderbrain.world.encoding import Step
 from builderbrain.world.evsi import Information
 from builderbrain.world.gate import AskGate, Belief, Particles, Verdict
+from builderbrain.world.policy import Policy
 
-GATE, NEVER, ALWAYS, INFORMED, ORACLE = "gate", "never", "always", "informed", "oracle"
+GATE, POLICY, NEVER, ALWAYS, INFORMED, ORACLE = "gate", "policy", "never", "always", "informed", "oracle"
 SCALES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Factors of the declared costs in the sweep."""
 
@@ -60,7 +62,8 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionResult:
-    """All policies on one session: `always` by tool, `gates` and `informed` by factor of the costs; `oracle` is a utility."""
+    """All policies on one session: `always` by tool, `gates` and `informed` by factor of the costs; `policy` where
+    there is one; `oracle` is a utility."""
 
     domain: str
     requests: int
@@ -69,15 +72,20 @@ class SessionResult:
     always: Mapping[str, Played]
     gates: Mapping[float, Played]
     informed: Mapping[float, Played]
+    policy: Played | None
     predictions: tuple[Prediction, ...]
 
 
-class Adviser(Protocol):
-    """What a policy asks: the best act now, and what a tool is worth before its cost."""
+class Actor(Protocol):
+    """What ends a request."""
 
     def act(self, domain: DecisionDomain, history: Sequence[Step]) -> Verdict:
         """Its `act` and `utilities` count."""
         ...
+
+
+class Adviser(Actor, Protocol):
+    """What a gate asks: the best act now, and what a tool is worth before its cost."""
 
     def worth(self, domain: DecisionDomain, history: Sequence[Step], tool: str) -> Information:
         """With a cost of 0."""
@@ -97,18 +105,18 @@ class Recall:
         """The best act, without looking at tools."""
         key = tuple(history)
         if key not in self._known:
-            self._known[key] = self.gate.judge(domain, self._belief(key), without=domain.costs)
+            self._known[key] = self.gate.judge(domain, self.belief(key), without=domain.costs)
         return self._known[key]
 
     def worth(self, domain: DecisionDomain, history: Sequence[Step], tool: str) -> Information:
         """What a tool is worth before its cost."""
         key = (tuple(history), tool)
         if key not in self._worth:
-            self._worth[key] = self.gate.information(domain, self._belief(key[0]), tool, cost=0.0)
+            self._worth[key] = self.gate.information(domain, self.belief(key[0]), tool, cost=0.0)
         return self._worth[key]
 
-    def _belief(self, history: tuple[Step, ...]) -> Belief:
-        """Goes on from the longest history that is known."""
+    def belief(self, history: tuple[Step, ...]) -> Belief:
+        """What is known after a history. Goes on from the longest history that is known."""
         known = len(history)
         while history[:known] not in self._particles:
             known -= 1
@@ -117,11 +125,29 @@ class Recall:
         return self.gate.belief(self._particles[history])
 
 
+@dataclass(frozen=True)
+class PolicyActor:
+    """A trained policy, by what `recall` believes; `policy` was trained in its world model."""
+
+    recall: Recall
+    policy: Policy
+
+    def act(self, domain: DecisionDomain, history: Sequence[Step]) -> Verdict:
+        """The most probable act."""
+        act = self.policy.choose(domain, self.recall.belief(tuple(history)), only=ACTS)
+        return Verdict(tool=None, act=act, utilities={}, worth={})
+
+    def tool(self, domain: DecisionDomain, history: Sequence[Step], called: frozenset[str]) -> str | None:
+        """The tool that it calls next; None when an act is more probable."""
+        chosen = self.policy.choose(domain, self.recall.belief(tuple(history)), without=called)
+        return None if chosen in ACTS else chosen
+
+
 Chooser = Callable[[Telling, frozenset[str]], str | None]
 """Which tool to call next, given those already called for this request; None to act."""
 
 
-def play(domain: DecisionDomain, requests: Sequence[Request], recall: Adviser, choose: Chooser) -> Played:
+def play(domain: DecisionDomain, requests: Sequence[Request], actor: Actor, choose: Chooser) -> Played:
     """Live through a session under a policy."""
     telling = Telling(domain)
     utility = cost = 0.0
@@ -133,7 +159,7 @@ def play(domain: DecisionDomain, requests: Sequence[Request], recall: Adviser, c
             telling.look_up(request, tool)
             called |= {tool}
             cost += domain.costs[tool]
-        act = recall.act(domain, telling.steps).act
+        act = actor.act(domain, telling.steps).act
         utility += telling.act(request, act)
         harmful += (request.kind, act) in domain.harmful
         calls += len(called)
@@ -181,8 +207,16 @@ def predictions(domain: DecisionDomain, requests: Sequence[Request], recall: Rec
         telling.act(request, before.act)
 
 
-def run_session(domain: DecisionDomain, requests: Sequence[Request], recall: Recall, informed: Adviser) -> SessionResult:
+def policy_chooser(domain: DecisionDomain, actor: PolicyActor) -> Chooser:
+    """What a trained policy calls."""
+    return lambda telling, called: actor.tool(domain, telling.steps, called)
+
+
+def run_session(
+    domain: DecisionDomain, requests: Sequence[Request], recall: Recall, informed: Adviser, policy: Policy | None = None
+) -> SessionResult:
     """All policies on one session."""
+    actor = None if policy is None else PolicyActor(recall, policy)
     return SessionResult(
         domain=domain.name,
         requests=len(requests),
@@ -191,6 +225,7 @@ def run_session(domain: DecisionDomain, requests: Sequence[Request], recall: Rec
         always={tool: play(domain, requests, recall, constant_chooser(tool)) for tool in domain.costs},
         gates={scale: play(domain, requests, recall, gate_chooser(domain, recall, scale)) for scale in SCALES},
         informed={scale: play(domain, requests, informed, gate_chooser(domain, informed, scale)) for scale in SCALES},
+        policy=None if actor is None else play(domain, requests, actor, policy_chooser(domain, actor)),
         predictions=tuple(predictions(domain, requests, recall)),
     )
 
@@ -199,6 +234,7 @@ def run_sessions(
     gates: Mapping[int, AskGate],
     informed: Adviser,
     *,
+    policies: Mapping[int, Policy] | None = None,
     sessions: int,
     seed: int,
     on_session: Callable[[], object] = lambda: None,
@@ -206,6 +242,7 @@ def run_sessions(
     """The same held-out sessions for every world model, by its seed.
 
     Args:
+        policies: those trained in the world models, by their seed; None to go without.
         sessions: of every domain.
         seed: of the sessions; another than that of the training's.
     """
@@ -215,6 +252,6 @@ def run_sessions(
         for number in range(sessions):
             with open_session(domain, number, seed) as requests:
                 for name, recall in recalls.items():
-                    results[name].append(run_session(domain, requests, recall, informed))
+                    results[name].append(run_session(domain, requests, recall, informed, policies[name] if policies else None))
             on_session()
     return results

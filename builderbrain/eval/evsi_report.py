@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from builderbrain.eval.evsi import ALWAYS, GATE, INFORMED, NEVER, ORACLE, SCALES, Played, Prediction, SessionResult
+from builderbrain.eval.evsi import ALWAYS, GATE, INFORMED, NEVER, ORACLE, POLICY, SCALES, Played, Prediction, SessionResult
 from builderbrain.eval.plot import Point
 from builderbrain.eval.statistics import Interval, ratio_interval
 from builderbrain.world.decision import DECISION_DOMAINS
@@ -77,8 +77,10 @@ def best_tools(results: Results, scale: float) -> dict[str, str]:
 def policies(results: Results, scale: float) -> dict[str, Callable[[SessionResult], Played]]:
     """How each policy played a session; `always` uses the best tool of each domain in hindsight."""
     tools = best_tools(results, scale)
+    trained = {POLICY: _policy_played} if next(iter(results.values()))[0].policy is not None else {}
     return {
         GATE: lambda row: row.gates[scale],
+        **trained,
         ALWAYS: lambda row: row.always[tools[row.domain]],
         NEVER: lambda row: row.never,
         INFORMED: lambda row: row.informed[scale],
@@ -102,13 +104,14 @@ def policy_rows(results: Results, scale: float, domain: str = ALL) -> list[Polic
     return [*rows, PolicyRow(domain=domain, policy=ORACLE, scale=scale, net=oracle, calls=0.0, harmful=0.0)]
 
 
-def differences(results: Results, scale: float, domain: str = ALL) -> dict[str, Estimate]:
-    """What the gate earns more than each constant policy, paired by session."""
+def differences(results: Results, scale: float, domain: str = ALL, *, of: str = GATE) -> dict[str, Estimate]:
+    """What `of` earns more than the gate, the trained policy where there is one, and each constant one, paired by session."""
     played = policies(results, scale)
-    gate = played[GATE]
+    mine = played[of]
     return {
-        name: estimate(results, lambda row, other=played[name]: gate(row).net(scale) - other(row).net(scale), domain)  # type: ignore[misc]
-        for name in (ALWAYS, NEVER)
+        name: estimate(results, lambda row, other=played[name]: mine(row).net(scale) - other(row).net(scale), domain)  # type: ignore[misc]
+        for name in (GATE, POLICY, ALWAYS, NEVER)
+        if name in played and name != of
     }
 
 
@@ -136,6 +139,7 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
     """The whole report as JSON values."""
     names = [ALL, *(domain.name for domain in DECISION_DOMAINS)]
     found = [prediction for rows in results.values() for row in rows for prediction in row.predictions]
+    trained = [POLICY] if POLICY in policies(results, 1.0) else []
     return {
         "suite": "evsi",
         "sessions_per_domain": sessions,
@@ -144,8 +148,12 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
         "world_seeds": list(results),
         "always_tools": best_tools(results, 1.0),
         "policies": [asdict(row) for name in names for row in policy_rows(results, 1.0, name)],
-        "gate_minus": {
-            name: {other: asdict(value) for other, value in differences(results, 1.0, name).items()} for name in names
+        **{
+            f"{of}_minus": {
+                name: {other: asdict(value) for other, value in differences(results, 1.0, name, of=of).items()}
+                for name in names
+            }
+            for of in (GATE, *trained)
         },
         "sweep": [
             {
@@ -172,9 +180,10 @@ def as_json(results: Results, *, sessions: int, seed: int) -> dict[str, Any]:
 def curves(results: Results) -> dict[str, list[Point]]:
     """Net utility per request over the factor of the costs, by policy."""
     rows = [row for scale in SCALES for row in policy_rows(results, scale)]
+    names = [*policies(results, SCALES[0]), ORACLE]
     return {
         name: [Point(x=row.scale, y=row.net.mean, interval=row.net.interval) for row in rows if row.policy == name]
-        for name in (GATE, ALWAYS, NEVER, INFORMED, ORACLE)
+        for name in names
     }
 
 
@@ -219,6 +228,12 @@ def print_report(results: Results, console: Console) -> None:
         cells = (part.least, part.most, part.predicted, part.realised)
         bins.add_row(*(f"{cell:.3f}" for cell in cells), _interval(part.interval), str(part.count))
     console.print(bins)
+
+
+def _policy_played(row: SessionResult) -> Played:
+    if row.policy is None:
+        raise ValueError("expected every session to be played by the trained policy, or none")
+    return row.policy
 
 
 def _gross(prediction: Prediction) -> float:

@@ -35,6 +35,12 @@ def _world(arguments: Sequence[str]) -> int:
     return command.main(arguments)
 
 
+def _policy(arguments: Sequence[str]) -> int:
+    from builderbrain.train.imagination import command
+
+    return command.main(arguments)
+
+
 def _chain(arguments: Sequence[str]) -> int:
     from builderbrain.train.tool_graph import command
 
@@ -48,6 +54,7 @@ COMMANDS = {
     "skills": _skills,
     "decisions": _decisions,
     "world": _world,
+    "policy": _policy,
     "chain": _chain,
 }
 """Commands beside training itself, which has no name of its own. Torch is imported for those that need it."""

@@ -16,12 +16,14 @@ from builderbrain.eval.evsi_informed import InformedGate, count_answers
 from builderbrain.eval.evsi_report import as_json, calibration, differences, estimate
 from builderbrain.eval.plot import Point, line_chart
 from builderbrain.eval.statistics import Interval, ratio_interval
+from builderbrain.storage import sha256_file
 from builderbrain.train.world.sessions import open_session
-from builderbrain.world.checkpoint import save_world
+from builderbrain.world.checkpoint import WEIGHTS_NAME, save_policy, save_world
 from builderbrain.world.decision import DECISION_DOMAINS, decision_domain
 from builderbrain.world.encoding import LISTEN, action_number, observe, start_state
 from builderbrain.world.gate import AskGate
 from builderbrain.world.model import WorldConfig, WorldModel
+from builderbrain.world.policy import Policy, PolicyConfig
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,27 @@ def test_remembered_verdicts_are_those_of_the_gate(model: WorldModel) -> None:
     assert recall.act(domain, []).act == gate.ask(domain, []).act
 
 
+def new_policy(*, world: str = "") -> Policy:
+    torch.manual_seed(2)
+    return Policy(PolicyConfig(features=12, hidden=8, world=world))
+
+
+def test_a_trained_policy_pays_for_what_it_calls_and_acts_itself(model: WorldModel, informed: InformedGate) -> None:
+    domain, policy = decision_domain("synthetic_incidents"), new_policy()
+    with torch.no_grad():
+        policy.actor[2].weight.zero_()
+        policy.actor[2].bias.zero_()
+        for number, name in enumerate(("find", "measure", "ask", "read")):
+            policy.actor[2].bias[action_number(domain.name, name)] = 4.0 - number
+    with open_session(domain, 2, seed=3) as requests:
+        result = run_session(domain, requests, Recall(AskGate(model, particles=2)), informed, policy)
+        asked = sum(domain.utility(request.kind, "ask") for request in requests)
+    assert result.policy is not None
+    assert result.policy.calls == 2 * len(requests)
+    assert result.policy.cost == pytest.approx((domain.costs["find"] + domain.costs["measure"]) * len(requests))
+    assert result.policy.utility == pytest.approx(asked)
+
+
 def listened(domain: str, cue: str) -> tuple[int, tuple[int, ...]]:
     after = {**start_state(), "requests": 1, "cue": cue, "hint": "x"}
     return action_number(domain, LISTEN), observe(domain, LISTEN, ok=True, before=start_state(), after=after)
@@ -111,6 +134,7 @@ def test_the_report_pairs_sessions_and_keeps_seeds_apart(model: WorldModel, info
     assert gain.mean == pytest.approx(gate.mean - never.mean)
     report = json.loads(json.dumps(as_json(results, sessions=3, seed=4), allow_nan=False))
     assert [row["scale"] for row in report["sweep"]] == list(SCALES)
+    assert "policy" not in {row["policy"] for row in report["sweep"][0]["policies"]}
     assert sum(row.count for row in calibration(results)) == sum(len(row.predictions) for row in [*rows, *rows])
 
 
@@ -145,5 +169,14 @@ def test_the_command_writes_report_and_plot_and_refuses_a_folder_without_a_model
     assert main(["evsi", "--world", world, "--sessions", "1", "--json", str(target)]) == 0
     assert json.loads(target.read_text())["world_seeds"] == [0]
     ElementTree.fromstring(target.with_suffix(".svg").read_text())
+    save_policy(new_policy(world=sha256_file(tmp_path / "run-0" / "world" / WEIGHTS_NAME)), tmp_path / "run-0" / "policy")
+    policy = str(tmp_path / "run-{seed}" / "policy")
+    assert main(["evsi", "--world", world, "--policy", policy, "--sessions", "1", "--json", str(target)]) == 0
+    written = json.loads(target.read_text())
+    last = written["sweep"][-1]
+    gained = (written["policy_minus"]["all"]["gate"]["mean"], written["gate_minus"]["all"]["policy"]["mean"])
+    assert gained[0] == pytest.approx(-gained[1])
+    assert [row["policy"] for row in last["policies"]][:2] == ["gate", "policy"]
+    assert set(last["gate_minus"]) == {"policy", "always", "never"}
     assert main(["evsi", "--world", world, "--seeds", "7"]) == 2
     assert "run-7" in capsys.readouterr().err

@@ -48,6 +48,21 @@ def test_panels_read_what_a_run_logs() -> None:
     assert not found["Gradient cosines"]
 
 
+def test_a_policy_in_imagination_has_its_panels_and_its_price_among_the_duals() -> None:
+    line = {
+        "step": 7, "imagined": 0.4, "asked": 0.3, "calls": 0.5, "held_out_asked": 0.2, "held_out_calls": 0.25,
+        "held_out_imagined": {"policy": 0.45, "behaviour": -0.2},
+        "constraints": {"behaviour_kl": {"reading": 2.9, "dual": 0.03, "count": 256}},
+    }  # fmt: skip
+    found = {panel.title: series_of([line], panel.read) for panel in PANELS}
+    assert found["Imagined requests"] == {
+        "policy, held out": [(7, 0.45)], "behaviour, held out": [(7, -0.2)], "policy": [(7, 0.4)],
+    }  # fmt: skip
+    assert found["Asking in imagination"]["asked held out"] == [(7, 0.2)]
+    assert found["Duals"] == {"behaviour_kl": [(7, 0.03)]}
+    assert found["Constraints, raw"] == {"behaviour_kl": [(7, 2.9)]}
+
+
 def test_every_panel_of_the_page_is_drawn_or_said_to_be_missing() -> None:
     page = curves_page([LINES], title="Run <x>")
     assert "<h1>Run &lt;x&gt;</h1>" in page

@@ -20,16 +20,25 @@ from builderbrain.data.read_trace import read_traces
 from builderbrain.errors import CheckpointError, ConfigError, DataError, DeadGradientError
 from builderbrain.train.world import decisions
 from builderbrain.train.world.config import WatchSection, WorldTrainConfig
-from builderbrain.train.world.objective import filtered_states, rollout_losses, world_loss
+from builderbrain.train.world.objective import (
+    filtered_states,
+    observation_log_probability,
+    reconstructed,
+    rollout_losses,
+    told_by,
+    world_loss,
+)
 from builderbrain.train.world.repository import RepositorySession
 from builderbrain.train.world.sequences import marginal_entropy, to_sequences
 from builderbrain.train.world.sessions import decision_traces
 from builderbrain.train.world.situations import Circumstance
 from builderbrain.train.world.trainer import WorldTrainer
 from builderbrain.train.world.watch import WorldReading, read_world
+from builderbrain.world import model
 from builderbrain.world.decision import ACTS, DECISION_DOMAINS, KINDS
 from builderbrain.world.encoding import ACTIONS
-from builderbrain.world.model import WorldConfig, WorldModel
+from builderbrain.world.latent import sample_straight_through
+from builderbrain.world.model import State, WorldConfig, WorldModel
 
 SMALL = (
     "batch_size=8", "steps=12", "evaluation_every=6", "checkpoint_every=4", "tensorboard=never", "held_out=0.25",
@@ -186,17 +195,46 @@ def test_imagined_paths_are_judged_together() -> None:
     """The loss of M paths is that of their mixture: never above the mean of the losses of each path alone (Jensen)."""
     sequences = to_sequences(list(decision_traces(sessions=8, seed=1)))
     torch.manual_seed(0)
-    model = WorldModel(WorldConfig(width=8, classes=4, hidden=8)).eval()
+    small = WorldModel(WorldConfig(width=8, classes=4, hidden=8)).eval()
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(*sequences.actions.shape, 1, generator=generator)
-    states = filtered_states(model, sequences, noise)[0]
+    states = filtered_states(small, sequences, noise)[0]
     starts = torch.zeros(8, dtype=torch.int64)
     paths = torch.rand(3, 6, 8, 1, generator=generator)
-    mixture, _, there = rollout_losses(model, sequences, states, starts, paths)
-    alone = torch.stack([rollout_losses(model, sequences, states, starts, paths[:, m : m + 1])[0] for m in range(6)]).mean(0)
+    mixture, _, there = rollout_losses(small, sequences, states, starts, paths)
+    alone = torch.stack([rollout_losses(small, sequences, states, starts, paths[:, m : m + 1])[0] for m in range(6)]).mean(0)
     assert there.all()
     assert (mixture <= alone + 1e-5).all()
     torch.testing.assert_close(mixture[0], alone[0])  # the first step has the same h on every path
+
+
+def test_every_thing_that_a_kind_of_step_says_begins_in_a_class_of_its_own() -> None:
+    sequences = to_sequences(list(decision_traces(sessions=80, seed=1)))
+    world = WorldModel(WorldConfig())
+    own = world.own_class(sequences.observations)
+    for action in range(len(ACTIONS)):
+        there = sequences.present & (sequences.actions == action)
+        said = torch.unique(sequences.observations[there], dim=0)
+        assert len(torch.unique(own[there])) == len(said)
+    posterior = world.posterior(torch.zeros(*own.shape, 64), sequences.observations).squeeze(-2)
+    assert torch.equal(posterior.argmax(-1)[sequences.present], own[sequences.present])
+
+
+def test_the_exact_reconstruction_is_the_mean_over_drawn_latents() -> None:
+    torch.manual_seed(0)
+    world = WorldModel(WorldConfig(width=8, classes=4, hidden=8)).eval()
+    hidden, seen, rewards = torch.randn(1, 8), torch.tensor([[0, 1, 2, 1, 0]]), torch.tensor([0.5])
+    with torch.no_grad():
+        posterior = world.posterior(hidden, seen)
+        told = told_by(world, hidden, seen, torch.zeros(1, 1, 1))
+        drawn = State(
+            hidden.expand(20_000, -1), sample_straight_through(posterior.expand(20_000, -1, -1), torch.rand(20_000, 1))
+        )
+        exact, error = reconstructed(world, told, posterior, drawn, seen, rewards)
+        sampled = -observation_log_probability(world, drawn, seen.expand(20_000, -1))
+        squared = (world.reward(drawn) - rewards) ** 2
+    assert exact.item() == pytest.approx(sampled.mean().item(), abs=5 * sampled.std().item() / 20_000**0.5 + 1e-6)
+    assert error.item() == pytest.approx(squared.mean().item(), abs=5 * squared.std().item() / 20_000**0.5 + 1e-6)
 
 
 def test_a_collapsed_posterior_a_drifting_rollout_and_wrong_gains_alarm_by_name() -> None:
@@ -217,7 +255,10 @@ def test_a_collapsed_posterior_a_drifting_rollout_and_wrong_gains_alarm_by_name(
     assert names(predicted_gain=0.5, calls=0) == []
 
 
-def test_a_model_whose_posterior_ignores_what_it_sees_is_seen_to_have_collapsed(sessions: Path, tmp_path: Path) -> None:
+def test_a_model_whose_posterior_ignores_what_it_sees_is_seen_to_have_collapsed(
+    sessions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "_HEAD_START", 0.0)
     run = trainer(sessions, tmp_path / "run")
     with torch.no_grad():
         for head in (run.world.prior_head[2], run.world.posterior_head.leave):

@@ -64,6 +64,12 @@ def _evsi(line: Line) -> Mapping[str, Any]:
     return {name: entry[name] for name in ("predicted", "realised") if name in entry}
 
 
+def _imagined(line: Line) -> Mapping[str, Any]:
+    entry = line.get("held_out_imagined", {})
+    named = {f"{name}, held out": entry[name] for name in ("policy", "behaviour") if name in entry}
+    return named | ({"policy": line["imagined"]} if "imagined" in line else {})
+
+
 def _skills(line: Line) -> Mapping[str, Any]:
     entry = line.get("skills", {})
     return {name: entry[name] for name in ("live", "born", "ended") if name in entry}
@@ -145,6 +151,18 @@ PANELS = (
         unit="utility",
         read=_evsi,
         missing="`train world`: name its folder as well",
+    ),
+    Panel(
+        title="Imagined requests",
+        unit="net utility a request",
+        read=_imagined,
+        missing="`train policy`: name its folder as well",
+    ),
+    Panel(
+        title="Asking in imagination",
+        unit="share of requests; calls a request",
+        read=_keys(asked="asked", calls="calls", asked_held_out="held_out_asked", calls_held_out="held_out_calls"),
+        missing="`train policy`: name its folder as well",
     ),
     Panel(
         title="Concept vectors",

@@ -65,26 +65,24 @@ class WatchSection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorldTrainConfig:
-    """A run. `data`: a file that `decisions` wrote; `output`: the folder of the run; `held_out`: share kept for evaluation."""
+class StageConfig:
+    """What the runs of stage 2 share. `data`: a file that `decisions` wrote; `output`: the folder of the run; `held_out`: share
+    kept for evaluation."""
 
     data: str
     output: str
-    steps: int = 700
-    batch_size: int = 48
-    learning_rate: float = 8e-3
+    steps: int
+    batch_size: int
+    learning_rate: float
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     warmup_fraction: float = 0.05
     held_out: float = 0.1
     seed: int = 0
     device: str = "cpu"
-    evaluation_every: int = 350
+    evaluation_every: int
     checkpoint_every: int = 100
     tensorboard: Literal["auto", "always", "never"] = "auto"
-    model: SizeSection = field(default_factory=SizeSection)
-    loss: LossSection = field(default_factory=LossSection)
-    watch: WatchSection = field(default_factory=WatchSection)
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "evaluation_every", "checkpoint_every")
@@ -103,3 +101,16 @@ class WorldTrainConfig:
         for name in ("data", "output"):
             if not getattr(self, name):
                 raise ConfigError(f"expected {name}=PATH, got nothing", field=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldTrainConfig(StageConfig):
+    """A run of the world model; `batch_size` counts sessions."""
+
+    steps: int = 1500
+    batch_size: int = 48
+    learning_rate: float = 8e-3
+    evaluation_every: int = 500
+    model: SizeSection = field(default_factory=SizeSection)
+    loss: LossSection = field(default_factory=LossSection)
+    watch: WatchSection = field(default_factory=WatchSection)

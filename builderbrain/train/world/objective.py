@@ -74,8 +74,33 @@ def observation_log_probability(world: WorldModel, states: State, observations: 
     return torch.stack(picked).sum(0)
 
 
-def predicted(world: WorldModel, hidden: Tensor, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """What the prior alone says of a step: log p(o | h) and E[r | h], both summed over the latent, [...].
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the heads say of a step that was observed, under every latent that expectations over the prior are taken over.
+
+    Args:
+        weights: of the latents under the prior, [..., N], sum to 1.
+        log_probability: log p(o | h, z), [..., N].
+        reward: u(h, z), [..., N].
+    """
+
+    weights: Tensor
+    log_probability: Tensor
+    reward: Tensor
+
+    @property
+    def mixture(self) -> Tensor:
+        """log p(o | h), [...]."""
+        return (self.log_probability + self.weights.log()).logsumexp(-1)
+
+    @property
+    def expected_reward(self) -> Tensor:
+        """E[r | h], [...]."""
+        return (self.weights * self.reward).sum(-1)
+
+
+def told_by(world: WorldModel, hidden: Tensor, observations: Tensor, noise: Tensor) -> Told:
+    """What the prior and the heads say of a step.
 
     Args:
         hidden: [..., H].
@@ -84,8 +109,29 @@ def predicted(world: WorldModel, hidden: Tensor, observations: Tensor, noise: Te
     """
     weights, support = world.support(hidden, noise)
     seen = observations.unsqueeze(-2).expand(*weights.shape, -1)
-    mixture = (observation_log_probability(world, support, seen) + weights.log()).logsumexp(-1)
-    return mixture, (weights * world.reward(support)).sum(-1)
+    return Told(
+        weights=weights, log_probability=observation_log_probability(world, support, seen), reward=world.reward(support)
+    )
+
+
+def reconstructed(
+    world: WorldModel, told: Told, posterior: Tensor, states: State, observations: Tensor, rewards: Tensor
+) -> tuple[Tensor, Tensor]:
+    """E_q[-log p(o | h, z)] and E_q[(r - u(h, z))^2] of N steps, [N]: exact with one group, else of the latent that was drawn.
+
+    The exact expectation gives the posterior a gradient without noise; with drawn latents it tells few answers apart for long.
+
+    Args:
+        told: of the steps.
+        posterior: q(z | h, o), [N, G, C]; `states` are drawn from it.
+        observations: int64 [N, F].
+        rewards: float32 [N].
+    """
+    if world.config.groups > 1:
+        return -observation_log_probability(world, states, observations), (world.reward(states) - rewards) ** 2
+    weights = posterior.squeeze(-2)
+    error = (told.reward - rewards.unsqueeze(-1)) ** 2
+    return -(weights * told.log_probability).sum(-1), (weights * error).sum(-1)
 
 
 def rollout_losses(
@@ -115,10 +161,9 @@ def rollout_losses(
         present = (starts + step + 1 <= last) & batch.present[row, place]
         hidden = world.advance(state, batch.actions[row, place].expand(paths, rows))
         seen = batch.observations[row, place].expand(paths, rows, -1)
-        mixture, reward = predicted(world, hidden, seen, noise[step].unsqueeze(0))
-        losses.append(math.log(paths) - mixture.logsumexp(0))
-        reward = reward.mean(0)
-        errors.append(((reward - batch.rewards[row, place]) ** 2) * batch.acted[row, place])
+        told = told_by(world, hidden, seen, noise[step].unsqueeze(0))
+        losses.append(math.log(paths) - told.mixture.logsumexp(0))
+        errors.append(((told.expected_reward.mean(0) - batch.rewards[row, place]) ** 2) * batch.acted[row, place])
         there.append(present)
         state = State(hidden, sample_straight_through(world.prior(hidden), noise[step]))
     return torch.stack(losses), torch.stack(errors), torch.stack(there)
@@ -140,18 +185,19 @@ def world_loss(world: WorldModel, batch: Sequences, section: LossSection, genera
     noise = torch.rand(section.rollout_steps, section.rollout_paths, rows, groups, generator=generator).to(device)
     losses, errors, there = rollout_losses(world, batch, states, starts, noise)
     draws = torch.rand(section.rollout_paths, rows, length, groups, generator=generator).to(device)
-    here = batch.present
-    mixture, expected = predicted(
-        world, states.hidden[here], batch.observations[here], draws[:, here]
-    )  # [steps that are there]
+    here = batch.present  # from here on the steps that are there, N in all
+    seen, rewards = batch.observations[here], batch.rewards[here]
+    drawn = State(states.hidden[here], states.latent[here])
+    told = told_by(world, drawn.hidden, seen, draws[:, here])
+    reconstruction, error = reconstructed(world, told, posterior[here], drawn, seen, rewards)
     terms = {
-        "reconstruction": _mean(-observation_log_probability(world, states, batch.observations), present),
+        "reconstruction": reconstruction.mean(),
         "kl": _mean(kl_divergence(posterior, prior), present).detach(),
         "balanced_kl": _mean(kl, present),
-        "reward": _mean((world.reward(states) - batch.rewards) ** 2, present),
+        "reward": error.mean(),
         "risk": _mean(harm, acted),
-        "prediction": -mixture.mean(),
-        "prediction_reward": ((expected - batch.rewards[here]) ** 2).mean(),
+        "prediction": -told.mixture.mean(),
+        "prediction_reward": ((told.expected_reward - rewards) ** 2).mean(),
         "rollout": _mean(losses, there.float()),
         "rollout_reward": _mean(errors, there.float()),
     }

@@ -1,38 +1,34 @@
-"""Stage 2: train a world model. Resumable at any step; killed and started again it ends with the same weights."""
+"""Stage 2: train a world model."""
 
 from __future__ import annotations
 
 import copy
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from builderbrain.data.split import SplitConfig
-from builderbrain.errors import ConfigError, DataError
-from builderbrain.storage import remove_stale, sha256_file
-from builderbrain.train.alarms import Alarm
+from builderbrain.errors import DataError
+from builderbrain.storage import sha256_file
 from builderbrain.train.boot import refuse_dead_gradients
-from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
-from builderbrain.train.disk import failed_writes_named, last_good
 from builderbrain.train.schedule import learning_rate_scale
-from builderbrain.train.step import MAX_DROPPED
-from builderbrain.train.telemetry import Telemetry, wants_tensorboard
-from builderbrain.train.world.config import WorldTrainConfig
+from builderbrain.train.world.config import StageConfig, WorldTrainConfig
+from builderbrain.train.world.loop import StageRun
 from builderbrain.train.world.objective import world_loss
-from builderbrain.train.world.run_state import WorldRunState
-from builderbrain.train.world.sequences import load_sequences, marginal_entropy
+from builderbrain.train.world.run_state import RunState
+from builderbrain.train.world.sequences import Sequences, load_sequences, marginal_entropy
 from builderbrain.train.world.watch import read_world
 from builderbrain.world.checkpoint import save_world
 from builderbrain.world.model import WorldConfig, WorldModel
 
 _JITTER = 0.02
 _CHECKED_ROWS = 256
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
-class WorldTrainer:
-    """One run. `run()` goes from the last checkpoint to the end; `state` is what it has come to.
+class WorldTrainer(StageRun):
+    """A run of the world model.
 
     Raises:
         DataError: the file of sessions cannot be read, or holds too few.
@@ -40,98 +36,25 @@ class WorldTrainer:
 
     def __init__(self, config: WorldTrainConfig) -> None:
         self.config = config
-        self.folder = Path(config.output)
-        self.tensorboard = wants_tensorboard(config.tensorboard)
-        device = torch.device(config.device)
-        path = Path(config.data)
-        if not path.is_file():
-            raise DataError(f"expected a file of sessions at {path}; `decisions` writes one", field="data")
-        split = SplitConfig(validation=config.held_out, test=0.0)
-        train, held_out = load_sequences(path, split)
-        self.train, self.held_out = train.to(device), held_out.to(device)
-        self.marginal = marginal_entropy(held_out)
+        self.train, self.held_out = split_sessions(config)
+        self.marginal = marginal_entropy(self.held_out)
         sizes = config.model
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             world = WorldModel(WorldConfig(width=sizes.width, groups=sizes.groups, classes=sizes.classes, hidden=sizes.hidden))
-        self.state = WorldRunState(world.to(device), config, data=sha256_file(path))
-
-    @property
-    def world(self) -> WorldModel:
-        """The model in training."""
-        return self.state.world
-
-    def resume(self) -> None:
-        """Go on from the last checkpoint of the output folder, if there is one.
-
-        Raises:
-            CheckpointError: the folder holds a run with another configuration or other data.
-        """
-        checkpoint = load_checkpoint(self.folder / "checkpoints")
-        if checkpoint is not None:
-            self.state.restore(checkpoint)
+        self.world = world.to(torch.device(config.device))
+        super().__init__(RunState(self.world, config, sources={"data": sha256_file(Path(config.data))}), name="world")
 
     def check(self) -> None:
-        """One backward pass on a jittered copy.
-
-        Raises:
-            DeadGradientError: names the parameters that get no finite, non-zero gradient.
-        """
-        world = copy.deepcopy(self.world)
-        generator = torch.Generator().manual_seed(self.config.seed)
-        with torch.no_grad():
-            for parameter in world.parameters():
-                parameter.add_(_JITTER * torch.randn(parameter.shape, generator=generator).to(parameter.device))
+        """Refuse dead gradients."""
+        world = jittered(self.world, seed=self.config.seed)
         batch = self.train.rows(torch.arange(min(_CHECKED_ROWS, len(self.train))))
+        generator = torch.Generator().manual_seed(self.config.seed)
         world_loss(world, batch, self.config.loss, generator).total.backward()
         refuse_dead_gradients(world, field="world")
 
-    def run(self) -> Path:
-        """Check, resume, train, save; returns the folder of the trained model.
-
-        Raises:
-            DeadGradientError: the check refuses to start.
-            CheckpointError: the output folder holds a run with another configuration or other data.
-            ConfigError: the loss was not finite five times in a row.
-            OutputError: the output folder cannot be written, e.g. because the disk is full.
-        """
-        with failed_writes_named(self.folder):
-            return self._run()
-
-    def _run(self) -> Path:
-        self.resume()
-        remove_stale(self.folder)
-        state, steps = self.state, self.config.steps
-        target = self.folder / "world"
-        if state.step == steps and target.exists():
-            return target
-        if state.step == 0:
-            self.check()
-        telemetry = Telemetry(self.folder, steps=steps, first_step=state.step, tensorboard=self.tensorboard)
-        if state.step:
-            telemetry.note(f"resumed at step {state.step}")
-        try:
-            while state.step < steps:
-                values, seen = self.train_step()
-                telemetry.record(state.step, values, tokens=seen, headline=_headline(values))
-                for alarm in values["alarms"]:
-                    telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
-                state.step += 1
-                if state.step % self.config.checkpoint_every == 0 or state.step == steps:
-                    telemetry.flush()
-                    save_checkpoint(self.folder / "checkpoints", state.checkpoint())
-        finally:
-            telemetry.close()
-        if not target.exists():
-            save_world(self.world, target)
-        return target
-
     def train_step(self) -> tuple[dict[str, Any], int]:
-        """One step, which is not counted yet; returns what to log and the number of steps of sessions seen.
-
-        Raises:
-            ConfigError: the loss was not finite five times in a row.
-        """
+        """One step of the optimiser on a batch of sessions."""
         config, state = self.config, self.state
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.step)
         index = torch.randint(len(self.train), (config.batch_size,), generator=generator)
@@ -148,44 +71,41 @@ class WorldTrainer:
             "learning_rate": config.learning_rate * scale,
             "dropped_steps": state.dropped,
         }
-        alarms = state.step_bell.ring(self._alarms())
-        if (state.step + 1) % config.evaluation_every == 0 or state.step + 1 == config.steps:
+        alarms = self.step_alarms()
+        if self.evaluates:
             reading = read_world(self.world, self.held_out, config.watch, marginal=self.marginal, seed=config.seed)
             values |= reading.to_json()
             alarms += state.reading_bell.ring(reading.alarms(config.watch))
         values["alarms"] = [alarm.to_json() for alarm in alarms]
         return values, int(batch.present.sum())
 
-    def move(self, loss: float, scale: float) -> float:
-        """One step of the optimiser; returns the gradient norm. Without a finite loss and norm it is dropped and counted.
+    def save(self) -> None:
+        """The world model."""
+        save_world(self.world, self.target)
 
-        Raises:
-            ConfigError: it was the fifth in a row.
-        """
-        state = self.state
-        norm = float(torch.nn.utils.clip_grad_norm_(self.world.parameters(), self.config.gradient_clip))
-        if not (math.isfinite(norm) and math.isfinite(loss)):
-            state.dropped += 1
-            if state.dropped >= MAX_DROPPED:
-                raise ConfigError(
-                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
-                    f"lower learning_rate or look at the sessions of that step; {last_good(self.folder)}, no dropped step "
-                    "has changed the weights",
-                    field="learning_rate",
-                )
-            return math.nan
-        state.dropped = 0
-        for group in state.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * scale
-        state.optimizer.step()
-        return norm
-
-    def _alarms(self) -> list[Alarm]:
-        if not self.state.dropped:
-            return []
-        message = f"the loss or its gradient was not finite, so the step changed nothing; {MAX_DROPPED} in a row end the run"
-        return [Alarm(name="step_dropped", subject="loss", message=message)]
+    def headline(self, values: dict[str, Any]) -> str:
+        """Loss, reconstruction and KL."""
+        return f"loss {values['loss']:.3f}  reconstruction {values['reconstruction']:.3f}  kl {values['kl']:.3f}"
 
 
-def _headline(values: dict[str, Any]) -> str:
-    return f"loss {values['loss']:.3f}  reconstruction {values['reconstruction']:.3f}  kl {values['kl']:.3f}"
+def split_sessions(config: StageConfig) -> tuple[Sequences, Sequences]:
+    """The sessions of a run for training, and those held out, on its device.
+
+    Raises:
+        DataError: there is no file, or it holds no or too few sessions.
+    """
+    path, device = Path(config.data), torch.device(config.device)
+    if not path.is_file():
+        raise DataError(f"expected a file of sessions at {path}; `decisions` writes one", field="data")
+    train, held_out = load_sequences(path, SplitConfig(validation=config.held_out, test=0.0))
+    return train.to(device), held_out.to(device)
+
+
+def jittered(model: Model, *, seed: int) -> Model:
+    """A copy whose parameters are all moved a little: zero-initialised ones would hide what lies behind them."""
+    moved = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.add_(_JITTER * torch.randn(parameter.shape, generator=generator).to(parameter.device))
+    return moved
