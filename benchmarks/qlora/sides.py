@@ -1,9 +1,10 @@
 """The two sides of the comparison, each with its best settings: one object that makes training steps on the same rows.
 
 PEFT's side pays for nothing that this project adds: its batches are made beforehand, logits are taken at the labelled positions
-alone, and the dtype of both sides' bases is the one that it is quicker in on the device. On CUDA its optimiser is the paged 8-bit
-AdamW of the QLoRA paper (Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default constraints: what it reads beside
-the task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time and memory.
+alone, and both sides' bases compute in the dtype that it is the quicker in on the device. On CUDA its optimiser is the paged
+8-bit AdamW of the QLoRA paper (Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default
+constraints: what it reads beside the task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time
+and memory.
 """
 
 from __future__ import annotations
