@@ -6,6 +6,9 @@ rotary positions (Su et al. 2021), values the latent itself. Memory tokens carry
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,12 +26,42 @@ def rotate(x: Tensor, positions: Tensor, theta: float) -> Tensor:
 
     Angles are float32 whatever the dtype of x, float64 for float64.
     """
-    half = x.shape[-1] // 2
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    angle = positions.to(dtype)[..., None] * frequencies(half, theta, x.device, dtype)
-    cos, sin = angle.cos()[..., None, :].to(x.dtype), angle.sin()[..., None, :].to(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+    return turn(x, *rotary_angles(positions, x.shape[-1] // 2, theta, x.dtype))
+
+
+def rotary_angles(positions: Tensor, half: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine [..., 1, half] in `dtype` for positions int64 [...]."""
+    wide = torch.promote_types(dtype, torch.float32)
+    angle = positions.to(wide)[..., None] * frequencies(half, theta, positions.device, wide)
+    return angle.cos()[..., None, :].to(dtype), angle.sin()[..., None, :].to(dtype)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [B, T, H, D] turned by angles of `cos` and `sin` [T or B x T, 1, D / 2]; as one operation outside of a graph."""
+    if torch.compiler.is_compiling():
+        first, second = x.chunk(2, -1)
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+    out: Tensor = _Turn.apply(x, cos, sin)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Turn(torch.autograd.Function):
+    """A rotation, whose gradient is the rotation back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        first, second = x.chunk(2, -1)
+        out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        above, below = out.chunk(2, -1)
+        torch.mul(first, cos, out=above).addcmul_(second, sin, value=-1.0)
+        torch.mul(second, cos, out=below).addcmul_(first, sin)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _Turn.apply(gradients[0], cos, -sin), None, None  # type: ignore[no-untyped-call]
 
 
 def cross_attention_reference(
@@ -57,14 +90,33 @@ def _attend(
         [visible[:, None, :].expand(-1, queries, -1), causal.expand(rows, queries, keys)],
         -1,
     )
+    turned, keys_turned = _turned(query, latent, positions, theta)
     out = F.scaled_dot_product_attention(
-        rotate(query, positions, theta).transpose(1, 2),
-        torch.cat([memory, rotate(latent, places, theta)], 1).transpose(1, 2),
+        turned.transpose(1, 2),
+        torch.cat([memory, keys_turned], 1).transpose(1, 2),
         torch.cat([memory, latent], 1).transpose(1, 2),
         attn_mask=mask[:, None],
         enable_gqa=query.shape[2] != latent.shape[2],
     ).transpose(1, 2)
     return out if broken is None else out + broken
+
+
+def _turned(query: Tensor, latent: Tensor, positions: Tensor, theta: float) -> tuple[Tensor, Tensor]:
+    """Queries at `positions` and latents at theirs, both under the rotary embedding."""
+    keys, half = latent.shape[1], latent.shape[-1] // 2
+    if positions.ndim == 1 and latent.device.type == "cpu" and not torch.compiler.is_compiling():
+        cos, sin = _kept_angles(keys, half, theta, latent.dtype)
+        start = keys - query.shape[1]
+        return turn(query, cos[start:], sin[start:]), turn(latent, cos, sin)
+    places = torch.arange(keys, device=query.device)
+    return rotate(query, positions, theta), rotate(latent, places, theta)
+
+
+@lru_cache(maxsize=8)
+def _kept_angles(keys: int, half: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """`rotary_angles` of the first places on a CPU: all blocks of a rail want the same."""
+    with torch.inference_mode(False):
+        return rotary_angles(torch.arange(keys), half, theta, dtype)
 
 
 def _is_finite(x: Tensor) -> bool:

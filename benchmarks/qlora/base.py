@@ -107,8 +107,3 @@ def bundled() -> HuggingFaceHost:
     host = load_host(NANO, device="cpu")
     assert isinstance(host, HuggingFaceHost)
     return host
-
-
-def dtype_of(device: torch.device) -> torch.dtype:
-    """What a device multiplies fastest."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32

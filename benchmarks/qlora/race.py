@@ -6,19 +6,31 @@ import json
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.qlora.base import SHAPES
 
 SIDES = ("governed", "governed-pool", "cached", "qlora", "qlora-checkpointing")
+TRIAL_PARAMETERS = 1_600_000
+"""About what a side trains, for the choice of a dtype."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and in what the sides run: name of a shape, device, dtype of the base."""
+
+    shape: str
+    device: str
+    dtype: str
 
 
 class Worker:
     """A side in its process; one line out, one line in."""
 
-    def __init__(self, side: str, shape: str, device: str, parameters: int, *, one_part: bool = False) -> None:
-        command = [sys.executable, "-m", "benchmarks.qlora.worker", side, "--shape", shape, "--device", device]
-        command += ["--parameters", str(parameters), *(["--one-part"] if one_part else [])]
+    def __init__(self, side: str, place: Place, parameters: int, *, one_part: bool = False) -> None:
+        command = [sys.executable, "-m", "benchmarks.qlora.worker", side, "--shape", place.shape, "--device", place.device]
+        command += ["--dtype", place.dtype, "--parameters", str(parameters), *(["--one-part"] if one_part else [])]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -46,18 +58,18 @@ class Worker:
         raise RuntimeError(f"expected an answer, got the end of the process ({self._process.wait()})")
 
 
-def speed(shape: str, device: str, rounds: int) -> dict[str, Any]:
+def speed(place: Place, rounds: int) -> dict[str, Any]:
     """Seconds of every step; the first round warms up, and is the cached side's first epoch."""
-    goals = SHAPES[shape].rows * SHAPES[shape].tokens
-    first = Worker("governed", shape, device, 0)
+    goals = SHAPES[place.shape].rows * SHAPES[place.shape].tokens
+    first = Worker("governed", place, 0)
     parameters = first.hello["trainable"]
     # On a GPU one after another, or their memories would add up; there the clock does not depend on who else is busy.
-    together = device == "cpu"
+    together = place.device == "cpu"
     workers = {"governed": first}
     steps: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     hellos = {}
     if together:
-        workers |= {side: Worker(side, shape, device, parameters) for side in SIDES[1:]}
+        workers |= {side: Worker(side, place, parameters) for side in SIDES[1:]}
         for _ in range(rounds + 1):
             for side, worker in workers.items():
                 steps[side].append(worker.ask("step"))
@@ -67,7 +79,7 @@ def speed(shape: str, device: str, rounds: int) -> dict[str, Any]:
             worker.close()
     else:
         for side in SIDES:
-            worker = first if side == "governed" else Worker(side, shape, device, parameters)
+            worker = first if side == "governed" else Worker(side, place, parameters)
             steps[side] = [worker.ask("step") for _ in range(rounds + 1)]
             hellos[side] = worker.hello
             worker.close()
@@ -85,25 +97,25 @@ def speed(shape: str, device: str, rounds: int) -> dict[str, Any]:
     return {"parameters": parameters, "tokens_per_step": goals, "sides": sides}
 
 
-def dtypes(shape: str, device: str, parameters: int) -> dict[str, float]:
-    """Seconds of one part on PEFT's side in either dtype: the quicker one is what it is measured with."""
+def dtypes(shape: str) -> dict[str, float]:
+    """Seconds of one part on PEFT's side in either dtype on a CPU: the quicker one is what both sides are measured in."""
     found = {}
-    for side in ("qlora", "qlora-bfloat16"):
-        worker = Worker(side, shape, device, parameters, one_part=True)
+    for dtype in ("float32", "bfloat16"):
+        worker = Worker("qlora", Place(shape, "cpu", dtype), TRIAL_PARAMETERS, one_part=True)
         worker.ask("step")
-        found[side] = worker.ask("step")["seconds"]
+        found[dtype] = min(worker.ask("step")["seconds"] for _ in range(2))
         worker.close()
     return found
 
 
-def memory(shape: str, device: str, parameters: int) -> dict[str, Any]:
+def memory(place: Place, parameters: int) -> dict[str, Any]:
     """Peaks of one part's step above the base; each in a process of its own."""
-    kinds = ("resident", "allocated") if device == "cpu" else ("allocated",)
+    kinds = ("resident", "allocated") if place.device == "cpu" else ("allocated",)
     found: dict[str, Any] = {}
     for side in SIDES:
         found[side] = {}
         for kind in kinds:
-            worker = Worker(side, shape, device, parameters, one_part=True)
+            worker = Worker(side, place, parameters, one_part=True)
             found[side][kind] = worker.ask(kind)["bytes"]
             worker.close()
         print(f"{side:20} {' '.join(f'{kind} {size / 2**20:.0f} MiB' for kind, size in found[side].items())}", flush=True)

@@ -1,9 +1,10 @@
 """The two sides of the comparison, each with its best settings: one object that makes training steps on the same rows.
 
 PEFT's side pays for nothing that this project adds: its batches are made beforehand, logits are taken at the labelled positions
-alone, and the dtype is the quicker one on the device. On CUDA its optimiser is the paged 8-bit AdamW of the QLoRA paper
-(Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default constraints: what it reads beside
-the task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time and memory.
+alone, and both sides' bases compute in the dtype that it is the quicker in on the device. On CUDA its optimiser is the paged
+8-bit AdamW of the QLoRA paper (Dettmers et al. 2023). The governed side is a `Trainer` as a run makes it, with the default
+constraints: what it reads beside the task (grammar energy, divergence on ordinary text, policy heads, copying) is in its time
+and memory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.qlora.base import Shape, bundled, dtype_of, random_host, random_model
+from benchmarks.qlora.base import Shape, bundled, random_host, random_model
 from benchmarks.qlora.rows import FixedRows
 from builderbrain.config import load_config
 from builderbrain.eval.lora import inject
@@ -31,9 +32,10 @@ LORA_RATE = 2e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a step runs: all of a shape's parts, or one of them for the measurement of memory."""
+    """What a step runs: all of a shape's parts, or one of them for the measurement of memory; the base computes in `dtype`."""
 
     shape: Shape
+    dtype: torch.dtype
     one_part: bool = False
 
     @property
@@ -71,7 +73,7 @@ class Governed:
     windows of ordinary text do."""
 
     def __init__(self, load: Load, device: torch.device, *, cached: bool, new_rows: bool) -> None:
-        host = random_host(load.shape, dtype=dtype_of(device), device=device)
+        host = random_host(load.shape, dtype=load.dtype, device=device)
         config = _config(load, cached=cached)
         materials = gather_materials(config, host)
         epoch = _AHEAD if new_rows else 1
@@ -92,12 +94,10 @@ class Governed:
 class Qlora:
     """PEFT's side."""
 
-    def __init__(
-        self, load: Load, device: torch.device, *, parameters: int, checkpointing: bool, dtype: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, load: Load, device: torch.device, *, parameters: int, checkpointing: bool) -> None:
         from peft import prepare_model_for_kbit_training
 
-        model = random_model(load.shape, dtype=dtype or dtype_of(device), device=device)
+        model = random_model(load.shape, dtype=load.dtype, device=device)
         host = bundled()
         config = _config(load, cached=False)
         materials = gather_materials(config, host)
@@ -113,7 +113,7 @@ class Qlora:
         self._trained = [parameter for parameter in self.adapter.parameters() if parameter.requires_grad]
         self.trainable = sum(parameter.numel() for parameter in self._trained)
         self._optimizer = _adamw(self._trained, device)
-        self._amp = dtype_of(device) if device.type == "cuda" else dtype
+        self._dtype = load.dtype
         self._device = device
 
     def step(self) -> float:
@@ -121,8 +121,7 @@ class Qlora:
         total = 0.0
         self._optimizer.zero_grad(set_to_none=True)
         for part in self._parts:
-            enabled = self._amp in (torch.bfloat16, torch.float16)
-            with torch.autocast(self._device.type, dtype=self._amp if enabled else torch.bfloat16, enabled=enabled):
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._dtype == torch.bfloat16):
                 loss = self._loss(*part)
             loss.backward()
             total += float(loss.detach())
@@ -142,8 +141,7 @@ def build(name: str, load: Load, device: torch.device, parameters: int) -> Side:
     if name in ("governed", "governed-pool", "cached"):
         side: Side = Governed(load, device, cached=name != "governed", new_rows=name == "governed-pool")
     else:
-        dtype = torch.bfloat16 if name == "qlora-bfloat16" else None
-        side = Qlora(load, device, parameters=parameters, checkpointing=name == "qlora-checkpointing", dtype=dtype)
+        side = Qlora(load, device, parameters=parameters, checkpointing=name == "qlora-checkpointing")
     gc.collect()
     return side
 

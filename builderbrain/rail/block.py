@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from builderbrain.rail.attention import CrossAttention, SelfAttention
+from builderbrain.rail.attention import CrossAttention
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.places import Places
+from builderbrain.rail.self_attention import SelfAttention
 from builderbrain.rail.skills import SkillAdapters
 
 
@@ -46,14 +48,13 @@ class BuilderBlock(nn.Module):
         base: Tensor,
         memory: Tensor,
         memory_lengths: Tensor,
-        place: Tensor,
+        places: Places,
         *,
-        offset: int,
         cache: BlockCache | None,
     ) -> Tensor:
-        """Both attentions, residual included; `place` int64 [B, T] is where the reading head stands."""
-        x = x + self.self_attention(x, place, offset=offset, cache=cache)
-        return x + self.cross_attention(x, base, memory, memory_lengths, offset=offset, cache=cache)
+        """Both attentions, residual included; `places` of the new tokens."""
+        x = x + self.self_attention(x, places, cache=cache)
+        return x + self.cross_attention(x, base, memory, memory_lengths, offset=places.offset, cache=cache)
 
     def compute(self, x: Tensor) -> Tensor:
         """The MLP, residual included; the skill has been added."""

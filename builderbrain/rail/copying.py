@@ -26,10 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bbkernels.cross_attention.reference import rotate
-from builderbrain.rail.attention import from_place
 from builderbrain.rail.cache import CopyCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.places import Places
 
 _STRENGTH = 2.0
 """Of an open gate, in lengths of the base state: enough for a token to win, measured on the bundled base (LOG.md)."""
@@ -48,7 +47,6 @@ class CopyAttention(nn.Module):
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
-        self.theta = config.rope_theta
         self.norm = nn.RMSNorm(config.width)
         self.query = nn.Linear(config.width, config.head_size, bias=False)
         self.key = nn.Linear(config.width, config.head_size, bias=False)
@@ -62,30 +60,26 @@ class CopyAttention(nn.Module):
         x: Tensor,
         unembedding: Tensor,
         base: Tensor,
-        place: Tensor,
+        places: Places,
         hints: Tensor | None,
         *,
-        offset: int,
         cache: CopyCache | None,
     ) -> Copying:
         """Look back from x [B, T, c]; `unembedding` and `base` [B, T, d] are of the new tokens.
 
-        `place` int64 [B, T] is where the reading head stands; `hints` [B, T, P + T] are the labels' scores.
+        `places` are those of the new tokens; `hints` [B, T, P + T] are the labels' scores.
         """
-        queries = x.shape[1]
         normed = self.norm(x)
-        positions = torch.arange(offset, offset + queries, device=x.device)
-        query = rotate(self.query(normed)[:, :, None], positions, self.theta)[:, :, 0]
-        key = rotate(self.key(normed)[:, :, None], positions, self.theta)[:, :, 0]
+        query = places.turned(self.query(normed)[:, :, None])[:, :, 0]
+        key = places.turned(self.key(normed)[:, :, None])[:, :, 0]
         value = F.rms_norm(unembedding.to(x.dtype), unembedding.shape[-1:])
         if cache is not None:
             key, value = cache.extend(key, value)
         scores = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5
-        scores = scores + from_place(self.follow(normed), place, key.shape[1])
+        scores = places.add_reading(scores, self.follow(normed))
         if hints is not None:
             scores = scores + hints
-        future = torch.arange(key.shape[1], device=x.device) > positions[:, None]
-        scores = scores.masked_fill(future, -torch.inf)
+        scores = scores.masked_fill(places.future, -torch.inf)
         weights = scores.softmax(-1)
         length = base.to(x.dtype).square().mean(-1, keepdim=True).sqrt()
         update = _STRENGTH * self.gate(normed).tanh() * length * (weights @ value)

@@ -24,6 +24,7 @@ from builderbrain.rail.copying import CopyAttention, Copying
 from builderbrain.rail.gates import Gates
 from builderbrain.rail.heads import PolicyHeads, PolicyOutput
 from builderbrain.rail.labels import Labels, TokenLabels
+from builderbrain.rail.places import Places
 from builderbrain.rail.plan_head import PlanHead, PlanScores
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skill_book import SkillBook
@@ -145,6 +146,10 @@ class BuilderRail(nn.Module):
         alpha = self.gates()
         weight = self.mix.softmax(0)
         x, place = self._enter(states, cache)
+        shape = self.config
+        places = Places.of(
+            place, offset=offset, window=shape.reading_window, head_size=shape.head_size, theta=shape.rope_theta, like=x
+        )
         choice: SkillChoice | None = None
         copying: Copying | None = None
         labels: Labels | None = None
@@ -156,7 +161,7 @@ class BuilderRail(nn.Module):
         blocks = cast(Iterable[BuilderBlock], self.blocks)
         for i, (block, tap) in enumerate(zip(blocks, states.taps, strict=True)):
             block_cache = None if cache is None else cache.blocks[i]
-            x = block.attend(x, tap, slots, slot_lengths, place, offset=offset, cache=block_cache)
+            x = block.attend(x, tap, slots, slot_lengths, places, cache=block_cache)
             if choice is None:
                 choice = self.router(x, gumbel=gumbel, temperature=temperature)
             skill = block.skills(x, choice, self.ablated_skills)
@@ -173,7 +178,7 @@ class BuilderRail(nn.Module):
                 update = block.propose(x)
                 copy_cache = None if cache is None else cache.copying
                 hints = None if labels is None else labels.copying
-                copying = self.copying(x, states.unembedding, tap, place, hints, offset=offset, cache=copy_cache)
+                copying = self.copying(x, states.unembedding, tap, places, hints, cache=copy_cache)
                 if self.proposal_skills is not None:
                     update = update + self.proposal_skills(update, choice, self.ablated_skills)
                 update = update + copying.update

@@ -7,7 +7,8 @@ memory. So nothing of that width is kept here but the base's states, which exist
     read_fusion(h, x)    = norm_linear(gated_fusion(h, x W_leave^T, alpha))
 
 The first needs no normalised h: the weight g of the norm goes into the matrix, the length of h comes after it. The second one
-computes its states again in the backward pass, on a CPU a few rows at a time, so that they stay in the cache of the core. With
+computes its states again in the backward pass, on a CPU some rows at a time: with the native library each row of what is
+elementwise in one go, without it few, so that they stay in the cache of the core. With
 u = x W_leave^T, p = h + u, r = rms(h) / rms(p), f = h + alpha (r p - h), s = 1 / rms(f) and dz the gradient of the result:
 
     df     = s (dn - s^2 f mean(dn f)),   dn = dz W diag(g)
@@ -26,10 +27,13 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bbkernels.gated_fusion import gated_fusion
+from bbkernels.gated_fusion.native import NativeFusion, library_for
 from bbkernels.gated_fusion.reference import EPSILON
 
 _ROWS = 64
 """Rows that a CPU takes at a time: 192 KiB per array at a width of 768."""
+_NATIVE_ROWS = 128
+"""The same with the native library, which reads and writes an array once: as many as make products quick."""
 
 
 def norm_linear(x: Tensor, norm: nn.RMSNorm, weight: Tensor) -> Tensor:
@@ -92,9 +96,8 @@ class _ReadFusion(torch.autograd.Function):
         ctx.save_for_backward(base, x, leave, alpha, read)
         ctx.epsilon = epsilon
         out = x.new_empty(x.shape[0], read.shape[0])
-        for start in range(0, x.shape[0], _ROWS):
-            rows = slice(start, start + _ROWS)
-            fused = _Fused(base[rows].to(x.dtype), torch.mm(x[rows], leave.T), alpha, epsilon)
+        for rows in _pieces(base, x):
+            fused = _fuse(base[rows], torch.mm(x[rows], leave.T), alpha, epsilon)
             torch.mm(fused.state, read.T, out=out[rows]).mul_(fused.scale)
         return out
 
@@ -104,21 +107,33 @@ class _ReadFusion(torch.autograd.Function):
         base, x, leave, alpha, read = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         for_x, for_leave, for_alpha, for_read = (torch.zeros_like(value) for value in (x, leave, alpha, read))
-        for start in range(0, x.shape[0], _ROWS):
-            rows = slice(start, start + _ROWS)
-            fused = _Fused(base[rows].to(x.dtype), torch.mm(x[rows], leave.T), alpha, ctx.epsilon)
+        for rows in _pieces(base, x):
+            fused = _fuse(base[rows], torch.mm(x[rows], leave.T), alpha, ctx.epsilon)
             scaled = gradient[rows] * fused.scale
             for_read.addmm_(scaled.T, fused.state)
-            update = fused.backward(torch.mm(scaled, read), alpha, for_alpha)
+            update = fused.backward(torch.mm(scaled, read), for_alpha)
             torch.mm(update, leave, out=for_x[rows])
             for_leave.addmm_(update.T, x[rows])
         return None, for_x, for_leave, for_alpha, for_read, None
+
+
+def _pieces(base: Tensor, x: Tensor) -> list[slice]:
+    step = _ROWS if library_for(base, x) is None else _NATIVE_ROWS
+    return [slice(start, start + step) for start in range(0, x.shape[0], step)]
+
+
+def _fuse(base: Tensor, update: Tensor, alpha: Tensor, epsilon: float) -> _Fused | NativeFusion:
+    library = library_for(base, update)
+    if library is None:
+        return _Fused(base.to(update.dtype), update, alpha, epsilon)
+    return NativeFusion(library, base, update, alpha, epsilon)
 
 
 class _Fused:
     """Some rows after fusion: `state` [n, d], and `scale` [n, 1] that an RMSNorm multiplies them by."""
 
     def __init__(self, base: Tensor, update: Tensor, alpha: Tensor, epsilon: float) -> None:
+        self.alpha = alpha
         self.proposal = update.add_(base)
         self.mean = _mean_square(self.proposal) + EPSILON
         self.ratio = torch.sqrt((_mean_square(base) + EPSILON) / self.mean)
@@ -126,14 +141,14 @@ class _Fused:
         self.state = torch.addcmul(base, self.change, alpha)
         self.scale = (_mean_square(self.state) + epsilon).rsqrt_()
 
-    def backward(self, gradient: Tensor, alpha: Tensor, for_alpha: Tensor) -> Tensor:
+    def backward(self, gradient: Tensor, for_alpha: Tensor) -> Tensor:
         """The update's gradient [n, d]; `gradient` [n, d] is that of `state`, less what goes through the norm's length, and is
         overwritten. Adds to `for_alpha` [d]."""
         width = self.state.shape[1]
         along = torch.linalg.vecdot(gradient, self.state)[:, None] * self.scale.square() / width
         gradient.addcmul_(self.state, along, value=-1.0)
         for_alpha += torch.mul(gradient, self.change, out=self.change).sum(0)
-        gradient *= alpha
+        gradient *= self.alpha
         along = torch.linalg.vecdot(gradient, self.proposal)[:, None] / (width * self.mean)
         return gradient.addcmul_(self.proposal, along, value=-1.0).mul_(self.ratio)
 

@@ -37,4 +37,13 @@ inline int cpu_level() {
 #endif
 }
 
+inline bool cpu_multiplies_bfloat16() {
+#ifdef BB_X86
+  __builtin_cpu_init();
+  return cpu_level() >= avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace bb

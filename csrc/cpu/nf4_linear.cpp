@@ -61,6 +61,16 @@ uint16_t round_to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+// 64 values. Without branches, so that levels with vectors need no code of their own: it is inlined into theirs.
+inline __attribute__((always_inline)) void narrow_group(const float* from, uint16_t* to) {
+  uint32_t bits[kGroup];
+  std::memcpy(bits, from, sizeof bits);
+  for (int i = 0; i < kGroup; ++i) {
+    const uint32_t rounded = (bits[i] + 0x7fffu + (bits[i] >> 16 & 1u)) >> 16;
+    to[i] = static_cast<uint16_t>((bits[i] & 0x7fffffffu) > 0x7f800000u ? bits[i] >> 16 | 0x40u : rounded);
+  }
+}
+
 float load(Type type, const void* from, int64_t index) {
   return type == float32 ? static_cast<const float*>(from)[index] : widen(static_cast<const uint16_t*>(from)[index]);
 }
@@ -79,12 +89,16 @@ using Product = void (*)(const Weight&, int64_t row, int64_t begin, int64_t end,
 using Total = float (*)(const Lanes&);
 // 64 weights of one scale.
 using Unpack = void (*)(const uint8_t* packed, const float* code, float scale, float* out);
+using Narrow = void (*)(const float* from, uint16_t* to);
 
 struct Code {
   Product product;
   Total total;
   Unpack unpack;
+  Narrow narrow;
 };
+
+void narrow_baseline(const float* from, uint16_t* to) { narrow_group(from, to); }
 
 void unpack_baseline(const uint8_t* packed, const float* code, float scale, float* out) {
   for (int i = 0; i < kGroup / 2; ++i) {
@@ -141,6 +155,8 @@ BB_AVX2 void unpack_avx2(const uint8_t* packed, const float* code, float scale, 
   }
 }
 
+BB_AVX2 void narrow_avx2(const float* from, uint16_t* to) { narrow_group(from, to); }
+
 BB_AVX2 void product_avx2(const Weight& w, int64_t row, int64_t begin, int64_t end, const float* x, int rows,
                           Lanes* partial) {
   const Table table = table_of(w.code);
@@ -186,6 +202,8 @@ BB_AVX512 void unpack_avx512(const uint8_t* packed, const float* code, float sca
   }
 }
 
+BB_AVX512 void narrow_avx512(const float* from, uint16_t* to) { narrow_group(from, to); }
+
 BB_AVX512 void product_avx512(const Weight& w, int64_t row, int64_t begin, int64_t end, const float* x, int rows,
                               Lanes* partial) {
   const __m512 table = _mm512_loadu_ps(w.code);
@@ -214,10 +232,10 @@ BB_AVX512 float total_avx512(const Lanes& lanes) { return _mm512_reduce_add_ps(_
 Code code_of(int level) {
   level = std::min(level, cpu_level());
 #ifdef BB_X86
-  if (level >= avx512) return {product_avx512, total_avx512, unpack_avx512};
-  if (level >= avx2) return {product_avx2, total_avx2, unpack_avx2};
+  if (level >= avx512) return {product_avx512, total_avx512, unpack_avx512, narrow_avx512};
+  if (level >= avx2) return {product_avx2, total_avx2, unpack_avx2, narrow_avx2};
 #endif
-  return {product_baseline, total_baseline, unpack_baseline};
+  return {product_baseline, total_baseline, unpack_baseline, narrow_baseline};
 }
 
 }  // namespace
@@ -271,15 +289,18 @@ BB_EXPORT int bb_nf4_unpack_cpu(const uint8_t* packed, const void* absmax, const
   if (first < 0 || groups < 0 || type < 0 || type > 1) return 1;
   const Type kind = static_cast<Type>(type);
   const Weight weight{packed, code, absmax, nested_absmax, nested_code, offset, kGroup};
-  const Unpack unpack = code_of(level).unpack;
+  const Code code_at = code_of(level);
   parallel_for(groups, 1024, groups * kGroup < kAlone ? 1 : threads, [&](int64_t begin, int64_t end) {
     float values[kGroup];
     for (int64_t group = begin; group < end; ++group) {
       float* direct = static_cast<float*>(out) + group * kGroup;
-      unpack(packed + (first + group) * kGroup / 2, code, weight.scale(first + group), kind == float32 ? direct : values);
-      if (kind == float32) continue;
-      for (int64_t i = 0; i < kGroup; ++i) store(values[i], kind, out, group * kGroup + i);
+      const float scale = weight.scale(first + group);
+      code_at.unpack(packed + (first + group) * kGroup / 2, code, scale, kind == float32 ? direct : values);
+      if (kind == bfloat16) code_at.narrow(values, static_cast<uint16_t*>(out) + group * kGroup);
     }
   });
   return 0;
 }
+
+// Whether this machine multiplies bfloat16 in hardware, so that a product in it is quicker than one in float32.
+BB_EXPORT int bb_cpu_multiplies_bfloat16() { return bb::cpu_multiplies_bfloat16() ? 1 : 0; }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bbkernels.native import cpu_library
-from bbkernels.nf4_linear import Nf4Weight, mxfp4_linear, nf4_linear
+from bbkernels.nf4_linear import Nf4Weight, mxfp4_linear, native, nf4_linear
 from bbkernels.nf4_linear.native import multiply_on_cpu, unpack_on_cpu
 from bbkernels.nf4_linear.reference import linear_reference, mxfp4_dequantise, nf4_dequantise
 from tests.kernels.conftest import assert_within_budget
@@ -126,6 +126,22 @@ def test_a_weight_that_is_unpacked_in_several_parts(dtype: torch.dtype, native_c
     plain = nf4_dequantise(weight)
     truth = linear_reference(x.double(), plain.double(), bias.double())
     assert_within_budget("y", nf4_linear(x, weight, bias), linear_reference(x, plain, bias), truth)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("onednn", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_rows_by_each_library_and_type(
+    dtype: torch.dtype, onednn: bool, narrow: bool, native_cpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_has_onednn", lambda: onednn)
+    monkeypatch.setattr(native, "multiplies_bfloat16", lambda _library: narrow)
+    weight, x, bias = nf4_weight(70, 192, nested=True), rows_of(33, 192).to(dtype), rows_of(1, 70)[0].to(dtype)
+    plain = nf4_dequantise(weight)
+    for added in (None, bias):
+        truth = linear_reference(x.double(), plain.double(), None if added is None else added.double())
+        expected = torch.nn.functional.linear(x, plain.to(dtype), added)
+        assert_within_budget("y", nf4_linear(x, weight, added), expected, truth)
 
 
 def test_the_native_form_gives_the_same_with_any_number_of_threads(native_cpu: None) -> None:
