@@ -21,6 +21,7 @@ _OPTIONAL = (
     "chain_width",
     "chain_slots",
     "chain_base",
+    "chain_others",
     "chain_links",
 )
 """Parts of a rail that came after the first rails were saved."""
@@ -78,6 +79,7 @@ class RailConfig:
     chain_width: int = 0
     chain_slots: int = 0
     chain_base: bool = False
+    chain_others: int = 0
     chain_links: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ class ChainTrainConfig:
     width: int = 160
     slots: int = 8192
     reads_base: bool = False
+    readers: int = 1
     checkpoint_every: int = 200
     tensorboard: Literal["auto", "always", "never"] = "auto"
     tool_graph: ToolGraphSection = field(default_factory=ToolGraphSection)
@@ -53,6 +54,7 @@ class ChainTrainConfig:
                 "gradient_clip": (1e-6, math.inf),
                 "asked_weight": (0.0, math.inf),
                 "width": (2, 4096),
+                "readers": (1, 64),
                 "seed": (0, 2**31 - 1),
             },
         )
