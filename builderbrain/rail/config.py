@@ -39,7 +39,8 @@ class RailConfig:
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
     `chain_width` is that of the chain head, 0 for a rail without one: its tools are the actions, `chain_links` the pairs of
     them (by number) that may follow one another, `chain_slots` the rows of its tables of words and n-grams, and with
-    `chain_base` it reads the base's last tap as well; `chain_others` are its readers beyond the first. Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K
+    `chain_base` it reads the base's last tap as well; `chain_others` are its readers beyond the first.
+    Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K
     = `num_skills`, M = `max_memory_tokens`.
     """
 

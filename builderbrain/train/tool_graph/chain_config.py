@@ -14,8 +14,8 @@ from builderbrain.train.tool_graph.section import ToolGraphSection
 class ChainTrainConfig:
     """A run. `start`: folder of a rail whose trunk is kept, empty for a new rail; `output`: the folder of the run.
 
-    `width`, `slots`, `reads_base`: of the head, as `chain_width`, `chain_slots` and `chain_base` of `RailConfig`; `readers`: how many
-    of them are trained apart, to be averaged.
+    `width`, `slots`, `reads_base`: of the head, as `chain_width`, `chain_slots` and `chain_base` of `RailConfig`.
+    `readers`: how many readers are trained apart, whose probabilities are averaged.
     `dropout` and `word_dropout`: shares of values and of whole words that a step does not see. `asked_weight` is that of the
     loss of which tools are asked for at all, `smoothing` that of the labels (Szegedy et al. 2016).
     """
