@@ -23,10 +23,11 @@ TOOLS = ("find", "play", "stop", "louder", "alone")
 LINKS = ((0, 1), (1, 2), (3, 1), (2, 0), (1, 1))
 
 
-def make_head(host: Host, *, seed: int = 0, base: bool = False) -> ChainHead:
+def make_head(host: Host, *, seed: int = 0, base: bool = False, others: int = 0) -> ChainHead:
     config = RailConfig(
         base_name="x", d_model=host.d_model, vocab_size=host.tokenizer.vocab_size, tap_points=host.tap_points, width=12,
         intents=("a",), actions=TOOLS, chain_width=16, chain_slots=64, chain_base=base, chain_links=LINKS, max_actions=4,
+        chain_others=others,
     )  # fmt: skip
     torch.manual_seed(seed)
     head = ChainHead(config).eval()
@@ -67,7 +68,43 @@ def test_a_wide_beam_finds_the_most_probable_of_all_chains(llama: Host) -> None:
             legal = all((a - 1, b - 1) in LINKS for a, b in pairwise(chain)) and len(set(chain)) == size
             if legal:
                 best = max(best, logprob(head, tokens, lengths, chain))
-    assert head.chains(None, tokens, lengths, beam=64)[0].logprob == pytest.approx(best, abs=1e-4)
+    assert head.candidates(None, tokens, lengths, beam=64)[0][0].logprob == pytest.approx(best, abs=1e-4)
+
+
+def test_candidates_are_in_order_and_each_has_its_own_probability(llama: Host) -> None:
+    head = make_head(llama, seed=2)
+    for text in TEXTS:
+        tokens, lengths = prompts(llama, text)
+        found = head.candidates(None, tokens, lengths)[0]
+        assert len({chain.tools for chain in found}) == len(found) == 8
+        assert [chain.logprob for chain in found] == sorted((chain.logprob for chain in found), reverse=True)
+        for chain in found:
+            options = tuple(1 + TOOLS.index(tool) for tool in chain.tools)
+            assert chain.logprob == pytest.approx(logprob(head, tokens, lengths, options), abs=1e-4)
+
+
+def test_several_readers_say_the_mean_of_their_probabilities(llama: Host) -> None:
+    head = make_head(llama, others=2)
+    tokens, lengths = prompts(llama, TEXTS[0])
+    given = torch.tensor([[0, 1, 2]])
+    with torch.no_grad():
+        steps = [head(None, tokens, lengths, given, reader=number).steps[0] for number in range(3)]
+    legal = head.legal[given[0]].clone()
+    legal[1, 1] = legal[2, 1] = legal[2, 2] = False
+    mean = torch.stack([step.masked_fill(~legal, -torch.inf).softmax(-1) for step in steps]).mean(0)
+    expected = float(mean[0, 1].log() + mean[1, 2].log() + mean[2, 0].log())
+    found = {chain.tools: chain.logprob for chain in head.candidates(None, tokens, lengths, beam=64)[0]}
+    assert found["find", "play"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_dropped_values_are_the_given_share_and_the_mean_stays(llama: Host) -> None:
+    head = make_head(llama).train()
+    head.dropout = 0.4
+    torch.manual_seed(0)
+    dropped = head._drop(torch.ones(1000, 37))
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.4, abs=0.01)
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.01)
+    assert head.eval()._drop(dropped) is dropped
 
 
 def logprob(head: ChainHead, tokens: torch.Tensor, lengths: torch.Tensor, chain: tuple[int, ...]) -> float:
@@ -98,8 +135,9 @@ def test_padding_and_other_rows_change_nothing(llama: Host, base: bool) -> None:
             assert torch.allclose(alone.tools[0], together.tools[row], atol=1e-4)
 
 
-def test_a_saved_rail_answers_the_same(llama: Host, tmp_path: Path) -> None:
-    config = replace(make_rail(llama).config, chain_width=8, chain_slots=16, chain_links=((0, 1),))
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_saved_rail_answers_the_same(llama: Host, tmp_path: Path, others: int) -> None:
+    config = replace(make_rail(llama).config, chain_width=8, chain_slots=16, chain_links=((0, 1),), chain_others=others)
     rail = BuilderRail(config).eval()
     assert rail.chain is not None
     rail.chain.letters.copy_(torch.randint(0, 99, rail.chain.letters.shape))

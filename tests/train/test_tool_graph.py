@@ -132,9 +132,10 @@ def test_plan_texts_of_the_domain_are_of_its_grammar(folder: Path) -> None:
     assert 1 <= len(source.held_out(4)) <= 4
 
 
-def test_a_run_that_was_killed_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
-    whole = ChainTrainer(config(folder, tmp_path / "whole")).run()
-    killed = ChainTrainer(config(folder, tmp_path / "killed"))
+@pytest.mark.parametrize("readers", [1, 2])
+def test_a_run_that_was_killed_ends_with_the_same_weights(folder: Path, tmp_path: Path, readers: int) -> None:
+    whole = ChainTrainer(config(folder, tmp_path / "whole", f"readers={readers}")).run()
+    killed = ChainTrainer(config(folder, tmp_path / "killed", f"readers={readers}"))
 
     class Killed(Exception):
         pass
@@ -151,9 +152,21 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(folder: Path, tmp_path
     killed.train_step = dies  # type: ignore[method-assign]
     with pytest.raises(Killed):
         killed.run()
-    again = ChainTrainer(config(folder, tmp_path / "killed"))
+    again = ChainTrainer(config(folder, tmp_path / "killed", f"readers={readers}"))
     assert rail_version(load_rail(again.run())) == rail_version(load_rail(whole))
     assert again.state.step == again.steps == 24
+
+
+def test_readers_of_one_run_are_trained_apart(folder: Path, tmp_path: Path) -> None:
+    alone = load_rail(ChainTrainer(config(folder, tmp_path / "alone", "epochs=2")).run())
+    rail = load_rail(ChainTrainer(config(folder, tmp_path / "three", "epochs=2", "readers=3")).run())
+    first, second, third = rail.chain.readers
+    assert all(one.equal(other) for one, other in zip(alone.chain.parameters(), rail.chain.parameters_of(0), strict=True))
+    assert not second.option.weight.equal(third.option.weight)
+    counts = {sum(parameter.numel() for parameter in rail.chain.parameters_of(number)) for number in range(3)}
+    assert counts == {sum(parameter.numel() for parameter in first.parameters()) // 3}
+    with pytest.raises(CheckpointError, match="readers"):
+        ChainTrainer(config(folder, tmp_path / "three", "epochs=2")).run()
 
 
 def test_another_configuration_does_not_go_on(folder: Path, tmp_path: Path) -> None:

@@ -65,17 +65,19 @@ def collate(rows: Sequence[ChainRequest], host: Host, names: Sequence[str]) -> C
     return ChainBatch(**dict(zip(("tokens", "lengths", "given", "wanted", "asked"), values, strict=True)))
 
 
-def chain_loss(head: ChainHead, host: Host, batch: ChainBatch, *, smoothing: float, asked_weight: float) -> Tensor:
-    """Mean cross-entropy of the options, nats, plus `asked_weight` times that of which tools are asked for at all."""
+def chain_loss(
+    head: ChainHead, host: Host, batch: ChainBatch, *, smoothing: float, asked_weight: float, reader: int = 0
+) -> Tensor:
+    """Of one reader: mean cross-entropy of the options, nats, plus `asked_weight` times that of which tools are asked for."""
     states = None if head.base is None else host.forward(batch.tokens, lengths=batch.lengths)
-    scores = head(states, batch.tokens, batch.lengths, batch.given)
+    scores = head(states, batch.tokens, batch.lengths, batch.given, reader=reader)
     steps = F.cross_entropy(scores.steps.flatten(0, 1), batch.wanted.flatten(), ignore_index=IGNORED, label_smoothing=smoothing)
     weight = torch.tensor(_ASKED_FOR, device=batch.tokens.device)
     asked = F.binary_cross_entropy_with_logits(scores.tools[:, 1:], batch.asked[:, 1:], pos_weight=weight)
     return steps + asked_weight * asked
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=64)
 def _pool(requests: ChainRequests, seed: int, pool: int, count: int) -> tuple[ChainRequest, ...]:
     """The requests of a pool in the order of its steps."""
     chains, size = requests.chains, _POOL * count

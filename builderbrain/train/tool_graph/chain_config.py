@@ -15,6 +15,7 @@ class ChainTrainConfig:
     """A run. `start`: folder of a rail whose trunk is kept, empty for a new rail; `output`: the folder of the run.
 
     `width`, `slots`, `reads_base`: of the head, as `chain_width`, `chain_slots` and `chain_base` of `RailConfig`.
+    `readers`: how many readers are trained apart, whose probabilities are averaged.
     `dropout` and `word_dropout`: shares of values and of whole words that a step does not see. `asked_weight` is that of the
     loss of which tools are asked for at all, `smoothing` that of the labels (Szegedy et al. 2016).
     """
@@ -37,6 +38,7 @@ class ChainTrainConfig:
     width: int = 160
     slots: int = 8192
     reads_base: bool = False
+    readers: int = 1
     checkpoint_every: int = 200
     tensorboard: Literal["auto", "always", "never"] = "auto"
     tool_graph: ToolGraphSection = field(default_factory=ToolGraphSection)
@@ -53,6 +55,7 @@ class ChainTrainConfig:
                 "gradient_clip": (1e-6, math.inf),
                 "asked_weight": (0.0, math.inf),
                 "width": (2, 4096),
+                "readers": (1, 64),
                 "seed": (0, 2**31 - 1),
             },
         )

@@ -27,7 +27,9 @@ class ChainRunState:
 
     def __init__(self, head: ChainHead, config: ChainTrainConfig, *, data: str) -> None:
         self.head, self.config, self.data = head, config, data
-        self.optimizer = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
         self.step = 0
         self.dropped = 0
 

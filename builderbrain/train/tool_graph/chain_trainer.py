@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from builderbrain.errors import ConfigError
 from builderbrain.hosts.base import Host
@@ -37,6 +38,8 @@ from builderbrain.train.tool_graph.section import read_graph_rows
 
 _CHECKED_ROWS = 64
 _JITTER = 0.02
+_SEEDS_APART = 10_007
+"""Between the seeds of two readers of one run."""
 
 
 class ChainTrainer:
@@ -56,7 +59,8 @@ class ChainTrainer:
         self.requests = ChainRequests(self.rows.chains.chains, self.rows.graph, joined=section.joined, walked=section.walked)
         self.rail = self._rail().to(self.host.device).train()
         self.head = cast(ChainHead, self.rail.chain)
-        self.head.dropout, self.head.word_dropout = config.dropout, config.word_dropout
+        for reader in self.head.readers:
+            reader.dropout, reader.word_dropout = config.dropout, config.word_dropout
         self.steps = max(1, config.epochs * len(self.requests.chains) // config.batch_size)
         self.state = ChainRunState(self.head, config, data=self.rows.digest)
 
@@ -101,7 +105,8 @@ class ChainTrainer:
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.add_(_JITTER * torch.randn(parameter.shape, generator=generator).to(parameter.device))
-        self._loss(head, 0, _CHECKED_ROWS)[0].backward()
+        for reader in range(len(head.readers)):
+            self._loss(head, reader, 0, _CHECKED_ROWS)[0].backward()
         refuse_dead_gradients(head, field="chain")
 
     def train_step(self) -> tuple[dict[str, Any], int]:
@@ -112,11 +117,14 @@ class ChainTrainer:
         """
         config, state = self.config, self.state
         state.optimizer.zero_grad(set_to_none=True)
-        loss, seen = self._loss(self.head, state.step, config.batch_size)
-        loss.backward()
         scale = learning_rate_scale(state.step, steps=self.steps, warmup_fraction=config.warmup_fraction)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.head.parameters(), config.gradient_clip))
-        value = float(loss.detach())
+        value, norm, seen = 0.0, 0.0, 0
+        for number in range(len(self.head.readers)):
+            loss, tokens = self._loss(self.head, number, state.step, config.batch_size)
+            loss.backward()
+            mine = clip_grad_norm_(self.head.parameters_of(number), config.gradient_clip)
+            value, norm, seen = value + float(loss.detach()), max(norm, float(mine)), seen + tokens
+        value /= len(self.head.readers)
         if math.isfinite(norm) and math.isfinite(value):
             state.dropped = 0
             for group in state.optimizer.param_groups:
@@ -133,14 +141,17 @@ class ChainTrainer:
         rate = config.learning_rate * scale
         return {"loss": value, "gradient_norm": norm, "learning_rate": rate, "dropped_steps": state.dropped}, seen
 
-    def _loss(self, head: ChainHead, step: int, count: int) -> tuple[torch.Tensor, int]:
+    def _loss(self, head: ChainHead, reader: int, step: int, count: int) -> tuple[torch.Tensor, int]:
+        """Loss of one reader and the tokens that it was told; readers see requests in orders of their own."""
         config = self.config
-        drawn = requests_of_step(self.requests, seed=config.seed, step=step, count=count)
+        seed = config.seed + _SEEDS_APART * reader
+        drawn = requests_of_step(self.requests, seed=seed, step=step, count=count)
         batch = collate(drawn, self.host, self.rail.config.actions)
         # What is dropped at a step depends on (seed, step) alone, so that a run that goes on drops the same.
         with torch.random.fork_rng(devices=[self.host.device] if self.host.device.type == "cuda" else []):
-            torch.manual_seed(config.seed * 1_000_003 + step)
-            loss = chain_loss(head, self.host, batch, smoothing=config.smoothing, asked_weight=config.asked_weight)
+            torch.manual_seed(seed * 1_000_003 + step)
+            weights = {"smoothing": config.smoothing, "asked_weight": config.asked_weight}
+            loss = chain_loss(head, self.host, batch, reader=reader, **weights)
         return loss, int(batch.lengths.sum())
 
     def _rail(self) -> BuilderRail:
@@ -162,6 +173,7 @@ class ChainTrainer:
             chain_width=config.width,
             chain_slots=config.slots,
             chain_base=config.reads_base,
+            chain_others=config.readers - 1,
             chain_links=tuple(sorted((names.index(a), names.index(b)) for a, b in graph.links)),
         )
         made = with_new_skills(rail, shape, seed=config.seed)
