@@ -32,11 +32,13 @@ def load_world(folder: Path) -> WorldModel:
     """Read a model in eval mode, on the CPU.
 
     Raises:
-        CheckpointError: a file is missing or altered, or holds other tensors than the configuration says.
+        CheckpointError: the folder is missing or holds something else, or a file is missing or altered, or holds other tensors
+            than the configuration says.
         ConfigError: it was trained for other actions or fields than this version encodes.
     """
     from safetensors.torch import load_file
 
+    _expect_world(folder)
     read_verified_directory(folder)
     config = WorldConfig.from_json(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")))
     if config.actions != ACTIONS or config.fields != tuple(FIELDS.values()):
@@ -50,3 +52,18 @@ def load_world(folder: Path) -> WorldModel:
         )
     world.load_state_dict(tensors)
     return world.eval()
+
+
+def _expect_world(folder: Path) -> None:
+    """Say what is there in place of a world model."""
+    if (folder / WEIGHTS_NAME).is_file():
+        return
+    if not folder.is_dir():
+        found = f"there is no folder {folder}; train one with `python -m builderbrain.train world` or mend the name"
+    elif (folder / "rail.safetensors").is_file():
+        found = f"{folder} is a rail, not a world model; name the folder `world` of a world model's run"
+    elif (folder / "world" / WEIGHTS_NAME).is_file():
+        found = f"{folder} is the folder of its run; name {folder / 'world'}"
+    else:
+        found = f"{folder} holds no {WEIGHTS_NAME}; name the folder `world` of a world model's run"
+    raise CheckpointError(f"expected a world model, but {found}", field="world")
