@@ -88,12 +88,13 @@ def measure_toolgraph(
     task: ToolGraphTask, subjects: Sequence[str], target: Path | None, *, model: str = NANO, device: str | None = None
 ) -> int:
     """Run the toolgraph suite for each subject; print the table, write JSON and plot where a target is named."""
-    runs, said = [], []
+    runs = []
+    said: list[str] = []
     with progress_bar() as progress:
         for name in subjects:
             subject = make_subject(name, task, model=model, device=device)
-            learned, line = _learned(name, task)
-            said += line
+            learned, remarks = _learned(name, task)
+            said += remarks
             step = progress.add_task(subject.name, total=len(task.test))
             results = run_subject(task, subject, on_item=partial(progress.advance, step))
             runs.append((toolgraph.summarise(subject.name, results, learned=learned), results))
