@@ -15,8 +15,10 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from typing import Any
 import torch
 
 from builderbrain.config import load_config
+from builderbrain.errors import BuilderBrainError, DataError
 from builderbrain.hosts import load_host
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.setup import build_trainer
@@ -77,20 +80,35 @@ def thirds(values: list[float]) -> list[float]:
     return [statistics.fmean(part) for part in parts]
 
 
-def main() -> None:
-    """Command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status: 0 done, 2 refused with a reason."""
     parser = argparse.ArgumentParser(description="What each constraint does and costs")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--out", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for every way")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    try:
+        _run(options)
+    except BuilderBrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: could not write {error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.out is not None and not options.out.absolute().parent.is_dir():
+        raise DataError(f"expected --out in a folder that exists, got {options.out}; make the folder first", field="out")
     torch.set_num_threads(1)
-    host = load_host(TrainConfig().model)
     with tempfile.TemporaryDirectory() as folder:
-        trainers = {}
+        configs = {}
         for way, keys in ways().items():
             overrides = [*RUN, f"steps={options.steps}", f"output={folder}/{way}", *keys, *options.overrides]
-            trainers[way] = build_trainer(load_config(TrainConfig, None, overrides), host)[0]
+            configs[way] = load_config(TrainConfig, None, overrides)
+        host = load_host(TrainConfig().model)
+        trainers = {way: build_trainer(config, host)[0] for way, config in configs.items()}
         report = {
             "steps": options.steps,
             "overrides": options.overrides,
@@ -105,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -278,7 +278,13 @@ def read_manifest(path: Path, *, error: type[BuilderBrainError] = CheckpointErro
     try:
         content = manifest_path.read_bytes()
     except OSError as cause:
-        raise error(f"expected {manifest_path}, got {cause.strerror}; it was never finished", field=MANIFEST_NAME) from cause
+        if not path.exists():
+            found = f"there is no {path}; mend the name"
+        elif isinstance(cause, FileNotFoundError | NotADirectoryError):
+            found = f"{path} holds something else; name a folder that was written whole"
+        else:
+            found = f"it cannot be read: {cause.strerror}"
+        raise error(f"expected {manifest_path}, but {found}", field=MANIFEST_NAME) from cause
     try:
         value = json.loads(content)
         if value["format"] != MANIFEST_FORMAT:

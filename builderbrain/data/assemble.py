@@ -44,8 +44,8 @@ def assemble(staging: Staging, output: Path, *, job: Mapping[str, Any], key: Sig
         counts["scrubbed"].update(record["scrubbed"])
         counts["ignored_keys"].update(record["ignored"])
     if not seen:
-        reason = f", the first because of {first_reason}" if quarantined else ""
-        raise DataError(f"expected at least one good row, got none of {quarantined}{reason}", field="input")
+        got = f"got none of {quarantined}, the first because of {first_reason}" if quarantined else "but every input is empty"
+        raise DataError(f"expected at least one good row, {got}", field="input")
     information = {
         "job": job,
         "rows": {split: counts["rows"][split] for split in SPLITS},

@@ -54,6 +54,15 @@ def row_files(inputs: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def has_rows(path: Path) -> bool:
+    """Whether a file holds anything but blank lines; one that a log's rotation has just begun does not.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return any(True for _ in read_lines(path))
+
+
 def open_reader(path: Path, *, format: FormatName | None = None, domain: str | None = None) -> Reader:
     """The reader of a file.
 

@@ -5,6 +5,9 @@ repetitions, write `train.jsonl`, `validation.jsonl`, `test.jsonl` and `quaranti
 inputs, signed. The output depends on inputs, options and key alone, not on when or how often the work was interrupted.
 
 What no row may do is vanish: it is in a split, in the quarantine with file, line and reason, or counted as a repetition.
+
+A group that is a person's address would be the same placeholder in every row. So that such groups still fall apart, a group
+that scrubbing changed is hashed under the signing key for the choice of the split; neither it nor the hash is stored.
 """
 
 from __future__ import annotations
@@ -18,20 +21,21 @@ from typing import Any
 from builderbrain.data.assemble import assemble
 from builderbrain.data.dataset import Dataset, open_dataset
 from builderbrain.data.extract import with_plan
-from builderbrain.data.formats import FormatName, Reader, open_reader, row_files
+from builderbrain.data.formats import FormatName, Reader, has_rows, open_reader, row_files
 from builderbrain.data.json_lines import Line, parse_object, read_lines
 from builderbrain.data.read_trace import trace_from_json
 from builderbrain.data.scrub import Scrubber
 from builderbrain.data.split import SplitConfig, split_of
 from builderbrain.data.staging import PART_LINES, Staging
 from builderbrain.data.trace import trace_to_json
-from builderbrain.errors import DataError
+from builderbrain.errors import BuilderBrainError, DataError
 from builderbrain.signing import SigningKey
-from builderbrain.storage import exclusive_lock, remove_stale, sha256_file
+from builderbrain.storage import MANIFEST_NAME, exclusive_lock, remove_stale, sha256_file
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Part of every job: parts that were converted by other rules are not taken up again. Raise it when the rules change."""
 KEY_NAME, LOCK_NAME = "signing.key", ".ingest.lock"
+GROUP_PURPOSE, KEY_PURPOSE = "builderbrain.data.group", "builderbrain.data.key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,7 @@ class IngestConfig:
         format: None to tell it file by file.
         domain: for rows that name none.
         split: shares and seed.
-        key: file of the signing key, made when missing; by default `signing.key` beside the output.
+        key: file of the signing key, which must exist; by default `signing.key` beside the output, made when missing.
     """
 
     inputs: tuple[Path, ...]
@@ -62,20 +66,37 @@ def ingest(config: IngestConfig, *, on_lines: Callable[[int], None] = lambda lin
         on_lines: told how many more lines were read, parts that were finished before among them.
 
     Raises:
-        DataError: an input cannot be read or is of no known format, no row is good, `output` holds another job, or the disk is
-            full; in the last case everything finished so far is kept for the next attempt.
+        DataError: an input cannot be read or is of no known format, no row is good, `output` holds another job or something
+            else, `key` names no file, or the disk is full; in the last case everything finished so far is kept for the next
+            attempt.
+        TamperedVersionError: the key is malformed or readable by others.
         RegistryBusyError: another ingest works in the same parent folder.
     """
     output = config.output
     parent = output.absolute().parent
     if not parent.is_dir():
         raise DataError(f"expected --output in a folder that exists, got {output}; make {parent} first", field="output")
+    if output.exists() and not (output / MANIFEST_NAME).is_file():
+        raise DataError(
+            f"expected --output that is new or was made by ingest, but {output} holds something else; name another folder",
+            field="output",
+        )
+    if config.key is not None and not config.key.exists():
+        raise DataError(
+            f"expected the file of a signing key with --key, but there is no {config.key}; mend the name, or leave --key out "
+            f"to have {parent / KEY_NAME} made",
+            field="key",
+        )
     files = row_files(config.inputs)
     try:
         with exclusive_lock(parent / LOCK_NAME):
             key = SigningKey(config.key or parent / KEY_NAME)
             key.create()
-            return _ingest(config, files, key, on_lines)
+            try:
+                return _ingest(config, files, key, on_lines)
+            except BuilderBrainError:
+                Staging(output).clear()  # the same command would be refused again
+                raise
     except OSError as error:
         raise DataError(
             f"could not finish {output}: {error.strerror or error}; what was finished is kept, give the same command again "
@@ -94,30 +115,36 @@ def _ingest(config: IngestConfig, files: tuple[Path, ...], key: SigningKey, on_l
     }
     output, staging = config.output, Staging(config.output)
     remove_stale(output.absolute().parent, target=glob.escape(output.name))
+    signed = key.sign(KEY_PURPOSE, b"").decode()  # splits depend on the key; it is read before anything is begun
     if not output.exists():
-        staging.begin(job)
+        staging.begin({**job, "key": signed})
         remove_stale(staging.folder)
         for number, file in enumerate(files):
+            if not has_rows(file):
+                continue
             reader = open_reader(file, format=config.format, domain=config.domain)
             for part, lines in enumerate(_parts(read_lines(file))):
                 if not staging.has(number, part):
-                    staging.write(number, part, [_record(file, line, reader, config.split) for line in lines])
+                    staging.write(number, part, [_record(file, line, reader, config.split, key) for line in lines])
                 on_lines(len(lines))
         assemble(staging, output, job=job, key=key)
     dataset = open_dataset(output, key=key.path)
     if dataset.information["job"] != job:
-        message = f"{output} was made of other inputs or with other options; remove it or name another --output"
+        message = (
+            f"{output} was made of other inputs, with other options or by another version; remove it or name another --output"
+        )
         raise DataError(message, field="output")
     staging.clear()
     return dataset
 
 
-def _record(file: Path, line: Line, reader: Reader, split: SplitConfig) -> dict[str, Any]:
+def _record(file: Path, line: Line, reader: Reader, split: SplitConfig, key: SigningKey) -> dict[str, Any]:
     """What becomes of a line: a row with its split, or a rejection. Nothing in it is unscrubbed."""
     scrubber = Scrubber()
     try:
         row = parse_object(line)
         written = trace_to_json(reader.convert(row))
+        told = written.get("group")
         del written["sha256"]
         trace = with_plan(trace_from_json(scrubber.row(_named(written))))
     except DataError as error:
@@ -127,10 +154,15 @@ def _record(file: Path, line: Line, reader: Reader, split: SplitConfig) -> dict[
         written["id"] = written["sha256"][:16]
     return {
         "row": written,
-        "split": split_of(trace, split),
+        "split": split_of(trace, split, group=_hidden_group(told, trace.group, key)),
         "scrubbed": dict(scrubber.counts),
         "ignored": sorted(set(row) - reader.keys),
     }
+
+
+def _hidden_group(told: str | None, stored: str | None, key: SigningKey) -> str | None:
+    """The keyed hash of a group that scrubbing changed; None for one that it left as it was, whose split needs no key."""
+    return None if told is None or told == stored else key.sign(GROUP_PURPOSE, told.encode()).decode()
 
 
 _UNNAMED = "unnamed"

@@ -6,6 +6,7 @@ here: duplicate keys, NaN, half characters, texts nested thousands deep.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import math
@@ -19,6 +20,18 @@ from builderbrain.errors import DataError
 
 MAX_LINE_BYTES = 4 << 20
 MAX_DEPTH = 64
+_UTF_16, _UTF_32 = "UTF-16", "UTF-32"
+_MARKS = {
+    codecs.BOM_UTF32_LE: _UTF_32, codecs.BOM_UTF32_BE: _UTF_32, codecs.BOM_UTF16_LE: _UTF_16, codecs.BOM_UTF16_BE: _UTF_16
+}  # fmt: skip
+"""Byte order marks; that of UTF-32 begins like that of UTF-16."""
+_ZEROS: dict[tuple[bool, ...], str] = {
+    (True, False, False, False): _UTF_32,
+    (False, False, False, True): _UTF_32,
+    (True, False, True, False): _UTF_16,
+    (False, True, False, True): _UTF_16,
+}
+"""Which of the first four bytes are not zero, for the two ASCII characters that a row begins with (RFC 4627, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +43,20 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a file, without those that are blank. A name that ends in `.gz` is unpacked.
+    """The lines of a file, without those that are blank and without a byte order mark. A name in `.gz` is unpacked.
 
     Raises:
-        DataError: the file cannot be read, or is no gzip file although it is called so.
+        DataError: the file cannot be read, is UTF-16 or UTF-32, or is no gzip file although it is called so.
     """
     try:
         with _open(path) as file:
             number = 0
             while content := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
-                if len(content) > MAX_LINE_BYTES and not content.endswith(b"\n"):
+                longer = len(content) > MAX_LINE_BYTES and not content.endswith(b"\n")
+                if number == 1:
+                    content = _without_mark(content, path)
+                if longer:
                     while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                         pass
                     yield Line(number, None)
@@ -83,6 +99,17 @@ def json_kind(value: object) -> str:
 
 def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if path.name.endswith(".gz") else open(path, "rb")
+
+
+def _without_mark(first: bytes, path: Path) -> bytes:
+    """The first line without the byte order mark of UTF-8; refuses the other encodings of Unicode by name."""
+    marked = next((name for mark, name in _MARKS.items() if first.startswith(mark)), None)
+    name = marked or _ZEROS.get(tuple(map(bool, first[:4])))
+    if name is not None:
+        raise DataError(
+            f"expected UTF-8 in {path}, got {name}; convert it, e.g. with `iconv -f {name} -t UTF-8`", field=str(path)
+        )
+    return first.removeprefix(codecs.BOM_UTF8)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

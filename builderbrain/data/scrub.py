@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from builderbrain.data.patterns import FINDERS, SECRET_KEYS, luhn
+from builderbrain.data.lookalikes import Reading, plain, read
+from builderbrain.data.patterns import FINDERS, SECRET_KEYS, Finder, Span, luhn
 
 PLACEHOLDER = re.compile(r"<(SECRET|EMAIL|IBAN|CARD|IP|PHONE)_([0-9]{1,6})>")
 
@@ -30,17 +31,19 @@ class Scrubber:
         return {key: self._value(value) for key, value in row.items()}
 
     def text(self, text: str) -> str:
-        """The text with placeholders for what the finders find."""
+        """The text with placeholders for what the finders find, in it as it is written and as it reads."""
+        reading = read(text)
         for kind, find in FINDERS:
-            spans = sorted(find(text))
+            spans = _found(text, reading, find)
             if not spans:
                 continue
             parts, end = [], 0
             for start, stop in spans:
-                if start >= end:  # of two that overlap the first counts
-                    parts += [text[end:start], self._placeholder(kind, text[start:stop])]
+                if start >= end:  # of two that overlap the first counts, of two that begin together the longer
+                    parts += [text[end:start], self._placeholder(kind, plain(text[start:stop]))]
                     end = stop
             text = "".join([*parts, text[end:]])
+            reading = read(text)
         return text
 
     def _value(self, value: Any) -> Any:
@@ -55,7 +58,7 @@ class Scrubber:
         return value
 
     def _member(self, key: str, value: Any) -> Any:
-        named = re.sub("[-_ ]", "", key).lower() in SECRET_KEYS
+        named = re.sub("[-_ ]", "", plain(key)).lower() in SECRET_KEYS
         if not named or isinstance(value, bool | dict | list) or value is None:
             return self._value(value)
         written = str(value)
@@ -83,3 +86,11 @@ class Scrubber:
         elif isinstance(value, list):
             for item in value:
                 self._reserve(item)
+
+
+def _found(text: str, reading: Reading | None, find: Finder) -> list[Span]:
+    """Spans of the text as it is written and as it reads; a number that the reading joins to its neighbour is still found."""
+    spans = set(find(text))
+    if reading is not None:
+        spans |= {reading.original(start, stop) for start, stop in find(reading.text)}
+    return sorted(spans, key=lambda span: (span[0], -span[1]))

@@ -28,9 +28,14 @@ class SplitConfig:
             raise ConfigError(f"expected validation + test of at most 1, got {self.validation} + {self.test}", field="test")
 
 
-def split_of(trace: Trace, config: SplitConfig) -> Split:
-    """The split of a row. Rows of one group, and rows with the same request but for case and spacing, fall together."""
-    return split_of_key(f"group {trace.group}" if trace.group is not None else request_key(_asked(trace)), config)
+def split_of(trace: Trace, config: SplitConfig, *, group: str | None = None) -> Split:
+    """The split of a row. Rows of one group, and rows with the same request but for case and spacing, fall together.
+
+    Args:
+        group: what stands for the row's group, where that does not tell groups apart; None for the group itself.
+    """
+    named = trace.group if group is None else group
+    return split_of_key(f"group {named}" if named is not None else request_key(_asked(trace)), config)
 
 
 def split_of_key(key: str, config: SplitConfig) -> Split:

@@ -52,6 +52,10 @@ def load_tool_graph(folder: Path) -> ToolGraph:
     for index, node in enumerate(items(_read(folder / TOOL_FILE), "nodes", TOOL_FILE)):
         where = f"{TOOL_FILE}.nodes[{index}]"
         name = text(mapping(node, where), "id", where)
+        if name in tools:
+            raise DataError(
+                f"{where}.id: expected every tool once, got {name!r} twice; drop or rename one", field=f"{where}.id"
+            )
         tools[name] = text(node, "desc", where, empty=True) if "desc" in node else ""
         declared = items(node, "parameters", where)
         if declared:

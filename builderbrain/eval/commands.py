@@ -16,7 +16,7 @@ from builderbrain.eval.plot import Bar
 from builderbrain.eval.report import as_json, print_table, summarise
 from builderbrain.eval.score import SuiteRun, run_suite
 from builderbrain.eval.toolgraph import run_subject
-from builderbrain.eval.toolgraph_subjects import make_subject
+from builderbrain.eval.toolgraph_subjects import SUBJECTS, make_subject, split_label
 from builderbrain.eval.toolgraph_task import ToolGraphTask
 from builderbrain.eval.workbench import Workbench
 from builderbrain.hosts.load import NANO
@@ -89,19 +89,43 @@ def measure_toolgraph(
 ) -> int:
     """Run the toolgraph suite for each subject; print the table, write JSON and plot where a target is named."""
     runs = []
+    said: list[str] = []
     with progress_bar() as progress:
         for name in subjects:
             subject = make_subject(name, task, model=model, device=device)
+            learned, remarks = _learned(name, task)
+            said += remarks
             step = progress.add_task(subject.name, total=len(task.test))
             results = run_subject(task, subject, on_item=partial(progress.advance, step))
-            runs.append((toolgraph.summarise(subject.name, results), results))
+            runs.append((toolgraph.summarise(subject.name, results, learned=learned), results))
     console = Console()
+    for line in said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     toolgraph.print_report(task, [summary for summary, _ in runs], console)
     if target is not None:
         bars = [bar for summary, _ in runs for bar in _graph_bars(summary)]
         title = f"toolgraph: {len(task.test)} requests"
         write_report(target, toolgraph.as_json(task, runs), title=title, bars=bars, console=console)
     return 0
+
+
+def _learned(name: str, task: ToolGraphTask) -> tuple[int | None, list[str]]:
+    """How many of the asked requests a subject was trained on, and what to say of it."""
+    if name == "nearest":
+        return task.in_train(), []
+    if name in SUBJECTS:
+        return None, []
+    from builderbrain.eval.toolgraph_learned import learned_of_asked  # brings torch
+
+    label, folder = split_label(name)
+    learned = learned_of_asked(folder, task)
+    if learned is None:
+        return None, [
+            f"{label}: what it was trained on is not recorded, or is none of these files; whether it has seen "
+            "the asked requests cannot be told"
+        ]
+    warning = ", so its scores say what it remembers" if learned else ""
+    return learned, [f"{label} was trained on {learned} of the {len(task.test)} asked requests{warning}"]
 
 
 def _graph_bars(summary: toolgraph.GraphSummary) -> list[Bar]:

@@ -41,7 +41,8 @@ class GraphSummary:
     """One column of the table.
 
     `scores` over all requests, `unseen_scores` over those whose plan no training row has (None when there is none). Intervals
-    are of 95 %: bootstrap over requests for pooled F1, Wilson's for shares of requests.
+    are of 95 %: bootstrap over requests for pooled F1, Wilson's for shares of requests. `learned`: how many of the requests the
+    subject was trained on, None when that cannot be told.
     """
 
     subject: str
@@ -54,6 +55,7 @@ class GraphSummary:
     same_tools_interval: Interval
     accepted: float | None
     seconds_per_request: float
+    learned: int | None = None
 
 
 def run_subject(
@@ -76,7 +78,7 @@ def run_subject(
     return tuple(results)
 
 
-def summarise(subject: str, results: Sequence[GraphResult]) -> GraphSummary:
+def summarise(subject: str, results: Sequence[GraphResult], *, learned: int | None = None) -> GraphSummary:
     """The scores of one subject."""
     scores = score([result.comparison for result in results])
     unseen = [result.comparison for result in results if result.unseen]
@@ -92,6 +94,7 @@ def summarise(subject: str, results: Sequence[GraphResult]) -> GraphSummary:
         same_tools_interval=wilson_interval(scores.same_tools, len(results)),
         accepted=fmean(verdicts) if verdicts else None,
         seconds_per_request=fmean(result.seconds for result in results),
+        learned=learned,
     )
 
 
@@ -101,6 +104,7 @@ def as_json(task: ToolGraphTask, runs: Sequence[tuple[GraphSummary, Sequence[Gra
         "suite": "toolgraph",
         "train": asdict(describe(task.train, task.tools)),
         "test": asdict(describe(task.test, task.tools)),
+        "asked_in_train": task.in_train(),
         "subjects": [asdict(summary) for summary, _ in runs],
         "runs": [{"subject": summary.subject, "items": [_item(result) for result in results]} for summary, results in runs],
     }
@@ -119,6 +123,7 @@ def print_report(task: ToolGraphTask, summaries: Sequence[GraphSummary], console
             markup=False,
             highlight=False,
         )
+    console.print(f"{task.in_train()} of {test.rows} asked requests stand in --train", markup=False, highlight=False)
     table = Table(title=f"toolgraph: {test.rows} requests, {summaries[0].unseen} with a plan that no training row has")
     table.add_column("")
     for summary in summaries:

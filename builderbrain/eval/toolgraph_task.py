@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from builderbrain.data.read_trace import read_rows
+from builderbrain.data.split import request_key
 from builderbrain.data.tool_chains import is_cut_off
 from builderbrain.data.tool_graph import TOOL_FILE, ToolGraph, graph_row_to_trace, load_tool_graph
 from builderbrain.data.trace import Trace
@@ -36,11 +37,21 @@ class GraphRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolGraphTask:
-    """What a subject may learn from, what it is asked, and the tools there are; `tools` is None when no graph was given."""
+    """What a subject may learn from, what it is asked, and the tools there are; `tools` is None when no graph was given.
+
+    `files` are those that the rows are from, `graph` is the folder of the tools.
+    """
 
     train: tuple[GraphRow, ...]
     test: tuple[GraphRow, ...]
     tools: ToolGraph | None
+    files: tuple[Path, ...] = ()
+    graph: Path | None = None
+
+    def in_train(self) -> int:
+        """How many of the asked requests, but for case and spacing, stand in the training rows too."""
+        known = {request_key(row.request) for row in self.train}
+        return sum(request_key(row.request) in known for row in self.test)
 
     def unseen(self) -> frozenset[str]:
         """Ids of the test rows whose plan (tools and links) no training row has."""
@@ -75,7 +86,8 @@ def load_task(train: Path, test: Path | None, *, graph: Path | None = None, cut:
         DataError: a row is malformed, with file and line, or a side is empty.
         ConfigError: `cut` is outside [0, 1].
     """
-    tools = load_tool_graph(graph or train.parent) if graph or (train.parent / TOOL_FILE).exists() else None
+    folder = graph or (train.parent if (train.parent / TOOL_FILE).exists() else None)
+    tools = None if folder is None else load_tool_graph(folder)
     learned = _rows(train)
     if test is None:
         asked = tuple(row for row in learned if is_cut_off(row.request, share=cut, seed=seed))
@@ -86,7 +98,8 @@ def load_task(train: Path, test: Path | None, *, graph: Path | None = None, cut:
     for name, rows in (("--train", learned), ("--test", asked)):
         if not rows:
             raise DataError(f"expected rows for {name}, got none; name a file with more rows or another --cut", field=name[2:])
-    return ToolGraphTask(train=learned, test=asked, tools=tools)
+    files = (train,) if test is None else (train, test)
+    return ToolGraphTask(train=learned, test=asked, tools=tools, files=files, graph=folder)
 
 
 def describe(rows: Sequence[GraphRow], tools: ToolGraph | None) -> GraphStatistics:

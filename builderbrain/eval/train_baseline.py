@@ -11,6 +11,8 @@ from rich.console import Console
 from builderbrain.eval.full import FullTraining, train_full
 from builderbrain.eval.lora import LoraTraining, train_lora
 from builderbrain.eval.output import progress_bar, remove_folder, write_json
+from builderbrain.eval.toolgraph_learned import KEY, TRAINING_FILE, learned_record
+from builderbrain.eval.toolgraph_task import DOMAIN
 from builderbrain.eval.tune import TokenBatch, TuneSettings
 from builderbrain.hosts.base import Host
 from builderbrain.train.config import TrainConfig
@@ -66,8 +68,9 @@ def train_baseline(
         "rail_parameters": rail_parameters,
         "tokens": training.tuned.tokens,
         "losses": training.tuned.losses,
+        **({KEY: learned_record(config.tool_graph)} if config.data == DOMAIN else {}),
     }
-    write_json(out / "training.json", record)
+    write_json(out / TRAINING_FILE, record)
     remove_folder(checkpoints)
     losses = training.tuned.losses
     Console().print(

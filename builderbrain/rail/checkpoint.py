@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from builderbrain.errors import CheckpointError, ConfigError
 from builderbrain.rail.config import RailConfig
@@ -17,8 +19,11 @@ BOOK_NAME = "skills.json"
 """The skill book, only beside a rail whose book says more than that of a new rail."""
 
 
-def save_rail(rail: BuilderRail, folder: Path) -> None:
+def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any] | None = None) -> None:
     """Write a rail; load(save(rail)) is the same rail bit for bit.
+
+    Args:
+        information: JSON values for the manifest, such as what the rail was trained on.
 
     Raises:
         FileExistsError: `folder` exists already; a written rail is never changed.
@@ -32,7 +37,7 @@ def save_rail(rail: BuilderRail, folder: Path) -> None:
     if _has_history(rail):
         files[BOOK_NAME] = canonical_json(rail.book.to_json())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    write_directory_atomic(folder, files, information={"kind": "rail"})
+    write_directory_atomic(folder, files, information={**(information or {}), "kind": "rail"})
 
 
 def load_rail(folder: Path) -> BuilderRail:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builderbrain.data.dataset import QUARANTINE, Dataset
-from builderbrain.data.formats import FORMAT_NAMES, open_reader, row_files
+from builderbrain.data.formats import FORMAT_NAMES, has_rows, open_reader, row_files
 from builderbrain.data.ingest import IngestConfig, ingest
 from builderbrain.data.json_lines import parse_object, read_lines
-from builderbrain.data.split import SplitConfig
+from builderbrain.data.split import SPLITS, SplitConfig
 from builderbrain.errors import BuilderBrainError
 
 _SHOWN_REASONS = 5
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
     parser.add_argument("--test", type=float, default=0.1, metavar="SHARE", help="of the rows (default: 0.1)")
     parser.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
-    parser.add_argument("--key", metavar="FILE", type=Path, help="signing key, made when missing (default: beside the output)")
+    parser.add_argument(
+        "--key", metavar="FILE", type=Path, help="signing key (default: one beside the output, made when missing)"
+    )
     options = parser.parse_args(arguments)
     try:
         split = SplitConfig(validation=options.validation, test=options.test, seed=options.seed)
@@ -44,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             key=options.key,
         )
         for file in row_files(config.inputs):
-            print(f"{file}: {open_reader(file, format=config.format, domain=config.domain).format}", flush=True)
+            rows = has_rows(file)
+            told = open_reader(file, format=config.format, domain=config.domain).format if rows else "empty, skipped"
+            print(f"{file}: {told}", flush=True)
         print_summary(ingest(config))
     except BuilderBrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
@@ -58,6 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def print_summary(dataset: Dataset) -> None:
     """What became of every row."""
     information = dataset.information
+    for split in SPLITS[1:]:
+        share = information["job"]["split"][split]
+        if share and not information["rows"][split]:
+            print(
+                f"warning: no row fell into {split}, whose share is {share}; rows of one group or with one request stay "
+                "together, so give more of them, another --seed, or a share of 0",
+                file=sys.stderr,
+            )
+    if not information["rows"]["train"]:
+        print("warning: no row fell into train; give more groups or requests, or another --seed", file=sys.stderr)
     print(", ".join(f"{count} {split}" for split, count in information["rows"].items()) + f" in {dataset.path}")
     print(f"{information['repeated']} repeated rows left out, {information['quarantined']} quarantined")
     for heading, name in (("plans", "plans"), ("replaced by placeholders", "scrubbed"), ("keys not read", "ignored_keys")):

@@ -32,9 +32,11 @@ def load_world(folder: Path) -> WorldModel:
     """Read a model in eval mode, on the CPU.
 
     Raises:
-        CheckpointError: a file is missing or altered, or holds other tensors than the configuration says.
+        CheckpointError: the folder is missing or holds something else, or a file is missing or altered, or holds other tensors
+            than the configuration says.
         ConfigError: it was trained for other actions or fields than this version encodes.
     """
+    _expect_world(folder)
     config = WorldConfig.from_json(_read_config(folder))
     if config.actions != ACTIONS or config.fields != tuple(FIELDS.values()):
         raise ConfigError(f"{folder} was trained for other actions or observations than these; train it again", field="world")
@@ -99,3 +101,18 @@ def _load(model: nn.Module, folder: Path, *, weights: str, field: str) -> None:
     if expected != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
         raise CheckpointError(f"{folder / weights} and {CONFIG_NAME} are of different models; use another copy", field=field)
     model.load_state_dict(tensors)
+
+
+def _expect_world(folder: Path) -> None:
+    """Say what is there in place of a world model."""
+    if (folder / WEIGHTS_NAME).is_file():
+        return
+    if not folder.is_dir():
+        found = f"there is no folder {folder}; train one with `python -m builderbrain.train world` or mend the name"
+    elif (folder / "rail.safetensors").is_file():
+        found = f"{folder} is a rail, not a world model; name the folder `world` of a world model's run"
+    elif (folder / "world" / WEIGHTS_NAME).is_file():
+        found = f"{folder} is the folder of its run; name {folder / 'world'}"
+    else:
+        found = f"{folder} holds no {WEIGHTS_NAME}; name the folder `world` of a world model's run"
+    raise CheckpointError(f"expected a world model, but {found}", field="world")

@@ -14,6 +14,7 @@ import pytest
 from builderbrain.data import staging
 from builderbrain.data.ingest import IngestConfig, ingest
 from builderbrain.errors import DataError, RegistryBusyError
+from builderbrain.signing import SigningKey
 from builderbrain.storage import exclusive_lock, fail_point_hook, fail_points
 
 OURS = ("file.", "directory.", "ingest.")
@@ -28,10 +29,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Two files, of 6 and 3 lines, with a repeated row and a bad one."""
+    """Two files, of 6 and 3 lines, with a repeated row and a bad one; the groups are persons."""
+    SigningKey(tmp_path / "key").create()
     folder = tmp_path / "source"
     folder.mkdir()
-    rows = [{"messages": [{"role": "user", "content": f"request {number} of a{number}@x.org"}]} for number in range(7)]
+    texts = [f"request {number} of a{number}@x.org" for number in range(7)]
+    rows = [
+        {"id": str(number), "domain": "d", "group": f"a{number}@x.org", "messages": [{"role": "user", "content": text}]}
+        for number, text in enumerate(texts)
+    ]
     lines = [json.dumps(row) for row in rows]
     (folder / "a.jsonl").write_text("\n".join([*lines[:4], lines[0], "{torn"]) + "\n")
     (folder / "b.jsonl").write_text("\n".join(lines[4:]))

@@ -25,6 +25,11 @@ from builderbrain.data.scrub import Scrubber
         ("https://bob:hunter2@example.org/x", "https://bob:<SECRET_1>@example.org/x"),
         ("password abc123, and the password is 'open-sesame'.", "password <SECRET_1>, and the password is '<SECRET_2>'."),
         ("a@x.org to b@x.org and a@x.org", "<EMAIL_1> to <EMAIL_2> and <EMAIL_1>"),
+        ("an ＢＯＢ＠example.org und bob@example.org！", "an <EMAIL_1> und <EMAIL_1>！"),
+        ("to bo\u200bb@exam\u00adple.or\u200dg, ½ off…", "to <EMAIL_1>, ½ off…"),
+        ("4111111111111111\u200b2nd card, a\u200bb@x.org\u200b", "<CARD_1>\u200b2nd card, <EMAIL_1>\u200b"),
+        ("电话：１３８００１３８０００，谢谢", "电话：<PHONE_1>，谢谢"),
+        ("＋49\u00a030\u00a0901820", "<PHONE_1>"),
     ],
 )
 def test_personal_data_is_replaced(text, expected):
@@ -42,6 +47,7 @@ def test_personal_data_is_replaced(text, expected):
         "reset my password please; a token of 12 parts",
         "me@home and @someone at 9 a.m.",
         "fe80::zz and a::b::c",
+        "ｆｕｌｌ ｗｉｄｔｈ：１２，３ and a\u200bb, ½, ①, 𝐱 ＠ 9",
     ],
 )
 def test_what_only_looks_like_it_stays(text):
@@ -65,6 +71,10 @@ def test_rows_are_scrubbed_everywhere_and_counted():
     assert scrubber.counts == {"EMAIL": 2, "CARD": 1, "SECRET": 2}
 
 
+def test_keys_in_full_width_name_secrets():
+    assert Scrubber().row({"args": {"ｐａｓｓｗｏｒｄ": "plain words"}}) == {"args": {"ｐａｓｓｗｏｒｄ": "<SECRET_1>"}}
+
+
 def test_scrubbing_twice_changes_nothing_and_numbers_are_not_given_twice():
     once = Scrubber().row({"a": "a@x.org", "password": "x1", "text": "password is abc123"})
     assert Scrubber().row(once) == once
@@ -72,7 +82,26 @@ def test_scrubbing_twice_changes_nothing_and_numbers_are_not_given_twice():
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "1", "1 ", "a.@", "DE12 ", "1:", "password ", "1.1.", "+1 ", "eyJ", "sk-a", "(1", "0 1 ", "1-"]
+    "piece",
+    [
+        "a",
+        "1",
+        "1 ",
+        "a.@",
+        "DE12 ",
+        "1:",
+        "password ",
+        "1.1.",
+        "+1 ",
+        "eyJ",
+        "sk-a",
+        "(1",
+        "0 1 ",
+        "1-",
+        "ａ",
+        "a\u200b",
+        "１\u200b",
+    ],
 )
 def test_hostile_texts_cost_linear_time(piece):
     def seconds(length: int) -> float:

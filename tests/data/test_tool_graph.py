@@ -84,6 +84,14 @@ def test_a_graph_that_lacks_a_file_is_refused(tmp_path, name):
         load_tool_graph(tmp_path)
 
 
+def test_a_tool_that_is_described_twice_is_refused_by_name(tmp_path):
+    write_folder(tmp_path, [])
+    nodes = [{"id": name} for name in ("find_song", "play_song", "find_song")]
+    (tmp_path / "tool_desc.json").write_text(json.dumps({"nodes": nodes}))
+    with pytest.raises(DataError, match=r"tool_desc.json.nodes\[2\].id: expected every tool once, got 'find_song' twice"):
+        load_tool_graph(tmp_path)
+
+
 def test_the_checker_of_a_graph_knows_its_tools_and_links(tmp_path):
     write_folder(tmp_path, [])
     (tmp_path / "tool_desc.json").write_text(

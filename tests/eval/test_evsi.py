@@ -16,6 +16,7 @@ from builderbrain.eval.evsi_informed import InformedGate, count_answers
 from builderbrain.eval.evsi_report import as_json, calibration, differences, estimate
 from builderbrain.eval.plot import Point, line_chart
 from builderbrain.eval.statistics import Interval, ratio_interval
+from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.storage import sha256_file
 from builderbrain.train.world.sessions import open_session
 from builderbrain.world.checkpoint import WEIGHTS_NAME, save_policy, save_world
@@ -179,4 +180,19 @@ def test_the_command_writes_report_and_plot_and_refuses_a_folder_without_a_model
     assert [row["policy"] for row in last["policies"]][:2] == ["gate", "policy"]
     assert set(last["gate_minus"]) == {"policy", "always", "never"}
     assert main(["evsi", "--world", world, "--seeds", "7"]) == 2
-    assert "run-7" in capsys.readouterr().err
+    assert f"there is no folder {tmp_path / 'run-7' / 'world'}" in capsys.readouterr().err
+
+
+def test_what_is_no_world_model_is_said_to_be_something_else(
+    model: WorldModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_world(model, tmp_path / "run" / "world")
+    (tmp_path / "photos").mkdir()
+    expected = {
+        BUNDLED_RAIL: "is a rail, not a world model",
+        tmp_path / "run": f"is the folder of its run; name {tmp_path / 'run' / 'world'}",
+        tmp_path / "photos": "holds no world.safetensors",
+    }
+    for folder, message in expected.items():
+        assert main(["evsi", "--world", str(folder)]) == 2
+        assert message in capsys.readouterr().err

@@ -3,12 +3,17 @@
 import json
 
 import pytest
+import torch
 
 from builderbrain.eval.cli import main
 from builderbrain.eval.toolgraph import run_subject, summarise
+from builderbrain.eval.toolgraph_learned import learned_of_asked, learned_record
 from builderbrain.eval.toolgraph_subjects import make_subject
 from builderbrain.eval.toolgraph_task import describe, load_task
 from builderbrain.plan import Plan, Step
+from builderbrain.storage import write_directory_atomic
+from builderbrain.train.checkpoint import Checkpoint, save_checkpoint
+from builderbrain.train.tool_graph.section import ToolGraphSection
 from tests.data.tool_graph_folder import graph_row, write_folder
 
 FIND_PLAY = ["find_song", "play_song"]
@@ -114,6 +119,71 @@ def test_without_a_graph_nothing_is_said_of_acceptance(tmp_path, capsys):
     assert "accepted by checker" in capsys.readouterr().out
     task = load_task(train, train)
     assert summarise("nearest", run_subject(task, make_subject("nearest", task))).accepted is None
+
+
+def test_asked_requests_that_stand_in_the_training_rows_are_counted(files, tmp_path, capsys):
+    train, test = files
+    again = write_folder(tmp_path, [*TEST, graph_row("11", "Turn it up  and play on", FIND_PLAY)], "again.jsonl")
+    for asked, line in ((test, "0 of 3"), (train, "4 of 4"), (again, "1 of 4")):
+        assert main(["toolgraph", "--train", str(train), "--test", str(asked), "--json", str(tmp_path / "out.json")]) == 0
+        assert f"{line} asked requests stand in --train" in capsys.readouterr().out
+        report = json.loads((tmp_path / "out.json").read_text())
+        assert f"{report['asked_in_train']} of {report['subjects'][0]['requests']}" == line
+        assert report["subjects"][0]["learned"] == report["asked_in_train"]
+
+
+def many(folder):
+    return write_folder(folder, [graph_row(str(n), f"play song number {n}", FIND_PLAY) for n in range(100)])
+
+
+def test_what_a_model_was_trained_on_is_told_from_the_record_beside_it(tmp_path):
+    path = many(tmp_path)
+    task = load_task(path, None, cut=0.3)
+    asked = len(task.test)
+
+    def rail(name, **options):
+        record = learned_record(ToolGraphSection(rows=str(path), **options))
+        write_directory_atomic(tmp_path / name, {}, information={"tool_graph": record})
+        return learned_of_asked(tmp_path / name, task)
+
+    assert rail("all") == asked > 20
+    assert rail("cut", cut=0.3) == 0
+    assert 0 < rail("less", cut=0.1) < asked
+    assert 0 < rail("other", cut=0.3, cut_seed=1) < asked
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "training.json").write_text(
+        (tmp_path / "all" / "manifest.json").read_text().replace("information", "x")
+    )
+    assert learned_of_asked(tmp_path / "lora", task) is None
+    record = {"tool_graph": learned_record(ToolGraphSection(rows=str(path), cut=0.3))}
+    (tmp_path / "lora" / "training.json").write_text(json.dumps(record))
+    assert learned_of_asked(tmp_path / "lora", task) == 0
+    whole = load_task(path, path)
+    assert learned_of_asked(tmp_path / "all", whole) == 100
+    (tmp_path / "elsewhere").mkdir()
+    other = write_folder(tmp_path / "elsewhere", TRAIN)
+    assert learned_of_asked(tmp_path / "all", load_task(other, other)) is None, "its rows are none of these files"
+
+
+def test_a_rail_without_a_record_is_judged_by_the_configuration_of_its_run(tmp_path):
+    path = many(tmp_path)
+    task, section = load_task(path, None, cut=0.3), {"rows": str(path), "cut": 0.0, "cut_seed": 0}
+    (tmp_path / "run" / "rail").mkdir(parents=True)
+    rail = tmp_path / "run" / "rail"
+    assert learned_of_asked(rail, task) is None
+
+    def ran(step, **config):
+        tensors = {"a": torch.zeros(1)}
+        save_checkpoint(tmp_path / "run" / "checkpoints", Checkpoint(step=step, tensors=tensors, values={"config": config}))
+        return learned_of_asked(rail, task)
+
+    assert ran(1, data="scan", tool_graph={**section, "rows": ""}) is None
+    assert ran(2, tool_graph=section) == len(task.test)
+    assert ran(3, tool_graph={**section, "cut": 0.3}) == 0
+    assert ran(4, tool_graph={**section, "rows": str(tmp_path / "other.jsonl")}) is None
+    digest = learned_record(ToolGraphSection(rows=str(path)))["digest"]
+    assert ran(5, **{"tool_graph": {**section, "rows": "moved.jsonl"}, "rows and graph": digest}) == len(task.test)
+    assert ran(6, **{"tool_graph": section, "rows and graph": "0" * 64}) is None
 
 
 @pytest.mark.parametrize(

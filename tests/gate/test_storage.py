@@ -75,6 +75,16 @@ def test_missing_extra_and_linked_files_are_named(tmp_path: Path) -> None:
         read_verified_directory(target)
 
 
+def test_what_is_there_in_place_of_a_written_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in {"none": "there is no", "photos": "holds something else", "file": "holds something else"}.items():
+        with pytest.raises(CheckpointError, match=message) as caught:
+            read_verified_directory(tmp_path / name)
+        assert str(tmp_path / name) in caught.value.message
+        assert caught.value.field == "manifest.json"
+
+
 def test_a_written_directory_is_never_changed_and_names_are_plain(tmp_path: Path) -> None:
     write_directory_atomic(tmp_path / "a", FILES)
     with pytest.raises(FileExistsError):

@@ -75,6 +75,12 @@ def test_every_panel_of_the_page_is_drawn_or_said_to_be_missing() -> None:
         ElementTree.fromstring(svg.split("</figure>")[0])
 
 
+def test_an_alarm_without_a_name_is_shown_too() -> None:
+    lines = [{**LINES[0], "alarms": [{"subject": "plan"}, {"name": "spike <b>"}, "bell"]}]
+    page = curves_page([lines], title="run")
+    assert "Alarms: unnamed (plan) at step 0; spike &lt;b&gt; at step 0; unnamed at step 0." in page
+
+
 def test_a_second_log_adds_what_the_first_lacks() -> None:
     world = [{"step": 7, "held_out_evsi": {"predicted": 0.1, "realised": 0.2, "calls": 9}, "plan": 9.0}]
     page = curves_page([LINES, world], title="run")

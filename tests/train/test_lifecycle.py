@@ -301,6 +301,14 @@ def test_commands_write_new_folders_whose_events_can_be_taken_back(
     assert {path: path.read_bytes() for path in original} == original
 
 
+def test_nothing_can_be_taken_back_in_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["skills", "undo", str(tmp_path / "nothere"), "--output", str(tmp_path / "out")]) == 2
+    assert f"there is no folder {tmp_path / 'nothere'}" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["skills", "undo", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]) == 2
+    assert "expected an event to take back" in capsys.readouterr().err
+
+
 def test_a_torn_history_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
     made = SkillHistory(finished).copy_to(tmp_path / "copy")
     (tmp_path / "copy" / "skills" / made.last().file_name).write_bytes(b"torn")

@@ -34,7 +34,7 @@ from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
 from builderbrain.train.tool_graph.chain_trainer import ChainTrainer
 from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.tool_graph.requests import ChainRequests
-from builderbrain.train.tool_graph.section import ToolGraphSection
+from builderbrain.train.tool_graph.section import ToolGraphSection, read_graph_rows
 from tests.data.tool_graph_folder import LINKS, TOOLS, graph_row, write_folder
 
 PLANS = {
@@ -175,6 +175,11 @@ def test_another_configuration_does_not_go_on(folder: Path, tmp_path: Path) -> N
         ChainTrainer(config(folder, tmp_path / "run", "dropout=0.1")).run()
 
 
+def test_a_missing_file_of_rows_is_what_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected a file of rows, got .*none; mend tool_graph.rows"):
+        read_graph_rows(ToolGraphSection(rows=str(tmp_path / "none")))
+
+
 def test_a_run_goes_on_with_its_own_rows_and_graph_alone(tmp_path: Path) -> None:
     write_folder(tmp_path, rows())
     ChainTrainer(config(tmp_path, tmp_path / "run")).run()
@@ -207,7 +212,9 @@ def test_a_head_may_read_the_base(folder: Path, tmp_path: Path) -> None:
     assert all(result.accepted for result in results)
 
 
-def test_a_trained_rail_answers_the_suite(folder: Path, trained: Path, tmp_path: Path) -> None:
+def test_a_trained_rail_answers_the_suite(
+    folder: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tests = [
         graph_row("t1", "find the blue song and play it", ["find_song", "play_song"]),
         graph_row("t2", "!?", ["find_song"]),
@@ -219,6 +226,8 @@ def test_a_trained_rail_answers_the_suite(folder: Path, trained: Path, tmp_path:
     rail, nearest = json.loads(report.read_text())["subjects"]
     assert (rail["subject"], nearest["subject"]) == ("rail", "nearest")
     assert rail["accepted"] == 1
+    assert (rail["learned"], nearest["learned"]) == (1, 1)
+    assert "rail was trained on 1 of the 2 asked requests, so its scores say what it remembers" in capsys.readouterr().out
     task = load_task(folder / "train.jsonl.gz", folder / "train.jsonl.gz")
     scores = summarise("rail", run_subject(task, make_subject(str(trained), task))).scores
     assert scores.same_plan > 0.9
@@ -251,6 +260,7 @@ def test_plan_text_of_an_untrained_base_is_legal_nevertheless(folder: Path) -> N
 def test_what_is_wrong_with_the_files_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tool_graph\.rows=FILE"):
         ChainTrainer(ChainTrainConfig(output=str(tmp_path)))
+    (tmp_path / "rows.jsonl").touch()
     with pytest.raises(DataError, match=r"tool_graph\.graph"):
         tool_graph_domain(ToolGraphSection(rows=str(tmp_path / "rows.jsonl")))
     with pytest.raises(SubjectError, match="expected a trained model"):

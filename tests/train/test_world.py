@@ -17,6 +17,8 @@ import torch
 
 from builderbrain.config import load_config
 from builderbrain.data.read_trace import read_traces
+from builderbrain.data.split import SplitConfig, split_of
+from builderbrain.data.trace import trace_to_json
 from builderbrain.errors import CheckpointError, ConfigError, DataError, DeadGradientError
 from builderbrain.train.world import decisions
 from builderbrain.train.world.config import WatchSection, WorldTrainConfig
@@ -29,7 +31,7 @@ from builderbrain.train.world.objective import (
     world_loss,
 )
 from builderbrain.train.world.repository import RepositorySession
-from builderbrain.train.world.sequences import marginal_entropy, to_sequences
+from builderbrain.train.world.sequences import load_sequences, marginal_entropy, to_sequences
 from builderbrain.train.world.sessions import decision_traces
 from builderbrain.train.world.situations import Circumstance
 from builderbrain.train.world.trainer import WorldTrainer
@@ -178,6 +180,23 @@ def test_a_file_that_holds_no_sessions_is_refused_by_name(tmp_path: Path) -> Non
     foreign.write_text("\n".join(json.dumps(row) for row in rows))
     with pytest.raises(DataError, match="as `decisions` writes it"):
         trainer(foreign, tmp_path / "run")
+    talk = {"id": "1", "domain": "shop", "messages": [{"role": "user", "content": "hi"}]}
+    for few in (json.dumps(rows[0]), json.dumps(talk)):  # too few for two splits, but that is not what is wrong with them
+        foreign.write_text(few)
+        with pytest.raises(DataError, match=r"trace [01]: expected a session as `decisions` writes it"):
+            trainer(foreign, tmp_path / "run")
+    foreign.write_text("")
+    with pytest.raises(DataError, match="got none; `decisions` writes some"):
+        trainer(foreign, tmp_path / "run")
+
+
+def test_parts_of_a_file_are_those_of_their_sessions_alone(tmp_path: Path) -> None:
+    traces = list(decision_traces(sessions=40, seed=0))
+    path, split = tmp_path / "sessions.jsonl", SplitConfig(validation=0.3, test=0)
+    path.write_text("".join(json.dumps(trace_to_json(trace)) + "\n" for trace in traces))
+    for found, name in zip(load_sequences(path, split), ("train", "validation"), strict=True):
+        alone = to_sequences([trace for trace in traces if split_of(trace, split) == name])
+        assert all(torch.equal(getattr(found, field), getattr(alone, field)) for field in vars(alone))
 
 
 def test_the_marginal_counts_what_each_kind_of_step_varies_in() -> None:

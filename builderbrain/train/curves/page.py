@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from builderbrain.train.curves.log import Line, Series, series_of, smooth
 from builderbrain.train.curves.panels import PANELS, Panel
@@ -67,12 +68,19 @@ def _grain(steps: int) -> str:
     return "" if window == 1 else f"Every point is the mean of {window} values. "
 
 
+def _alarm(alarm: Any) -> str:
+    """What an alarm is called; a line of another version, or by another hand, may leave out either name."""
+    told = alarm if isinstance(alarm, Mapping) else {}
+    name = str(told.get("name", "unnamed"))
+    return f"{name} ({told['subject']})" if "subject" in told else name
+
+
 def _alarms(lines: Sequence[Line]) -> str:
     """Which alarms were rung, and when first."""
     first: dict[str, int] = {}
     for line in lines:
         for alarm in line.get("alarms", []):
-            first.setdefault(f"{alarm['name']} ({alarm['subject']})", int(line["step"]))
+            first.setdefault(_alarm(alarm), int(line["step"]))
     if not first:
         return "No alarm was rung."
     return "Alarms: " + escape("; ".join(f"{name} at step {step}" for name, step in first.items())) + "."

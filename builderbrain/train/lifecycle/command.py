@@ -92,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m builderbrain.train skills",
         description="Look at the skills of a trained rail, or write a new folder with some merged, distilled or retired",
-        epilog="example: skills merge runs/scan --output runs/merged --keep 3 --give 5 --set data=scan scan.split=addprim_jump",
+        epilog="example: skills retire builderbrain/bundled/nano_rail --output runs/retired --skill 0 "
+        "--set data=repo_assistant; docs/skills.md goes on from there",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -109,8 +109,10 @@ class SkillHistory:
         """The newest event that was not taken back.
 
         Raises:
-            SkillError: there is none.
+            SkillError: there is none, or no such folder.
         """
+        if not self.folder.is_dir():
+            raise SkillError(f"expected the output folder of a run, but there is no folder {self.folder}", field="folder")
         undone = {event.undoes for event in self.events}
         for event in reversed(self.events):
             if event.kind != "undo" and event.number not in undone:

@@ -95,7 +95,12 @@ class ChainTrainer:
             telemetry.close()
         self.rail.eval()
         if not target.exists():
-            save_rail(self.rail, target)
+            learned = {
+                "digest": self.rows.digest,
+                "cut": self.config.tool_graph.cut,
+                "cut_seed": self.config.tool_graph.cut_seed,
+            }
+            save_rail(self.rail, target, information={"tool_graph": learned})
         return target
 
     def check(self) -> None:

@@ -68,6 +68,8 @@ def read_graph_rows(section: ToolGraphSection) -> GraphRows:
     if not section.rows:
         raise ConfigError("expected tool_graph.rows=FILE of rows in TaskBench's layout, got none", field="tool_graph.rows")
     path = Path(section.rows)
+    if not path.is_file():
+        raise DataError(f"expected a file of rows, got {path}; mend tool_graph.rows", field="tool_graph.rows")
     folder = Path(section.graph) if section.graph else path.parent
     if not (folder / TOOL_FILE).is_file():
         raise DataError(f"expected {TOOL_FILE} in {folder}; name the folder with tool_graph.graph", field="tool_graph.graph")

@@ -57,11 +57,15 @@ def load_sequences(path: Path, split: SplitConfig) -> tuple[Sequences, Sequences
         DataError: a row is no session of a decision domain, or one of the two is empty.
     """
     traces = read_traces(path)
-    parts = {name: [trace for trace in traces if split_of(trace, split) == name] for name in ("train", "validation")}
+    if not traces:
+        raise DataError(f"expected sessions in {path}, got none; `decisions` writes some", field="data")
+    sequences = to_sequences(traces)  # of all: what is no session is said before how few there are
+    splits = [split_of(trace, split) for trace in traces]
+    parts = {name: [row for row, one in enumerate(splits) if one == name] for name in ("train", "validation")}
     for name, rows in parts.items():
         if not rows:
             raise DataError(f"expected sessions for {name} in {path}, got none of {len(traces)}; make more", field="data")
-    return to_sequences(parts["train"]), to_sequences(parts["validation"])
+    return sequences.rows(torch.tensor(parts["train"])), sequences.rows(torch.tensor(parts["validation"]))
 
 
 def to_sequences(traces: Sequence[Trace]) -> Sequences:
@@ -77,6 +81,8 @@ def to_sequences(traces: Sequence[Trace]) -> Sequences:
     acted, present = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
     for row, trace in enumerate(traces):
         before = trace.state_before
+        if not trace.calls:
+            raise _no_session(trace, "no calls")
         for column, call in enumerate(trace.calls):
             try:
                 after = call.state_after
@@ -88,13 +94,15 @@ def to_sequences(traces: Sequence[Trace]) -> Sequences:
                     rewards[row, column] = float(call.result["utility"])
                     harmful[row, column] = float(call.result["harmful"])
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"trace {trace.id}: expected a session as `decisions` writes it, got: {error}", field="data"
-                ) from error
+                raise _no_session(trace, error) from error
             observations[row, column] = torch.tensor(seen)
             acted[row, column], present[row, column] = call.tool in ACTS, True
             before = after
     return Sequences(actions=actions, observations=observations, rewards=rewards, harmful=harmful, acted=acted, present=present)
+
+
+def _no_session(trace: Trace, reason: object) -> DataError:
+    return DataError(f"trace {trace.id}: expected a session as `decisions` writes it, got: {reason}", field="data")
 
 
 def marginal_entropy(sequences: Sequences) -> float:
