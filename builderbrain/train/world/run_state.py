@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from builderbrain.errors import CheckpointError
 from builderbrain.train.alarms import AlarmBell
 from builderbrain.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from builderbrain.train.same_run import INPUTS, KIND, WORLD_RUN, check_same_run
 from builderbrain.train.world.config import WorldTrainConfig
 from builderbrain.world.model import WorldModel
 
@@ -28,6 +29,7 @@ class WorldRunState:
 
     def __init__(self, world: WorldModel, config: WorldTrainConfig, *, data: str) -> None:
         self.world, self.config, self.data = world, config, data
+        self.identity = {**self._fixed(), KIND: WORLD_RUN, INPUTS: {}}
         self.optimizer = torch.optim.AdamW(
             world.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
@@ -40,7 +42,7 @@ class WorldRunState:
         tensors = {f"{MODEL}{name}": tensor for name, tensor in self.world.state_dict().items()}
         named = self.world.named_parameters()
         tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in optimizer_tensors(self.optimizer, named).items()}
-        values: dict[str, Any] = {"config": self._fixed(), "dropped": self.dropped}
+        values: dict[str, Any] = {"config": self.identity, "dropped": self.dropped}
         values |= {"step_alarms": self.step_bell.state(), "reading_alarms": self.reading_bell.state()}
         return Checkpoint(step=self.step, tensors=tensors, values=values)
 
@@ -50,14 +52,7 @@ class WorldRunState:
         Raises:
             CheckpointError: it is of a run with another configuration or other data.
         """
-        mine, theirs = self._fixed(), checkpoint.values["config"]
-        if mine != theirs:
-            key = next((name for name in mine if mine[name] != theirs.get(name)), "data")
-            raise CheckpointError(
-                f"{self.config.output} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
-                "choose another output folder or the same configuration",
-                field=key,
-            )
+        check_same_run(Path(self.config.output), self.identity, checkpoint.values["config"])
         tensors = checkpoint.tensors
         self.world.load_state_dict({k.removeprefix(MODEL): v for k, v in tensors.items() if k.startswith(MODEL)})
         moments = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import torch
 
 from builderbrain.data.split import SplitConfig
 from builderbrain.errors import ConfigError, DataError
-from builderbrain.storage import remove_stale, sha256_file
+from builderbrain.hosts.load import check_device
+from builderbrain.storage import sha256_file
 from builderbrain.train.alarms import Alarm
 from builderbrain.train.boot import refuse_dead_gradients
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
-from builderbrain.train.disk import failed_writes_named, last_good
+from builderbrain.train.disk import last_good
+from builderbrain.train.run_folder import RunFolder
 from builderbrain.train.schedule import learning_rate_scale
 from builderbrain.train.step import MAX_DROPPED
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -41,8 +44,9 @@ class WorldTrainer:
     def __init__(self, config: WorldTrainConfig) -> None:
         self.config = config
         self.folder = Path(config.output)
+        self.place = RunFolder(self.folder, "world")
         self.tensorboard = wants_tensorboard(config.tensorboard)
-        device = torch.device(config.device)
+        device = check_device(config.device)
         path = Path(config.data)
         if not path.is_file():
             raise DataError(f"expected a file of sessions at {path}; `decisions` writes one", field="data")
@@ -93,19 +97,19 @@ class WorldTrainer:
             DeadGradientError: the check refuses to start.
             CheckpointError: the output folder holds a run with another configuration or other data.
             ConfigError: the loss was not finite five times in a row.
-            OutputError: the output folder cannot be written, e.g. because the disk is full.
+            OutputError: the output folder cannot be written, e.g. because the disk is full; another run is at work in it, or it
+                holds the result of an earlier one.
         """
-        with failed_writes_named(self.folder):
+        with self.place.held():
             return self._run()
 
     def _run(self) -> Path:
         self.resume()
-        remove_stale(self.folder)
         state, steps = self.state, self.config.steps
-        target = self.folder / "world"
-        if state.step == steps and target.exists():
-            return target
+        if state.step == steps and self.place.is_finished(print):
+            return self.place.product
         if state.step == 0:
+            self.place.begin(state.identity)
             self.check()
         telemetry = Telemetry(self.folder, steps=steps, first_step=state.step, tensorboard=self.tensorboard)
         if state.step:
@@ -115,16 +119,14 @@ class WorldTrainer:
                 values, seen = self.train_step()
                 telemetry.record(state.step, values, tokens=seen, headline=_headline(values))
                 for alarm in values["alarms"]:
-                    telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
+                    telemetry.note(f"alarm {alarm['name']}, step {state.step + 1}: {alarm['message']}")
                 state.step += 1
                 if state.step % self.config.checkpoint_every == 0 or state.step == steps:
                     telemetry.flush()
                     save_checkpoint(self.folder / "checkpoints", state.checkpoint())
         finally:
             telemetry.close()
-        if not target.exists():
-            save_world(self.world, target)
-        return target
+        return self.place.finish(partial(save_world, self.world), print)
 
     def train_step(self) -> tuple[dict[str, Any], int]:
         """One step, which is not counted yet; returns what to log and the number of steps of sessions seen.
@@ -168,7 +170,7 @@ class WorldTrainer:
             state.dropped += 1
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
-                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
+                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step + 1}; "
                     f"lower learning_rate or look at the sessions of that step; {last_good(self.folder)}, no dropped step "
                     "has changed the weights",
                     field="learning_rate",
