@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from builderbrain.plan import load_grammar, parse_text
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import literal_tokens
 from builderbrain.train import ingest
+from builderbrain.train.__main__ import main
 from builderbrain.train.data import FileRows
 from builderbrain.train.data_files import read_requests
 from builderbrain.train.domain import TrainingDomain
@@ -165,6 +167,21 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
         "not read: the key 'note' of 1 rows",
     ):
         assert expected in summary
+
+
+def test_the_example_of_the_documentation_trains(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8").partition("## Data of your own")[2]
+    commands, rows = (text.partition(f"```{language}\n")[2].partition("```")[0].splitlines() for language in ("sh", "jsonl"))
+    traced, given = rows
+    assert len(rows_of(written(tmp_path / "both.jsonl", [traced, given] * 10)).held_out(9)) == 2
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "logs.jsonl", [traced.replace("retry policy", f"retry policy {number}") for number in range(40)])
+    made, trained = (shlex.split(line.removeprefix("python -m builderbrain.train ")) for line in commands)
+    assert main(made) == 0
+    small = ("steps=1", "batch_size=2", "micro_batches=1", "base_text_rows=1", "evaluation_rows=2", "tensorboard=never",
+             "rail.width=16", "rail.head_size=8", "rail.num_skills=4")  # fmt: skip
+    assert main([*trained, f"model={base}", *small]) == 0
+    assert (tmp_path / "runs" / "mine" / "rail" / "rail.safetensors").is_file()
 
 
 def test_a_domain_without_a_schema_is_named_with_what_to_do(tmp_path: Path) -> None:
