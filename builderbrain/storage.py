@@ -19,7 +19,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,34 @@ def remove_stale(folder: Path, *, target: str = "*") -> tuple[str, ...]:
             path.unlink()
         removed.append(path.name)
     return tuple(removed)
+
+
+def check_writable(folder: Path) -> None:
+    """Make and remove an empty folder where `folder` is, or would be made.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    place = folder.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    probe = _temporary_beside(place / "probe")
+    probe.mkdir()
+    with suppress(FileNotFoundError):  # swept up by another process's `remove_stale`
+        probe.rmdir()
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file or folder to the first free name beside it, so that its own is free; returns the new path.
+
+    Raises:
+        OSError: its folder cannot be written.
+    """
+    number = 1
+    while os.path.lexists(target := path.with_name(f"{path.name}.set-aside-{number}")):
+        number += 1
+    os.rename(path, target)
+    return target
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def load_host(
         TapError: a tap is not a layer of the model.
         ConfigError: the quantisation or the device is not to be had here.
     """
-    place = _check_device(device)
+    place = check_device(device)
     folder = _find_folder(model)
     config = _load_config(folder)
     compute = dtype or (torch.float32 if place.type == "cpu" else _stored_dtype(config))
@@ -94,7 +94,12 @@ def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
     return HuggingFaceTokenizer(backend)
 
 
-def _check_device(device: str | torch.device | None) -> torch.device:
+def check_device(device: str | torch.device | None) -> torch.device:
+    """The device of a name, None as in `load_host`.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
     if device is None:
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:

@@ -39,11 +39,14 @@ class RunSummary:
     trainable_parameters: int
     steps: int
     memory_bytes: int
+    rows: str = ""
+    """What became of the rows of a file."""
 
     def __str__(self) -> str:
         share = 100 * self.rail_parameters / self.base_parameters
+        rows = f"{self.rows}\n" if self.rows else ""
         return (
-            f"base {self.base_parameters:,} parameters (frozen), rail {self.rail_parameters:,} ({share:.1f} %), "
+            f"{rows}base {self.base_parameters:,} parameters (frozen), rail {self.rail_parameters:,} ({share:.1f} %), "
             f"{self.trainable_parameters:,} of them trained, {self.steps} steps, "
             f"about {self.memory_bytes / 2**20:.0f} MiB for rail, gradients, optimiser and activations"
         )

@@ -129,15 +129,15 @@ class TrainConfig:
     `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`. With
     `start_skills=new` only its trunk is taken: skills of the shape in the section `rail`, router and policy heads are new, and
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
-    `data` is `repo_assistant` or `scan` (generated goals), `toolgraph` (rows of the section `tool_graph`), or a JSONL file
-    of traces of `repo_assistant`. `output` receives checkpoints, the log and, at the end, the rail. `base_text_rows` rows of
-    ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come again, 0 for never; of each
-    part's ordinary text the divergence is read at `base_text_positions` tokens, drawn anew in every step, 0 for all. A batch is
-    run in at most `micro_batches` parts of rows of like length, which halves the padding; their gradients add up to the
-    batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know the
-    ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
-    Of several processes (`torchrun`), each runs some of the `micro_batches` parts, and waits at most `rank_timeout` seconds
-    for the others.
+    `data` is `repo_assistant` or `scan` (generated goals), `toolgraph` (rows of the section `tool_graph`), or data of your own:
+    a folder that `ingest` made, or a JSONL file (docs/training.md). `output` receives checkpoints, the log and, at the end, the
+    rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come
+    again, 0 for never; of each part's ordinary text the divergence is read at `base_text_positions` tokens, drawn anew in every
+    step, 0 for all. A batch is run in `micro_batches` parts of rows of like length, which halves the padding; their gradients
+    add up to the batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know
+    the ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
+    Of several processes (`torchrun`), each runs some of the `micro_batches` parts, and waits at most `rank_timeout` seconds for
+    the others.
     """
 
     model: str = "builderbrain-nano"
@@ -190,6 +190,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, _BOUNDS)
+        if self.batch_size < self.micro_batches:
+            raise ConfigError(
+                f"expected batch_size >= micro_batches={self.micro_batches}, the parts that a batch is cut into, got "
+                f"{self.batch_size}; take more rows or fewer parts",
+                field="batch_size",
+            )
         if not self.start and (self.start_skills == "new" or self.trainable == "skills"):
             key = "start_skills" if self.start_skills == "new" else "trainable"
             raise ConfigError(

@@ -1,26 +1,25 @@
-"""Where rows come from: generated goals, or a JSONL file of traces.
+"""Where rows come from: generated goals, or data of somebody's own (`data_files.py`).
 
-The batch of step n depends on (seed, n) alone. A trace line is `{"goal": text, "plan": text form}`, with optional
-`intent`, `pattern`, `path`, `pick`; the plan must pass its checker. Bad lines are errors with their line number.
+The batch of step n depends on (seed, n) alone.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from builderbrain.errors import ConfigError, PlanSyntaxError
+from builderbrain.errors import ConfigError, DataError, GrammarRefusedError
+from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Tokenizer
-from builderbrain.plan import check, parse_text, print_text
 from builderbrain.rail.config import RailConfig
 from builderbrain.train.base_text import synthetic_documents
+from builderbrain.train.data_files import LEAST_ROWS, Request, Requests
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
 from builderbrain.train.goals import REPO_ASSISTANT
@@ -97,57 +96,99 @@ def _wrong_step(goal: Goal, calls: Iterator[str], rng: random.Random) -> tuple[i
     return rng.randrange(steps - 1), call
 
 
-class TraceFile:
-    """Rows of a JSONL file; one in ten, by the hash of the goal's position, is held out."""
+class FileRows:
+    """Rows of a file or an ingested folder. What is held out is its validation split, or else every tenth row.
 
-    domain = REPO_ASSISTANT
+    `summary` says how many rows there are, and how many were left out for what reason.
+    """
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, config: RailConfig, *, seed: int) -> None:
-        """Read and check the whole file.
+    def __init__(
+        self,
+        requests: Requests,
+        domain: TrainingDomain,
+        tokenizer: Tokenizer,
+        config: RailConfig,
+        *,
+        seed: int,
+        grammar: CompiledConstraint,
+        max_length: int,
+    ) -> None:
+        """Tokenise every row, and see that it can be trained on: a row that cannot would end the run, and every resumed one.
+
+        Args:
+            requests: of the domain.
+            max_length: tokens that the base can read.
 
         Raises:
-            ConfigError: the file is missing, has fewer than 20 lines, or a line is bad.
+            DataError: a row is longer than that, or its plan is outside the grammar; names file, line and tokens.
+            ConfigError: fewer than 20 rows are left.
         """
-        if not path.is_file():
-            raise ConfigError(f"expected a JSONL file of traces, 'repo_assistant' or 'scan', got {str(path)!r}", field="data")
-        self._seed = seed
-        rows = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if line.strip():
-                rows.append(row_of(_goal_of(line, f"{path.name} line {number}", config), tokenizer, config))
-        if len(rows) < 20:
-            raise ConfigError(f"expected at least 20 traces in {path.name}, got {len(rows)}", field="data")
-        self._held_out = rows[::10]
-        self._train = [row for i, row in enumerate(rows) if i % 10]
+        self.domain = domain
+        self._seed, self._left_out = seed, requests.left_out
+        self._max_length, self._grammar = max_length, grammar
+        train = list(self._rows_of(requests.train, tokenizer, config))
+        held_out = list(self._rows_of(requests.held_out or (), tokenizer, config))
+        total = len(train) + len(held_out)
+        if total < LEAST_ROWS or not train:
+            left = "".join(f"; {line}" for line in self._left_out.lines())
+            raise ConfigError(
+                f"expected at least {LEAST_ROWS} rows to train on in {requests.source}, got {total}{left}", field="data"
+            )
+        part = "its validation split"
+        if not held_out:
+            held_out, train, part = train[::10], [row for i, row in enumerate(train) if i % 10], "every tenth row"
+        self._train, self._held_out = train, held_out
+        lines = (f"{len(train)} rows of {domain.name} from {requests.source}, {len(held_out)} held out ({part})",
+                 *self._left_out.lines())  # fmt: skip
+        self.summary = "\n".join(lines)
+
+    def _rows_of(self, requests: Iterable[Request], tokenizer: Tokenizer, config: RailConfig) -> Iterator[Row]:
+        for request in requests:
+            row = row_of(_goal_of(request, self.domain), tokenizer, config)
+            length = len(row.prompt) + len(row.answer)
+            reason, message = "", ""
+            if length > self._max_length:
+                reason = f"longer than the {self._max_length} tokens that the base can read"
+                message = f"{length} tokens"
+            else:
+                message = self._illegal(row)
+                reason = "whose plan is outside the grammar" if message else ""
+            if not reason:
+                yield row
+            elif request.forgiving:
+                self._left_out.add(reason, request.where, message)
+            else:
+                raise DataError(f"{request.where}: a row {reason}: {message}; shorten it or leave it out", field="data")
+
+    def _illegal(self, row: Row) -> str:
+        """Which token of a row's answer the grammar has no place for; empty when it has for all."""
+        matcher = self._grammar.matcher()
+        for index, token in enumerate(row.answer):
+            try:
+                matcher.accept(token)
+            except GrammarRefusedError:
+                return f"token {index} of the plan"
+        return ""
 
     def rows(self, step: int, count: int) -> list[Row]:
         """See `RowSource`; drawn with replacement."""
         return random.Random(self._seed * _STRIDE + step).choices(self._train, k=count)
 
     def held_out(self, count: int) -> list[Row]:
-        """See `RowSource`; at most as many as the file holds."""
+        """See `RowSource`; at most as many as the data holds."""
         return self._held_out[:count]
 
 
-def _goal_of(line: str, where: str, config: RailConfig) -> Goal:
-    try:
-        value = json.loads(line)
-        text, plan = value["goal"], parse_text(value["plan"])
-    except (ValueError, KeyError, TypeError, PlanSyntaxError) as error:
-        raise ConfigError(f'{where}: expected {{"goal": text, "plan": plan in text form}}: {error}', field="data") from error
-    verdict = check(plan)
-    if not verdict.accepted:
-        raise ConfigError(f"{where}: the plan is refused: {verdict.faults[0].message}", field="data")
-    spans: dict[str, tuple[int, int] | None] = {}
-    for slot in config.span_slots:
-        found = value.get(slot)
-        start = text.find(found) if isinstance(found, str) and found else -1
-        spans[slot] = (start, start + len(found)) if start >= 0 else None
-    intent = value.get("intent", config.intents[-1])
-    if intent not in config.intents:
-        raise ConfigError(f"{where}: unknown intent {intent!r}; expected one of {config.intents}", field="data")
-    skills = tuple(step.skill for step in plan.steps)
-    return Goal(text=text, plan=print_text(plan), intent=intent, actions=skills, spans=spans, pick=value.get("pick") or "none")
+def _goal_of(request: Request, domain: TrainingDomain) -> Goal:
+    if domain.from_plan is None:
+        raise ConfigError(f"expected a domain whose plans can be labelled, got {domain.name}; name other data", field="data")
+    goal = domain.from_plan(request.text, request.plan)
+    spans = dict(goal.spans)
+    for slot in goal.spans.keys() & request.labels.keys():
+        start = request.text.find(request.labels[slot])
+        spans[slot] = (start, start + len(request.labels[slot]))
+    said = {name: request.labels[name] for name in ("intent", "pick") if name in request.labels}
+    return replace(goal, spans=spans, **said)
 
 
 def base_text_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from builderbrain.plan import Plan
 from builderbrain.train.goal import Goal
 
 
@@ -19,7 +20,7 @@ class TrainingDomain:
 
     `goals` and `calls` go on for ever, and the same seed gives the same ones. `goals`: to train on. `calls`: first steps of
     such plans without their `s1=`, to stand in for steps of other plans. `held_out` (seed, count): at most `count` goals that
-    `goals` never yields.
+    `goals` never yields. `from_plan` labels a request and its plan of somebody's data, None where that is not to be had.
     """
 
     name: str
@@ -32,3 +33,4 @@ class TrainingDomain:
     calls: Callable[[int], Iterator[str]]
     held_out: Callable[[int, int], list[Goal]]
     grammar: str = ""
+    from_plan: Callable[[str, Plan], Goal] | None = None

@@ -61,6 +61,7 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         inside = [i for i, (first, last) in enumerate(offsets, len(before)) if first < end and last > start]
         return inside[0], inside[-1] + 1
 
+    spans = {slot: span if span is not None and _has_tokens(offsets, span) else None for slot, span in goal.spans.items()}
     steps = goal.plan.split("\n")
     unscored = (0, 0)
     if wrong_step is not None:
@@ -89,7 +90,7 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         answer=whole,
         intent=config.intents.index(goal.intent),
         actions=tuple(numbers + [0] * (config.max_actions - len(numbers))),
-        spans={slot: None if span is None else tokens_of(*span) for slot, span in goal.spans.items()},
+        spans={slot: None if span is None else tokens_of(*span) for slot, span in spans.items()},
         choices=tuple(options.index(goal.pick) for _, options in config.choice_slots),
         token_labels=tuple(tuple(mine) for mine in labels.values()),
         unscored=unscored,
@@ -98,6 +99,11 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         pins=tuple(pins),
         environment=goal.environment if wrong_step is None else f"{goal.environment}, wrong step",
     )
+
+
+def _has_tokens(offsets: Sequence[tuple[int, int]], span: tuple[int, int]) -> bool:
+    """Whether a token has a character of the span; blanks may have none."""
+    return any(first < span[1] and last > span[0] for first, last in offsets)
 
 
 def _graph_of(text: str, config: RailConfig) -> tuple[tuple[int, ...], tuple[tuple[int, int, int], ...]]:

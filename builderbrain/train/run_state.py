@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from builderbrain.errors import CheckpointError
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.rail.skill_book import SkillBook
 from builderbrain.train.alarms import AlarmBell
@@ -20,8 +20,10 @@ from builderbrain.train.conflict import Balance
 from builderbrain.train.constraints import Constraint
 from builderbrain.train.duals import Dual
 from builderbrain.train.governed import build_constraints
+from builderbrain.train.inputs import inputs_of
 from builderbrain.train.lifecycle import LifeWindows
 from builderbrain.train.optimizers import build_optimizers
+from builderbrain.train.same_run import INPUTS, KIND, RAIL_RUN, check_same_run
 from builderbrain.train.schedule import BudgetSchedule
 from builderbrain.train.watch import Watch
 
@@ -33,11 +35,13 @@ class RunState:
     """A rail in training with everything that moves beside it.
 
     `step` counts completed steps, `dropped` the latest ones in a row whose loss was not finite. `memory` [M, c] holds concept
-    vectors of the step before. Whatever is random at a step is drawn from (seed, step) and needs no state.
+    vectors of the step before, `identity` says which run this is. Whatever is random at a step is drawn from (seed, step) and
+    needs no state.
     """
 
     def __init__(self, rail: BuilderRail, config: TrainConfig, device: torch.device) -> None:
         self.rail, self.config = rail, config
+        self.identity = {**_fixed(config), KIND: RAIL_RUN, INPUTS: inputs_of(config)}
         self.named = list(rail.named_parameters())
         self.optimizers = build_optimizers(rail, config)
         self.constraints: list[tuple[Constraint, Dual]] = build_constraints(config.constraints, rail)
@@ -59,7 +63,7 @@ class RunState:
             tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in optimizer_tensors(optimizer, self.named).items()}
         tensors["memory"] = self.memory
         values: dict[str, Any] = {
-            "config": _fixed(self.config),
+            "config": self.identity,
             "duals": {constraint.name: dual.state() for constraint, dual in self.constraints},
             "constraints": {constraint.name: constraint.state() for constraint, _ in self.constraints},
             "balance": self.balance.state(),
@@ -75,18 +79,11 @@ class RunState:
         """Take over a checkpoint.
 
         Raises:
-            CheckpointError: it is of a run with another configuration.
+            CheckpointError: it is of a run with another configuration, or over other data.
         """
-        mine, theirs = _fixed(self.config), checkpoint.values["config"]
-        if mine != theirs:
-            key = next(name for name in mine if mine[name] != theirs.get(name))
-            output = self.config.output
-            raise CheckpointError(
-                f"{output} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
-                "choose another output folder or the same configuration; to train a finished rail further, "
-                f"start={output}/rail with another output",
-                field=key,
-            )
+        output = Path(self.config.output)
+        advice = f"; to train a finished rail further, start={output}/rail with another output"
+        check_same_run(output, self.identity, checkpoint.values["config"], advice=advice)
         tensors: Mapping[str, Tensor] = checkpoint.tensors
         self.rail.load_state_dict({k.removeprefix(RAIL): v for k, v in tensors.items() if k.startswith(RAIL)})
         state = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}

@@ -19,17 +19,16 @@ from builderbrain.rail.trunk import freeze_trunk, with_new_skills
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import RunSummary, build_rail, pinned_skills, summarise
 from builderbrain.train.config import TrainConfig
-from builderbrain.train.data import GeneratedGoals, RowSource, TraceFile
+from builderbrain.train.data import FileRows, GeneratedGoals, RowSource
+from builderbrain.train.data_files import Requests, read_requests
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT
+from builderbrain.train.inputs import GENERATED, rail_digest
 from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
 from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.trainer import Trainer
-
-GENERATED = ("repo_assistant", "scan", "toolgraph")
-"""What `data` may name beside a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,34 +53,38 @@ class Materials:
 
 
 def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials:
-    """Load the base (unless `host` is given), the rail and the data.
+    """Load the data, the rail to start from, and the base (unless `host` is given): first what is cheap to refuse.
 
     Raises:
         BuilderBrainError: whatever is wrong with the model, the data or the configuration, by name.
     """
+    requests = None if config.data in GENERATED else read_requests(config.data)
+    domain = _domain(config, requests)
+    started = _start(config, domain) if config.start else None
     if host is None:
         device = None if config.device == "auto" else config.device
         host = load_host(config.model, quantization=config.quantization, device=device)
-    domain = _domain(config)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=domain.grammar or load_grammar(domain.name)), trusted=True)
-    rail = _start(config, domain) if config.start else build_rail(host, config, domain)
+    rail = started or build_rail(host, config, domain)
     if config.trainable == "skills":
         freeze_trunk(rail)
     if config.skills.live:
         _leave_rows_free(rail, config.skills.live)
     source: RowSource
-    if config.data in GENERATED:
+    if requests is None:
         source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
     else:
-        source = TraceFile(Path(config.data), host.tokenizer, rail.config, seed=config.seed)
+        source = FileRows(
+            requests, domain, host.tokenizer, rail.config, seed=config.seed, grammar=grammar, max_length=host.max_length
+        )
     return Materials(host=host, rail=rail, grammar=grammar, source=source)
 
 
-def _domain(config: TrainConfig) -> TrainingDomain:
+def _domain(config: TrainConfig, requests: Requests | None) -> TrainingDomain:
     if config.data == "toolgraph":
         return tool_graph_domain(config.tool_graph)
-    if config.data != "scan":
+    if (config.data if requests is None else requests.domain) != "scan":
         return REPO_ASSISTANT
     task = None if config.scan.task == "all" else config.scan.task
     return scan_domain(config.scan.split, skins=config.scan.skins, task=task)
@@ -101,12 +104,15 @@ def build_trainer(config: TrainConfig, host: Host | None = None, ranks: Ranks | 
         )
     materials = gather_materials(config, host)
     summary = summarise(materials.host, materials.rail, config)
+    if isinstance(materials.source, FileRows):
+        summary = replace(summary, rows=materials.source.summary)
     host = with_state_cache(materials.host, config.state_cache)
     return Trainer(host, materials.rail, materials.grammar, materials.source, config, ranks), summary
 
 
 def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
     """The rail to go on from, with the heads of the domain."""
+    rail_digest(config.start)  # refuses a folder that holds no rail, by the key's name
     rail = load_rail(Path(config.start))
     if config.start_skills == "keep":
         _check_heads(rail.config, domain)

@@ -192,7 +192,7 @@ class TrainingStep:
             state.dropped += 1
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
-                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
+                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step + 1}; "
                     "lower learning_rate and muon_learning_rate or look at the data of that step; "
                     f"{last_good(Path(self.config.output))}, no dropped step has changed the weights",
                     field="learning_rate",

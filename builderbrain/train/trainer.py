@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,16 @@ from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.rail import BuilderRail
-from builderbrain.storage import remove_stale
 from builderbrain.train.batch import Collator
 from builderbrain.train.boot import boot_checks
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
 from builderbrain.train.data import RowSource
-from builderbrain.train.disk import failed_writes_named
 from builderbrain.train.held_out import HeldOut
 from builderbrain.train.lifecycle.events import SkillHistory
 from builderbrain.train.lifecycle.lifecycle import Lifecycle
 from builderbrain.train.ranks import Ranks
+from builderbrain.train.run_folder import RunFolder
 from builderbrain.train.run_state import RunState
 from builderbrain.train.step import TrainingStep
 from builderbrain.train.telemetry import SilentTelemetry, Telemetry, wants_tensorboard
@@ -46,6 +46,7 @@ class Trainer:
         self.pair = Pair(host, rail.to(host.device).train())
         self.rail = rail
         self.folder = Path(config.output)
+        self.place = RunFolder(self.folder, "rail")
         self.tensorboard = wants_tensorboard(config.tensorboard)
         self.state = RunState(rail, config, host.device)
         self.collate = Collator(
@@ -99,21 +100,21 @@ class Trainer:
             SchemaError, DeadGradientError: stage 0 refuses to start.
             CheckpointError: the output folder holds a run with another configuration.
             ConfigError: the loss was not finite five times in a row.
-            OutputError: the output folder cannot be written, e.g. because the disk is full.
+            OutputError: the output folder cannot be written, e.g. because the disk is full; another run is at work in it, or it
+                holds the result of an earlier one.
             RankError: another process of the run is gone.
         """
-        with failed_writes_named(self.folder):
+        with self.place.held(writes=self.ranks.first):
             return self._run()
 
     def _run(self) -> Path:
         self.resume()
-        if self.ranks.first:
-            remove_stale(self.folder)
         state, steps = self.state, self.config.steps
-        target = self.folder / "rail"
-        if self.ranks.from_first(lambda: state.step == steps and target.exists()):
-            return target
+        if self.ranks.from_first(lambda: state.step == steps and self.place.is_finished(self.ranks.say)):
+            return self.place.product
         if state.step == 0:
+            if self.ranks.first:
+                self.place.begin(state.identity)
             self.ranks.say("stage 0: goldens, gradient flow, and whether the pair equals its base ...")
             self.check()
         telemetry: Telemetry | SilentTelemetry = SilentTelemetry()
@@ -129,9 +130,9 @@ class Trainer:
                     values["alarms"] += self.update.new_alarms()
                 telemetry.record(state.step, values, tokens=tokens)
                 for alarm in values["alarms"]:
-                    telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
+                    telemetry.note(f"alarm {alarm['name']}, step {state.step + 1}: {alarm['message']}")
                 for event in values.get("skill_events", []):
-                    telemetry.note(f"{event['kind']} of skills {event['skills']}, step {state.step}; see skills.jsonl")
+                    telemetry.note(f"{event['kind']} of skills {event['skills']}, step {state.step + 1}; see skills.jsonl")
                 state.step += 1
                 if state.step % self.config.checkpoint_every == 0 or state.step == steps:
                     telemetry.flush()
@@ -139,10 +140,10 @@ class Trainer:
         finally:
             telemetry.close()
         self.rail.eval()
-        if self.ranks.first and not target.exists():
-            save_rail(self.rail, target)
+        if self.ranks.first:
+            self.place.finish(partial(save_rail, self.rail), self.ranks.say)
         self.ranks.agree("end of the run", lambda: state.step)
-        return target
+        return self.place.product
 
     def train_step(self) -> tuple[dict[str, Any], int]:
         """One step, which is not counted yet; returns what to log and the number of tokens seen."""

@@ -9,6 +9,7 @@ import pytest
 from builderbrain.config import load_config, overrides_of
 from builderbrain.errors import ConfigError
 from builderbrain.train.config import TrainConfig
+from builderbrain.train.world.config import WorldTrainConfig
 
 
 def test_file_then_overrides(tmp_path: Path) -> None:
@@ -33,7 +34,15 @@ def test_a_configuration_prints_as_overrides_that_give_it_back() -> None:
     [
         ("learning_rat=1", "did you mean learning_rate"),
         ("constraints.kl_budgt.target=1", r"did you mean constraints\.kl_budget"),
-        ("steps=many", "steps: .*integer.*'many'"),
+        ("steps=many", "steps: expected a whole number, got 'many'"),
+        ("steps=", "steps: expected a whole number, got nothing; write steps=VALUE"),
+        ("steps=1e3", "steps: expected a whole number, got '1e3'; write 1000"),
+        ("steps=1.5", "steps: expected a whole number, got 1.5; leave the fraction out"),
+        ("steps=yes", "steps: expected a whole number, got True"),
+        ("output=2026", "output: expected a text, got 2026; write it in quotes"),
+        ("budget.steps=0.5", r"budget\.steps: expected a list of numbers, got 0\.5; write \[0\.5\]"),
+        ("router_temperature=1", r"router_temperature: expected a list of 2 numbers, got 1"),
+        ("batch_size=2", "batch_size >= micro_batches=3, .* got 2"),
         ("steps=0", "steps at least 1, got 0"),
         ("rail=3", "rail to be a section"),
         ("steps", "key=value"),
@@ -49,7 +58,7 @@ def test_a_configuration_prints_as_overrides_that_give_it_back() -> None:
         ("rail.mlp_ratio=.nan", "rail: expected mlp_ratio in"),
         ("constraints.kl_budget.target=-1", r"constraints\.kl_budget: expected target finite"),
         ("budget.improvement=-5", "budget: expected improvement in"),
-        ("tensorboard=maybe", "tensorboard"),
+        ("tensorboard=maybe", "tensorboard: expected one of auto, always, never, got 'maybe'"),
     ],
 )
 def test_mistakes_name_the_key_and_the_fix(override: str, message: str) -> None:
@@ -59,9 +68,32 @@ def test_mistakes_name_the_key_and_the_fix(override: str, message: str) -> None:
 
 
 def test_files_that_are_no_configuration_are_refused(tmp_path: Path) -> None:
-    for text, message in (("- a\n- b\n", "mapping"), ("a: [1", "not YAML")):
-        (tmp_path / "bad.yaml").write_text(text)
+    bad = tmp_path / "bad.yaml"
+    for text, message in (
+        (b"- a\n- b\n", "mapping"),
+        (b"a: [1", "not YAML"),
+        (b"# nothing\n", "got an empty file"),
+        (b"output: caf\xe9\n", "expected UTF-8 in .*bad.yaml, got byte 0xe9"),
+        (b"steps: 1\nsteps: 2\n", "the key 'steps' is there twice; keep one"),
+        (b"rail:\n  width: 1\n  width: 2\n", "the key 'width' is there twice"),
+        (b"rail.width: 1\nrail: {width: 2}\n", r"rail: .*|width is there twice"),
+        (b"steps: 3\nsteps.more: 1\n", "expected steps to be a section for steps.more"),
+    ):
+        bad.write_bytes(text)
         with pytest.raises(ConfigError, match=message):
-            load_config(TrainConfig, tmp_path / "bad.yaml")
+            load_config(TrainConfig, bad)
     with pytest.raises(ConfigError, match="readable YAML file"):
         load_config(TrainConfig, tmp_path / "absent.yaml")
+
+
+def test_keys_of_a_file_may_be_dotted_as_overrides_are(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("constraints.kl_budget.target: 0.1\nconstraints:\n  kl_budget: {eta: 0.5}\nrail: {}\n")
+    target = load_config(TrainConfig, path, ["rail.width=40"]).constraints.kl_budget
+    assert (target.target, target.eta) == (0.1, 0.5)
+
+
+def test_a_key_without_a_default_is_asked_for_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"expected data=VALUE and output=VALUE, got nothing") as caught:
+        load_config(WorldTrainConfig)
+    assert caught.value.field == "data"

@@ -44,11 +44,12 @@ def points(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 def places(names: list[str]) -> dict[str, int]:
-    """One fail point for each kind of write, the middle one of its kind: events of skills, checkpoints, the final rail."""
+    """One fail point for each kind of write, the middle one of it: `run.json`, events of skills, checkpoints, the rail."""
     rail = max(index for index, name in enumerate(names) if name == "directory.before_file")
     first = names.index("directory.before_file")
     found = {
-        "skills.jsonl": names.index("file.after_write"),
+        "run.json": names.index("file.after_write"),
+        "skills.jsonl": names.index("file.after_write", names.index("file.after_write") + 1),
         "log flushed, checkpoint not begun": first,
         "checkpoint tensors": names.index("directory.after_file"),
         "checkpoint manifest": names.index("directory.before_manifest", first + 1),
@@ -63,6 +64,7 @@ def places(names: list[str]) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("place", "kind"),
     [
+        ("run.json", "kill"),
         ("log flushed, checkpoint not begun", "kill"),
         ("checkpoint tensors", "kill"),
         ("checkpoint renamed", "kill"),

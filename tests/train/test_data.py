@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
@@ -20,7 +19,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import literal_tokens
 from builderbrain.train import goals
 from builderbrain.train.batch import Collator
-from builderbrain.train.data import GeneratedGoals, TraceFile, base_text_rows
+from builderbrain.train.data import GeneratedGoals, base_text_rows
 from builderbrain.train.goals import ACTIONS, INTENTS, TOKEN_SLOTS, Goal, generate_goals
 from builderbrain.train.rows import row_of, split_by_length
 from tests.hosts.tiny_models import llama, tiny_tokenizer
@@ -137,32 +136,6 @@ def test_ranges_of_generated_goals_are_those_of_their_plans() -> None:
         for start, end, slot in goal.names:
             assert f"{slot}={json.dumps(goal.text[start:end])}" in goal.plan
         assert len(goal.names) == sum(step.count('="') for step in steps if "talk" not in step)
-
-
-def trace(tmp_path: Path, *lines: str) -> Path:
-    path = tmp_path / "traces.jsonl"
-    path.write_text("\n".join(lines))
-    return path
-
-
-def test_a_trace_file_is_checked_line_by_line(tmp_path: Path) -> None:
-    good = '{"goal": "find x1", "plan": "s1=search(pattern=\\"x1\\")", "intent": "search", "pattern": "x1"}'
-    source = TraceFile(trace(tmp_path, *[good] * 20), TOKENIZER, CONFIG, seed=0)
-    assert len(source.held_out(50)) == 2
-    (row,) = source.rows(0, 1)
-    assert TOKENIZER.decode(row.answer) == 's1=search(pattern="x1")'
-    for bad, message in (
-        ("{", "line 20"),
-        ('{"goal": "x"}', "line 20.*plan"),
-        ('{"goal": "x", "plan": "s1=fly()"}', "line 20.*refused"),
-        (good.replace('"intent": "search"', '"intent": "seek"'), "line 20.*unknown intent 'seek'"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            TraceFile(trace(tmp_path, *[good] * 19, bad), TOKENIZER, CONFIG, seed=0)
-    with pytest.raises(ConfigError, match="at least 20"):
-        TraceFile(trace(tmp_path, good), TOKENIZER, CONFIG, seed=0)
-    with pytest.raises(ConfigError, match="JSONL file"):
-        TraceFile(tmp_path / "absent.jsonl", TOKENIZER, CONFIG, seed=0)
 
 
 def test_base_text_fills_its_rows() -> None:

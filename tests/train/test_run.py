@@ -104,7 +104,9 @@ def test_another_configuration_in_the_same_folder_is_refused(base: Path, uninter
 
 
 def test_training_leaves_every_bit_of_the_base_alone_and_without_gradient(base: Path, tmp_path: Path) -> None:
-    run = trainer(base, tmp_path / "run", "steps=200", "batch_size=2", "evaluation_every=50", "checkpoint_every=200")
+    run = trainer(
+        base, tmp_path / "run", "steps=200", "batch_size=2", "micro_batches=2", "evaluation_every=50", "checkpoint_every=200"
+    )
     model = run.pair.host.model  # type: ignore[attr-defined]
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     run.run()

@@ -7,6 +7,7 @@ from itertools import islice
 
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
+from builderbrain.train.goals.from_plan import goal_from_plan
 from builderbrain.train.goals.generate import generate_goals
 from builderbrain.train.goals.labels import ACTIONS, CHOICE_SLOTS, INTENTS, SPAN_SLOTS, TOKEN_SLOTS
 
@@ -31,4 +32,5 @@ REPO_ASSISTANT = TrainingDomain(
     goals=generate_goals,
     calls=_calls,
     held_out=_held_out,
+    from_plan=goal_from_plan,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from builderbrain.hosts.load import check_device
 from builderbrain.storage import sha256_file
 from builderbrain.train.boot import refuse_dead_gradients
 from builderbrain.train.duals import Dual
@@ -15,6 +16,7 @@ from builderbrain.train.imagination.episodes import Episodes, imagine_requests
 from builderbrain.train.imagination.improvement import judge, policy_loss
 from builderbrain.train.imagination.starts import read_sessions
 from builderbrain.train.imagination.watch import clone_loss, read_policy
+from builderbrain.train.same_run import POLICY_RUN
 from builderbrain.train.schedule import learning_rate_scale
 from builderbrain.train.world.loop import StageRun
 from builderbrain.train.world.run_state import RunState
@@ -33,7 +35,7 @@ class PolicyTrainer(StageRun):
 
     def __init__(self, config: PolicyTrainConfig) -> None:
         self.config = config
-        device = torch.device(config.device)
+        device = check_device(config.device)
         folder = Path(config.world)
         self.world = load_world(folder).to(device).requires_grad_(False)
         train, held_out = split_sessions(config)
@@ -46,7 +48,7 @@ class PolicyTrainer(StageRun):
             self.policy = Policy(sizes).to(device)
         self.dual = Dual(config.behaviour)
         sources = {"data": sha256_file(Path(config.data)), "world": weights}
-        super().__init__(RunState(self.policy, config, sources=sources, dual=self.dual), name="policy")
+        super().__init__(RunState(self.policy, config, kind=POLICY_RUN, sources=sources, dual=self.dual), name="policy")
 
     def check(self) -> None:
         """Refuse dead gradients, of all three networks at once."""
@@ -120,9 +122,9 @@ class PolicyTrainer(StageRun):
             "constraints": {"behaviour_kl": constraint},
         }
 
-    def save(self) -> None:
+    def save(self, folder: Path) -> None:
         """Actor, critic and behaviour prior."""
-        save_policy(self.policy, self.target)
+        save_policy(self.policy, folder)
 
     def headline(self, values: dict[str, Any]) -> str:
         """What cloning loses; or what is earned and spent in imagination."""

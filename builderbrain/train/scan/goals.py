@@ -10,8 +10,10 @@ import hashlib
 import random
 from collections.abc import Iterator
 
-from builderbrain.domains.scan import DOMAIN, JOINERS, parse_command, plan_of, split_examples
-from builderbrain.plan import print_text
+from builderbrain.domains.scan import DOMAIN, JOINERS, Command, parse_command, plan_of, split_examples
+from builderbrain.domains.scan.reference import JOINING_SKILLS
+from builderbrain.errors import ScanError
+from builderbrain.plan import Plan, print_text
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
 from builderbrain.train.scan.skins import skin_command
@@ -65,6 +67,7 @@ def scan_domain(split: str, *, skins: float, task: Task | None = None) -> Traini
         goals=goals,
         calls=calls,
         held_out=held_out,
+        from_plan=goal_from_plan,
     )
 
 
@@ -75,16 +78,32 @@ def goal_of(command: str, *, environment: str = "plain") -> Goal:
         ScanError: the command cannot be read.
     """
     read = parse_command(command)
-    plan = plan_of(read)
-    first = read.clauses[0]
-    spans: dict[str, tuple[int, int] | None] = {"act": (0, len(first.verb)), "to": None}
-    if first.direction is not None:
-        start = len(first.verb) + 1 + (0 if first.way is None else len(first.way) + 1)
-        spans["to"] = (start, start + len(first.direction))
+    return _goal(command, plan_of(read), read, environment)
+
+
+def goal_from_plan(text: str, plan: Plan) -> Goal:
+    """A request of somebody's data with its plan; names are pointed at where the request is the plan's command."""
+    try:
+        read = parse_command(text)
+    except ScanError:  # said in other words: the plan alone tells its labels
+        return _goal(text, plan, None, "plain")
+    same = print_text(plan_of(read)) == print_text(plan)
+    return _goal(text, plan, read if same else None, "plain")
+
+
+def _goal(text: str, plan: Plan, read: Command | None, environment: str) -> Goal:
+    spans: dict[str, tuple[int, int] | None] = dict.fromkeys(SPAN_SLOTS)
+    if read is not None:
+        first = read.clauses[0]
+        spans["act"] = (0, len(first.verb))
+        if first.direction is not None:
+            start = len(first.verb) + 1 + (0 if first.way is None else len(first.way) + 1)
+            spans["to"] = (start, start + len(first.direction))
+    joiners = [joiner for joiner, skill in JOINING_SKILLS.items() if skill == plan.steps[-1].skill]
     return Goal(
-        text=command,
+        text=text,
         plan=print_text(plan),
-        intent="clause" if read.joiner is None else read.joiner,
+        intent=joiners[0] if joiners else "clause",
         actions=tuple(step.skill for step in plan.steps),
         spans=spans,
         pick="none",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ from builderbrain.rail.trunk import with_new_skills
 from builderbrain.train.boot import build_rail, refuse_dead_gradients
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
 from builderbrain.train.config import TrainConfig
+from builderbrain.train.inputs import rail_digest
+from builderbrain.train.run_folder import RunFolder
 from builderbrain.train.schedule import learning_rate_scale
 from builderbrain.train.step import MAX_DROPPED
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
@@ -52,9 +55,11 @@ class ChainTrainer:
     def __init__(self, config: ChainTrainConfig, host: Host | None = None) -> None:
         self.config = config
         self.folder = Path(config.output)
+        self.place = RunFolder(self.folder, "rail")
         self.tensorboard = wants_tensorboard(config.tensorboard)
         section = config.tool_graph
         self.rows = read_graph_rows(section)
+        inputs = {"start": rail_digest(config.start)} if config.start else {}
         self.host = host or load_host(config.model, device=None if config.device == "auto" else config.device)
         self.requests = ChainRequests(self.rows.chains.chains, self.rows.graph, joined=section.joined, walked=section.walked)
         self.rail = self._rail().to(self.host.device).train()
@@ -62,7 +67,7 @@ class ChainTrainer:
         for reader in self.head.readers:
             reader.dropout, reader.word_dropout = config.dropout, config.word_dropout
         self.steps = max(1, config.epochs * len(self.requests.chains) // config.batch_size)
-        self.state = ChainRunState(self.head, config, data=self.rows.digest)
+        self.state = ChainRunState(self.head, config, data=self.rows.digest, inputs=inputs)
 
     def run(self) -> Path:
         """Check, resume, train, save; returns the folder of the trained rail.
@@ -71,14 +76,20 @@ class ChainTrainer:
             DeadGradientError: a parameter of the head gets no gradient.
             CheckpointError: the output folder holds a run with another configuration or other rows.
             ConfigError: the loss was not finite five times in a row.
+            OutputError: the output folder cannot be written, another run is at work in it, or it holds the result of one.
         """
+        with self.place.held():
+            return self._run()
+
+    def _run(self) -> Path:
         checkpoint = load_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
             self.state.restore(checkpoint)
-        state, target = self.state, self.folder / "rail"
-        if state.step == self.steps and target.exists():
-            return target
+        state = self.state
+        if state.step == self.steps and self.place.is_finished(print):
+            return self.place.product
         if state.step == 0:
+            self.place.begin(state.identity)
             self.check()
         telemetry = Telemetry(self.folder, steps=self.steps, first_step=state.step, tensorboard=self.tensorboard)
         if state.step:
@@ -94,14 +105,12 @@ class ChainTrainer:
         finally:
             telemetry.close()
         self.rail.eval()
-        if not target.exists():
-            learned = {
-                "digest": self.rows.digest,
-                "cut": self.config.tool_graph.cut,
-                "cut_seed": self.config.tool_graph.cut_seed,
-            }
-            save_rail(self.rail, target, information={"tool_graph": learned})
-        return target
+        learned = {
+            "digest": self.rows.digest,
+            "cut": self.config.tool_graph.cut,
+            "cut_seed": self.config.tool_graph.cut_seed,
+        }
+        return self.place.finish(partial(save_rail, self.rail, information={"tool_graph": learned}), print)
 
     def check(self) -> None:
         """One backward pass on a jittered copy; raises DeadGradientError with the names of dead parameters."""
@@ -139,7 +148,7 @@ class ChainTrainer:
             state.dropped += 1
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
-                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
+                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step + 1}; "
                     "lower learning_rate or look at the rows of that step",
                     field="learning_rate",
                 )

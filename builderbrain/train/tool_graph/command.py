@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError
+from builderbrain.train.command_line import parse_run
+from builderbrain.train.run_folder import check_output
 from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
 from builderbrain.train.tool_graph.chain_trainer import ChainTrainer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 refused with a reason, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    options = parse_run(
+        sys.argv[1:] if arguments is None else arguments,
         prog="python -m builderbrain.train chain",
         description="Train the chain head of a rail on a graph of tools. Safe to repeat: a run that was killed goes on.",
         epilog="example: python -m builderbrain.train chain tool_graph.rows=ultratool/train.jsonl.gz tool_graph.cut=0.1 "
         "output=runs/chain; docs/toolgraph.md",
+        defaults=ChainTrainConfig(),
     )
-    parser.add_argument("--config", type=Path, help="YAML file; keys as in builderbrain/train/tool_graph/chain_config.py")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key, e.g. epochs=10")
-    options = parser.parse_args(arguments)
     try:
         config = load_config(ChainTrainConfig, options.config, options.overrides)
+        check_output(Path(config.output))
         trainer = ChainTrainer(config)
         parameters = sum(parameter.numel() for parameter in trainer.head.parameters())
         print(f"{trainer.rows}; {parameters:,} parameters, {trainer.steps} steps", flush=True)

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from builderbrain.errors import ConfigError
-from builderbrain.storage import remove_stale
 from builderbrain.train.alarms import Alarm
 from builderbrain.train.checkpoint import load_checkpoint, save_checkpoint
-from builderbrain.train.disk import failed_writes_named, last_good
+from builderbrain.train.disk import last_good
+from builderbrain.train.run_folder import RunFolder
 from builderbrain.train.step import MAX_DROPPED
 from builderbrain.train.telemetry import Telemetry, wants_tensorboard
 from builderbrain.train.world.run_state import RunState
@@ -30,7 +30,7 @@ class StageRun(ABC):
     def __init__(self, state: RunState, *, name: str) -> None:
         self.state = state
         self.folder = Path(state.config.output)
-        self.target = self.folder / name
+        self.place = RunFolder(self.folder, name)
         self.tensorboard = wants_tensorboard(state.config.tensorboard)
 
     @abstractmethod
@@ -50,8 +50,8 @@ class StageRun(ABC):
         """
 
     @abstractmethod
-    def save(self) -> None:
-        """Write what was trained into `target`, which does not exist."""
+    def save(self, folder: Path) -> None:
+        """Write what was trained into a folder that does not exist."""
 
     @abstractmethod
     def headline(self, values: dict[str, Any]) -> str:
@@ -74,18 +74,19 @@ class StageRun(ABC):
             DeadGradientError: the check refuses to start.
             CheckpointError: the output folder holds a run with another configuration or other data.
             ConfigError: the loss was not finite five times in a row.
-            OutputError: the output folder cannot be written, e.g. because the disk is full.
+            OutputError: the output folder cannot be written, e.g. because the disk is full; another run is at work in it, or it
+                holds the result of an earlier one.
         """
-        with failed_writes_named(self.folder):
+        with self.place.held():
             return self._run()
 
     def _run(self) -> Path:
         self.resume()
-        remove_stale(self.folder)
         state, config = self.state, self.state.config
-        if state.step == config.steps and self.target.exists():
-            return self.target
+        if state.step == config.steps and self.place.is_finished(print):
+            return self.place.product
         if state.step == 0:
+            self.place.begin(state.identity)
             self.check()
         telemetry = Telemetry(self.folder, steps=config.steps, first_step=state.step, tensorboard=self.tensorboard)
         if state.step:
@@ -95,16 +96,14 @@ class StageRun(ABC):
                 values, seen = self.train_step()
                 telemetry.record(state.step, values, tokens=seen, headline=self.headline(values))
                 for alarm in values["alarms"]:
-                    telemetry.note(f"alarm {alarm['name']}, step {state.step}: {alarm['message']}")
+                    telemetry.note(f"alarm {alarm['name']}, step {state.step + 1}: {alarm['message']}")
                 state.step += 1
                 if state.step % config.checkpoint_every == 0 or state.step == config.steps:
                     telemetry.flush()
                     save_checkpoint(self.folder / "checkpoints", state.checkpoint())
         finally:
             telemetry.close()
-        if not self.target.exists():
-            self.save()
-        return self.target
+        return self.place.finish(self.save, print)
 
     def move(self, loss: float, scale: float) -> float:
         """One step of the optimiser; returns the gradient norm. Without a finite loss and norm it is dropped and counted.
@@ -122,7 +121,7 @@ class StageRun(ABC):
             state.dropped += 1
             if state.dropped >= MAX_DROPPED:
                 raise ConfigError(
-                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step}; "
+                    f"the loss was not finite {state.dropped} steps in a row, the last at step {state.step + 1}; "
                     f"lower learning_rate or look at the sessions of that step; {last_good(self.folder)}, no dropped step "
                     "has changed the weights",
                     field="learning_rate",

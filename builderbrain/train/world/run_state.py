@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from builderbrain.errors import CheckpointError
 from builderbrain.train.alarms import AlarmBell
 from builderbrain.train.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from builderbrain.train.duals import Dual
+from builderbrain.train.same_run import INPUTS, KIND, check_same_run
 from builderbrain.train.world.config import StageConfig
 
 MODEL, OPTIMIZER = "model/", "optimizer/"
@@ -30,12 +31,16 @@ class RunState:
 
     Args:
         model: what is trained.
+        kind: of the run, by the command that makes it.
         sources: sha256 of what it is trained on, by the key of the configuration that names the file.
         dual: the multiplier of the run's constraint, if it has one.
     """
 
-    def __init__(self, model: nn.Module, config: StageConfig, *, sources: Mapping[str, str], dual: Dual | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, config: StageConfig, *, kind: str, sources: Mapping[str, str], dual: Dual | None = None
+    ) -> None:
         self.model, self.config, self.sources, self.dual = model, config, sources, dual
+        self.identity = {**self._fixed(), KIND: kind, INPUTS: {}}
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
@@ -48,7 +53,7 @@ class RunState:
         tensors = {f"{MODEL}{name}": tensor for name, tensor in self.model.state_dict().items()}
         named = self.model.named_parameters()
         tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in optimizer_tensors(self.optimizer, named).items()}
-        values: dict[str, Any] = {"config": self._fixed(), "dropped": self.dropped}
+        values: dict[str, Any] = {"config": self.identity, "dropped": self.dropped}
         values |= {"step_alarms": self.step_bell.state(), "reading_alarms": self.reading_bell.state()}
         if self.dual is not None:
             values["dual"] = self.dual.state()
@@ -60,14 +65,7 @@ class RunState:
         Raises:
             CheckpointError: it is of a run with another configuration or other data.
         """
-        mine, theirs = self._fixed(), checkpoint.values["config"]
-        if mine != theirs:
-            key = next((name for name in mine if mine[name] != theirs.get(name)), "data")
-            raise CheckpointError(
-                f"{self.config.output} holds a run with {key}={theirs.get(key)!r}, but this one has {mine[key]!r}; "
-                "choose another output folder or the same configuration",
-                field=key,
-            )
+        check_same_run(Path(self.config.output), self.identity, checkpoint.values["config"])
         tensors = checkpoint.tensors
         self.model.load_state_dict({k.removeprefix(MODEL): v for k, v in tensors.items() if k.startswith(MODEL)})
         moments = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}

@@ -10,8 +10,10 @@ import torch
 
 from builderbrain.data.split import SplitConfig
 from builderbrain.errors import DataError
+from builderbrain.hosts.load import check_device
 from builderbrain.storage import sha256_file
 from builderbrain.train.boot import refuse_dead_gradients
+from builderbrain.train.same_run import WORLD_RUN
 from builderbrain.train.schedule import learning_rate_scale
 from builderbrain.train.world.config import StageConfig, WorldTrainConfig
 from builderbrain.train.world.loop import StageRun
@@ -43,7 +45,8 @@ class WorldTrainer(StageRun):
             torch.manual_seed(config.seed)
             world = WorldModel(WorldConfig(width=sizes.width, groups=sizes.groups, classes=sizes.classes, hidden=sizes.hidden))
         self.world = world.to(torch.device(config.device))
-        super().__init__(RunState(self.world, config, sources={"data": sha256_file(Path(config.data))}), name="world")
+        sources = {"data": sha256_file(Path(config.data))}
+        super().__init__(RunState(self.world, config, kind=WORLD_RUN, sources=sources), name="world")
 
     def check(self) -> None:
         """Refuse dead gradients."""
@@ -79,9 +82,9 @@ class WorldTrainer(StageRun):
         values["alarms"] = [alarm.to_json() for alarm in alarms]
         return values, int(batch.present.sum())
 
-    def save(self) -> None:
+    def save(self, folder: Path) -> None:
         """The world model."""
-        save_world(self.world, self.target)
+        save_world(self.world, folder)
 
     def headline(self, values: dict[str, Any]) -> str:
         """Loss, reconstruction and KL."""
@@ -94,7 +97,7 @@ def split_sessions(config: StageConfig) -> tuple[Sequences, Sequences]:
     Raises:
         DataError: there is no file, or it holds no or too few sessions.
     """
-    path, device = Path(config.data), torch.device(config.device)
+    path, device = Path(config.data), check_device(config.device)
     if not path.is_file():
         raise DataError(f"expected a file of sessions at {path}; `decisions` writes one", field="data")
     train, held_out = load_sequences(path, SplitConfig(validation=config.held_out, test=0.0))

@@ -10,13 +10,15 @@ import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from builderbrain.config.values import refusal
+from builderbrain.config.yaml_file import read_yaml
 from builderbrain.errors import ConfigError
 
 T = TypeVar("T")
@@ -27,23 +29,16 @@ def load_config(cls: type[T], path: Path | None = None, overrides: Sequence[str]
 
     Args:
         cls: a keyword-only dataclass.
-        path: YAML file with a mapping; None for defaults alone.
+        path: YAML file with a mapping, whose keys may be dotted as overrides are; None for defaults alone.
         overrides: `key=value` or `section.key=value`, the value in YAML.
 
     Raises:
-        ConfigError: unreadable file, unknown key, wrong type, or a value the dataclass refuses.
+        ConfigError: unreadable file, unknown, missing or repeated key, wrong type, or a value the dataclass refuses.
     """
     value: dict[str, Any] = {}
     if path is not None:
-        try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"expected a readable YAML file at {path}: {error.strerror}", field="config") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}", field="config") from error
-        if not isinstance(loaded, dict):
-            raise ConfigError(f"expected a mapping of keys in {path}, got {type(loaded).__name__}", field="config")
-        value = loaded
+        for key, item in read_yaml(path).items():
+            _add(value, str(key), item, f"{path}")
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key:
@@ -60,7 +55,7 @@ def build_config(cls: type[T], value: Mapping[str, Any], *, prefix: str = "") ->
     """Build `cls` from a mapping.
 
     Raises:
-        ConfigError: unknown key, wrong type, or a value the dataclass refuses.
+        ConfigError: unknown or missing key, wrong type, or a value the dataclass refuses.
     """
     hints = get_type_hints(cls)
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
@@ -77,11 +72,15 @@ def build_config(cls: type[T], value: Mapping[str, Any], *, prefix: str = "") ->
                 raise ConfigError(f"expected {name} to be a section with keys, got {item!r}", field=name)
             arguments[key] = build_config(kind, item, prefix=f"{name}.")
             continue
-        try:
-            arguments[key] = TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(item)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ConfigError(f"{name}: {reason}, got {item!r}", field=name) from error
+        arguments[key] = _convert(kind, item, name)
+    absent = [
+        f.name
+        for f in fields(cls)  # type: ignore[arg-type]
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in arguments
+    ]
+    if absent:
+        wanted = " and ".join(f"{prefix}{name}=VALUE" for name in absent)
+        raise ConfigError(f"expected {wanted}, got nothing; it has no default", field=f"{prefix}{absent[0]}")
     try:
         return cls(**arguments)
     except ConfigError as error:
@@ -118,6 +117,16 @@ def check_bounds(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None
                 raise ConfigError(f"expected {name} to be finite, got {value}", field=name)
 
 
+def _convert(kind: Any, item: Any, name: str) -> Any:
+    """The value of a key as its type, or a refusal in words."""
+    try:
+        if isinstance(item, bool) and kind in (int, float):  # `yes` is true in YAML, and true is 1 in Python
+            raise ConfigError(refusal(kind, item, name), field=name)
+        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(item)
+    except ValidationError as error:
+        raise ConfigError(refusal(kind, item, name), field=name) from error
+
+
 def _set(value: dict[str, Any], keys: Sequence[str], item: Any) -> None:
     for key in keys[:-1]:
         inner = value.setdefault(key, {})
@@ -125,3 +134,22 @@ def _set(value: dict[str, Any], keys: Sequence[str], item: Any) -> None:
             raise ConfigError(f"expected {key} to be a section, got {inner!r}", field=".".join(keys))
         value = inner
     value[keys[-1]] = item
+
+
+def _add(value: dict[str, Any], name: str, item: Any, where: str) -> None:
+    """Take over a key of a file: a dotted one into its sections, a section key by key, none of them twice."""
+    *sections, last = name.split(".")
+    for key in sections:
+        value = value.setdefault(key, {})
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected {key} to be a section for {name}, got {value!r}", field=name)
+    if isinstance(item, dict):
+        inner = value.setdefault(last, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{where}: {name} is there twice, once as {inner!r}; keep one", field=name)
+        for key, part in item.items():
+            _add(inner, str(key), part, where)
+    elif last in value:
+        raise ConfigError(f"{where}: {name} is there twice; keep one", field=name)
+    else:
+        value[last] = item
