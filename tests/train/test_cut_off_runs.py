@@ -44,7 +44,7 @@ def points(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 def places(names: list[str]) -> dict[str, int]:
-    """One fail point for each kind of write, the middle one of it: `run.json`, events of skills, checkpoints, the rail."""
+    """One fail point for each kind of write, the middle one of its kind: identity, events of skills, checkpoints, the rail."""
     rail = max(index for index, name in enumerate(names) if name == "directory.before_file")
     first = names.index("directory.before_file")
     found = {
