@@ -169,8 +169,9 @@ class Trainer:
         self.rail.eval()
         readings = self.ranks.from_first(self.held_out.read)
         self.rail.train()
-        progress = (self.state.step + 1) / self.config.steps
-        self.state.watch.observe_concepts(readings["held_out_concept_cosine"], progress=progress)
+        self.state.watch.observe_concepts(
+            readings["held_out_concept_cosine"], done=self.state.step + 1, steps=self.config.steps
+        )
         schedule = self.state.schedule
         held_by = schedule.update(readings["held_out_plan"], self.held_out.debts(readings))
         self.rail.gates.set_budget(schedule.budget)

@@ -87,7 +87,7 @@ def test_an_interrupt_while_modules_are_imported_prints_no_stack(
 def test_what_is_printed_counts_steps_from_1(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = ("data=scan", "wrong_steps=0", "steps=1", "batch_size=2", "micro_batches=1", "base_text_rows=1", "evaluation_rows=2",
             "evaluation_every=1", "tensorboard=never", "rail.width=16", "rail.head_size=8", "rail.num_skills=4",
-            "watch.concept_cosine=0")  # fmt: skip
+            "watch.concept_cosine=0", "watch.concept_after=1")  # fmt: skip
     assert main([f"model={base}", f"output={tmp_path / 'run'}", *keys]) == 0
     printed = capsys.readouterr().out
     alarms = json.loads((tmp_path / "run" / "log.jsonl").read_text())["alarms"]

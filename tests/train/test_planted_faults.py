@@ -118,7 +118,7 @@ FAULTS = (
     Fault(name="dual without bound", plant=nothing, keys=("steps=8", "watch.at_cap=6", "constraints.cfs_energy.target=0",
           "constraints.cfs_energy.cap=0.01", "learning_rate=0", "muon_learning_rate=0", "weight_decay=0", "batch_size=8"),
           alarm=("dual_unbounded", "cfs_energy"), message="its reading does not fall"),
-    Fault(name="collapsed concepts", plant=collapse_concepts, keys=("steps=2", "evaluation_every=1"),
+    Fault(name="collapsed concepts", plant=collapse_concepts, keys=("steps=2", "evaluation_every=1", "watch.concept_after=1"),
           alarm=("concept_collapse", "concept"), message="a mean cosine of 1.00"),
 )  # fmt: skip
 

@@ -87,12 +87,14 @@ def test_the_cosine_of_concept_vectors_is_that_of_their_pairs() -> None:
 
 def test_concept_vectors_that_fall_together_alarm_once_a_quarter_of_the_run_is_done() -> None:
     watch = Watch(CONFIG, seed=0)
-    watch.observe_concepts(0.96, progress=0.2)
+    watch.observe_concepts(0.96, done=80, steps=400)
     assert names(watch) == set()
-    watch.observe_concepts(0.96, progress=0.25)
+    watch.observe_concepts(0.96, done=100, steps=400)
     assert names(watch) == {("concept_collapse", "concept")}
-    watch.observe_concepts(0.43, progress=0.3)
+    watch.observe_concepts(0.43, done=120, steps=400)
     assert names(watch) == set()
+    watch.observe_concepts(0.96, done=8, steps=8)
+    assert names(watch) == set(), "a new rail's vectors are alike at first, however short the run"
 
 
 def test_a_restored_watch_goes_on_as_it_was() -> None:

@@ -1,7 +1,7 @@
 """Concept vectors that fall together: when every prompt has the same one, the policy heads read nothing.
 
 Watched is the mean cosine of the pairs of concept vectors of the held-out goals, read at every evaluation. A rail begins with
-vectors that are much alike, so nothing rings in the first quarter of a run.
+vectors that are much alike, so nothing rings in the first quarter of a run, nor in the first `after` steps.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def mean_cosine(concepts: Tensor) -> float:
 class ConceptWatch:
     """Remembers the cosine of the last evaluation."""
 
-    def __init__(self, most: float) -> None:
-        self.most = most
+    def __init__(self, most: float, *, after: int) -> None:
+        self.most, self.after = most, after
         self._cosine = 0.0
 
-    def observe(self, cosine: float, *, progress: float) -> None:
-        """Take note of an evaluation; `progress` is the share of the run's steps that are done."""
-        self._cosine = cosine if progress >= FIRST_LOOK else 0.0
+    def observe(self, cosine: float, *, done: int, steps: int) -> None:
+        """Take note of an evaluation after `done` of the run's `steps`."""
+        self._cosine = cosine if done >= max(self.after, FIRST_LOOK * steps) else 0.0
 
     def alarms(self) -> list[Alarm]:
         """One while the vectors lie together."""

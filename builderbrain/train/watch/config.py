@@ -16,7 +16,7 @@ class WatchSection:
     signal has moved towards ease. `denominator`: share of its highest median that a count may not fall under.
     `at_cap`: steps at its cap without a falling reading after which a dual alarms. `idle_skill`: steps without a token after
     which a skill counts as dead. `concept_cosine`: mean cosine of the concept vectors of held-out goals above which they have
-    collapsed; the bundled rail has 0.43.
+    collapsed, where the bundled rail has 0.43; looked at from `concept_after` steps and a quarter of the run on.
     """
 
     enabled: bool = True
@@ -28,6 +28,7 @@ class WatchSection:
     at_cap: int = 100
     idle_skill: int = 200
     concept_cosine: float = 0.8
+    concept_after: int = 100
 
     def __post_init__(self) -> None:
         check_bounds(
@@ -38,6 +39,7 @@ class WatchSection:
                 "windows": (1, 4096),
                 "at_cap": (4, 65_536),
                 "idle_skill": (1, 65_536),
+                "concept_after": (1, 65_536),
             }
             | dict.fromkeys(("correlation", "denominator", "concept_cosine"), (0, 1)),
         )

@@ -39,7 +39,7 @@ class Watch:
         self.denominators = DenominatorWatch(config.denominator)
         self.covariance = CovarianceWatch(config, seed=seed)
         self.skills = SkillWatch(config.idle_skill)
-        self.concepts = ConceptWatch(config.concept_cosine)
+        self.concepts = ConceptWatch(config.concept_cosine, after=config.concept_after)
 
     def observe(self, step: int, constraints: Mapping[str, Seen], ease: Ease) -> dict[str, float]:
         """Take note of a step; returns covariances to log, where this is a step that looks at them."""
@@ -56,10 +56,10 @@ class Watch:
         if self.enabled:
             self.skills.observe(usage, closed)
 
-    def observe_concepts(self, cosine: float, *, progress: float) -> None:
-        """Take note of an evaluation at `progress` of a run: the mean cosine of its concept vectors."""
+    def observe_concepts(self, cosine: float, *, done: int, steps: int) -> None:
+        """Take note of an evaluation after `done` of a run's `steps`: the mean cosine of its concept vectors."""
         if self.enabled:
-            self.concepts.observe(cosine, progress=progress)
+            self.concepts.observe(cosine, done=done, steps=steps)
 
     def alarms(self) -> list[Alarm]:
         """All whose condition holds now."""
