@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from builderbrain.hosts.base import Host
+from builderbrain.rail.chain_choice import most_agreeable
 from builderbrain.rail.chain_head import ChainHead
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from builderbrain.rail.letters import Spelled, spell, token_letters
@@ -79,6 +80,19 @@ def test_a_linear_part_that_is_undecided_changes_nothing_and_probabilities_stay_
     known = [{chain.tools: chain.logprob for chain in found} for found in plain.candidates(None, *asked)]
     for found, chain in zip(known, with_linear(llama, "find", 20.0).chains(None, *asked), strict=True):
         assert chain.logprob == found[chain.tools]
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_beside_several_readers_it_weighs_as_much_less(llama: Host, others: int) -> None:
+    head = make_head(llama, linear=64, others=others)
+    torch.manual_seed(1)
+    head.linear.inverse.fill_(1.0)
+    head.linear.weights.normal_()
+    asked = prompts(llama, *TEXTS)
+    scores = head.linear(spelled(llama, *TEXTS)).tolist()
+    for found, row, chain in zip(head.candidates(None, *asked), scores, head.chains(None, *asked), strict=True):
+        bonus = {tool: 4 / (1 + others) * (score - 0.35) for tool, score in zip(TOOLS, row, strict=True)}
+        assert chain == most_agreeable(found, bonus)
 
 
 def test_a_saved_rail_keeps_it_and_a_rail_without_one_says_nothing_of_it(llama: Host, tmp_path: Path) -> None:
