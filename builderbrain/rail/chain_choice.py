@@ -5,12 +5,14 @@ right as well, and there a chain can be better that shares much with several oth
 with the sum of node-F1 and link-F1 as the gain, over the candidates alone:
 
     argmax_c  sum_r p(r) [ F1(tools of c, tools of r) + F1(links of c, links of r) ],   p normalised over the candidates r
+
+Where something else is known of the tools, p(r) is the probability times exp of the sum of the bonuses of r's tools.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,10 +25,14 @@ class Chain:
     logprob: float
 
 
-def most_agreeable(candidates: Sequence[Chain]) -> Chain:
-    """The candidate of the highest expected gain; of equal ones the first. At least one is given."""
-    best = max(chain.logprob for chain in candidates)
-    weights = [math.exp(chain.logprob - best) for chain in candidates]
+def most_agreeable(candidates: Sequence[Chain], bonus: Mapping[str, float] | None = None) -> Chain:
+    """The candidate of the highest expected gain; of equal ones the first. At least one is given.
+
+    `bonus` is of tools, 0 for those that it does not name.
+    """
+    logs = [chain.logprob + sum((bonus or {}).get(tool, 0.0) for tool in chain.tools) for chain in candidates]
+    best = max(logs)
+    weights = [math.exp(log - best) for log in logs]
 
     def gain(chain: Chain) -> float:
         return sum(weight * _agreement(chain, other) for weight, other in zip(weights, candidates, strict=True))

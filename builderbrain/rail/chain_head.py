@@ -5,7 +5,12 @@ in order. After each, only the end and the tools that a link leads to are possib
 comes twice, so every chain that the head can say is one of the graph. With `chain_others` N > 0 the probabilities of a step
 are the mean of those of N + 1 readers, which are trained apart (deep ensembles: Lakshminarayanan et al. 2017).
 
-A beam finds probable chains, and `builderbrain.rail.chain_choice` takes that which agrees best with all of them.
+A beam finds probable chains. Where the head has a linear part F (`builderbrain.rail.linear_tools`), what it says of their tools
+is added to the log of their probabilities, and `builderbrain.rail.chain_choice` takes that which agrees best with all:
+
+    log p(chain) + 4/readers sum over its tools t of (F_t - 0.35)
+
+The mean of several readers' probabilities is flatter than that of one, so that as much on top of it would weigh more.
 """
 
 from __future__ import annotations
@@ -22,9 +27,12 @@ from builderbrain.rail.chain_choice import Chain, most_agreeable
 from builderbrain.rail.chain_reader import ChainReader, ChainScores, Position, Reading
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.letters import LETTERS, spell
+from builderbrain.rail.linear_tools import LinearTools
 
 END = 0
 """The option that ends a chain; tool i of the configuration's actions is option i + 1. As an input it is the start."""
+_LINEAR_WEIGHT, _LINEAR_MIDDLE = 4.0, 0.35
+"""Of what the linear part says of a tool beside one reader, and the score that speaks neither for it nor against it."""
 
 
 class ChainHead(ChainReader):
@@ -40,6 +48,7 @@ class ChainHead(ChainReader):
         super().__init__(config)
         self.names, self.longest = config.actions, config.max_actions
         self.others = nn.ModuleList(ChainReader(config) for _ in range(config.chain_others))
+        self.linear = LinearTools(config.chain_linear, len(config.actions)) if config.chain_linear else None
         self.register_buffer("letters", torch.zeros(config.vocab_size, LETTERS, dtype=torch.int32))
         self.register_buffer("legal", _legal(config), persistent=False)
 
@@ -67,8 +76,18 @@ class ChainHead(ChainReader):
         return self.readers[reader].score(spell(tokens, lengths, self.letters), tap, given)
 
     def chains(self, states: BaseStates | None, tokens: Tensor, lengths: Tensor, *, beam: int = 8) -> list[Chain]:
-        """For each prompt that of its candidates which agrees best with the others, each by its probability."""
-        return [most_agreeable(found) for found in self.candidates(states, tokens, lengths, beam=beam)]
+        """For each prompt that of its candidates which agrees best with the others, each by its probability and, where the
+        head has a linear part, by what that says of its tools. The answer has the probability that the readers give it."""
+        found = self.candidates(states, tokens, lengths, beam=beam)
+        return [most_agreeable(some, bonus) for some, bonus in zip(found, self._bonuses(tokens, lengths), strict=True)]
+
+    @torch.no_grad()
+    def _bonuses(self, tokens: Tensor, lengths: Tensor) -> list[dict[str, float]]:
+        """For each prompt what each tool of a chain adds to the log of its probability; empty without a linear part."""
+        if self.linear is None:
+            return [{} for _ in tokens]
+        scores = _LINEAR_WEIGHT / len(self.readers) * (self.linear(spell(tokens, lengths, self.letters)) - _LINEAR_MIDDLE)
+        return [dict(zip(self.names, row, strict=True)) for row in scores.tolist()]
 
     @torch.no_grad()
     def candidates(

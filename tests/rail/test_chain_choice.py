@@ -32,3 +32,11 @@ def test_the_order_of_tools_counts() -> None:
 def test_single_tools_have_no_links_and_very_improbable_chains_do_no_harm() -> None:
     one = Chain(tools=("a",), logprob=-900.0)
     assert most_agreeable([one, Chain(tools=("b",), logprob=-2000.0)]) is one
+
+
+def test_bonuses_of_tools_count_like_the_log_of_a_probability() -> None:
+    first, second = chain(0.8, "a", "b"), chain(0.2, "c", "b")
+    assert most_agreeable([first, second], {"c": math.log(3.9)}) is first
+    assert most_agreeable([first, second], {"c": math.log(4.1)}) is second
+    assert most_agreeable([first, second], {"c": math.log(4.1), "a": 0.1}) is first
+    assert most_agreeable([first, second], {"b": 100.0, "z": 100.0}) is first

@@ -23,11 +23,11 @@ TOOLS = ("find", "play", "stop", "louder", "alone")
 LINKS = ((0, 1), (1, 2), (3, 1), (2, 0), (1, 1))
 
 
-def make_head(host: Host, *, seed: int = 0, base: bool = False, others: int = 0) -> ChainHead:
+def make_head(host: Host, *, seed: int = 0, base: bool = False, others: int = 0, linear: int = 0) -> ChainHead:
     config = RailConfig(
         base_name="x", d_model=host.d_model, vocab_size=host.tokenizer.vocab_size, tap_points=host.tap_points, width=12,
         intents=("a",), actions=TOOLS, chain_width=16, chain_slots=64, chain_base=base, chain_links=LINKS, max_actions=4,
-        chain_others=others,
+        chain_others=others, chain_linear=linear,
     )  # fmt: skip
     torch.manual_seed(seed)
     head = ChainHead(config).eval()

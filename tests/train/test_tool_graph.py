@@ -8,10 +8,12 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
+import torch
 
 from builderbrain.config import load_config
-from builderbrain.data.tool_chains import ToolChain, read_chains
+from builderbrain.data.tool_chains import ToolChain, is_cut_off, read_chains
 from builderbrain.data.tool_graph import load_tool_graph
+from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.errors import CheckpointError, ConfigError, DataError, SubjectError
 from builderbrain.eval.cli import main as evaluate
 from builderbrain.eval.toolgraph import run_subject, summarise
@@ -24,6 +26,8 @@ from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.plan.chain_text import parse_chain
 from builderbrain.rail.checkpoint import load_rail, rail_version
+from builderbrain.rail.letters import spell, token_letters
+from builderbrain.rail.linear_tools import LinearTools
 from builderbrain.rail.pair import Pair
 from builderbrain.rail.trunk import is_of_skills
 from builderbrain.train.boot import build_rail
@@ -33,6 +37,7 @@ from builderbrain.train.tool_graph.chain_batch import requests_of_step
 from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
 from builderbrain.train.tool_graph.chain_trainer import ChainTrainer
 from builderbrain.train.tool_graph.domain import tool_graph_domain
+from builderbrain.train.tool_graph.linear_fit import ridge_weights
 from builderbrain.train.tool_graph.requests import ChainRequests
 from builderbrain.train.tool_graph.section import ToolGraphSection, read_graph_rows
 from tests.data.tool_graph_folder import LINKS, TOOLS, graph_row, write_folder
@@ -66,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(folder: Path, output: Path, *more: str) -> ChainTrainConfig:
     given = (f"tool_graph.rows={folder / 'train.jsonl.gz'}", f"output={output}", "tensorboard=never", "batch_size=5",
-             "width=16", "slots=256", "epochs=8", "checkpoint_every=7", *more)  # fmt: skip
+             "width=16", "slots=256", "linear=128", "epochs=8", "checkpoint_every=7", *more)  # fmt: skip
     return load_config(ChainTrainConfig, None, given)
 
 
@@ -130,6 +135,49 @@ def test_plan_texts_of_the_domain_are_of_its_grammar(folder: Path) -> None:
     for row in source.rows(0, 12):
         masks_along(grammar, row.answer, host.vocab_size)  # raises where an answer is not of the grammar
     assert 1 <= len(source.held_out(4)) <= 4
+
+
+@pytest.mark.parametrize("shape", [(30, 7), (7, 30), (12, 12)])
+def test_the_linear_part_has_the_least_squares_with_the_ridge_whichever_form_is_smaller(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(shape, generator=generator), torch.randn(shape[0], 3, generator=generator)
+    weights = ridge_weights(x, y, 0.3)
+    # Where the loss is least its gradient is 0, and everywhere else the loss is more.
+    assert (x.T @ (x @ weights - y) + 0.3 * weights).abs().max() < 1e-4
+    # The same as plain least squares over the rows and one more row for each weight, of sqrt(ridge) and target 0.
+    tall = torch.cat([x, 0.3**0.5 * torch.eye(shape[1])])
+    assert torch.allclose(weights, torch.linalg.lstsq(tall, torch.cat([y, torch.zeros(shape[1], 3)])).solution, atol=1e-4)
+
+
+def test_a_trained_rail_knows_its_rows_tools_by_their_words_and_not_those_of_the_cut(folder: Path, tmp_path: Path) -> None:
+    def linear(name: str, *more: str) -> LinearTools:
+        made = load_rail(ChainTrainer(config(folder, tmp_path / name, "epochs=1", "linear=4096", *more)).run()).chain
+        return made.linear
+
+    host = load_host(NANO)
+    letters = token_letters(host.tokenizer)
+    whole, cut = linear("whole"), linear("cut", "tool_graph.cut=0.5")
+    chains = read_chains(folder / "train.jsonl.gz", load_tool_graph(folder), "toolgraph").chains
+    known = {True: [], False: []}
+    for chain in chains:
+        prompt = torch.tensor([plan_prompt(host.tokenizer, chain.request)])
+        spelled = spell(prompt, torch.tensor([prompt.shape[1]]), letters)
+        of = torch.tensor([TOOLS.index(tool) for tool in chain.tools])
+        scores = whole(spelled)[0]
+        others = [at for at in range(len(TOOLS)) if at not in of]
+        assert scores[of].min() > scores[others].max()
+        known[is_cut_off(chain.request, share=0.5, seed=0)].append(float(cut(spelled)[0, of].mean()))
+    assert min(known[False]) > 0.5 > sum(known[True]) / len(known[True])
+    assert linear("again").weights.equal(whole.weights)
+
+
+def test_a_head_without_a_linear_part_is_trained_as_before(folder: Path, tmp_path: Path) -> None:
+    with_it = load_rail(ChainTrainer(config(folder, tmp_path / "with", "epochs=1")).run())
+    without = load_rail(ChainTrainer(config(folder, tmp_path / "without", "epochs=1", "linear=0")).run())
+    assert without.chain.linear is None
+    rest = {name: tensor for name, tensor in with_it.state_dict().items() if not name.startswith("chain.linear.")}
+    assert rest.keys() == without.state_dict().keys()
+    assert all(tensor.equal(without.state_dict()[name]) for name, tensor in rest.items())
 
 
 @pytest.mark.parametrize("readers", [1, 2])

@@ -15,7 +15,7 @@ class ChainTrainConfig:
     """A run. `start`: folder of a rail whose trunk is kept, empty for a new rail; `output`: the folder of the run.
 
     `width`, `slots`, `reads_base`: of the head, as `chain_width`, `chain_slots` and `chain_base` of `RailConfig`.
-    `readers`: how many readers are trained apart, whose probabilities are averaged.
+    `readers`: how many readers are trained apart, whose probabilities are averaged. `linear`: `chain_linear` of `RailConfig`.
     `dropout` and `word_dropout`: shares of values and of whole words that a step does not see. `asked_weight` is that of the
     loss of which tools are asked for at all, `smoothing` that of the labels (Szegedy et al. 2016).
     """
@@ -39,6 +39,7 @@ class ChainTrainConfig:
     slots: int = 8192
     reads_base: bool = False
     readers: int = 1
+    linear: int = 8192
     checkpoint_every: int = 200
     tensorboard: Literal["auto", "always", "never"] = "auto"
     tool_graph: ToolGraphSection = field(default_factory=ToolGraphSection)
@@ -56,6 +57,7 @@ class ChainTrainConfig:
                 "asked_weight": (0.0, math.inf),
                 "width": (2, 4096),
                 "readers": (1, 64),
+                "linear": (0, 1 << 24),
                 "seed": (0, 2**31 - 1),
             },
         )

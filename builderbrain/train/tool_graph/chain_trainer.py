@@ -36,7 +36,8 @@ from builderbrain.train.tool_graph.chain_batch import chain_loss, collate, reque
 from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
 from builderbrain.train.tool_graph.chain_run_state import ChainRunState
 from builderbrain.train.tool_graph.domain import tool_graph_domain
-from builderbrain.train.tool_graph.requests import ChainRequests
+from builderbrain.train.tool_graph.linear_fit import fit_linear
+from builderbrain.train.tool_graph.requests import ChainRequest, ChainRequests
 from builderbrain.train.tool_graph.section import read_graph_rows
 
 _CHECKED_ROWS = 64
@@ -91,6 +92,7 @@ class ChainTrainer:
         if state.step == 0:
             self.place.begin(state.identity)
             self.check()
+            self.fit()
         telemetry = Telemetry(self.folder, steps=self.steps, first_step=state.step, tensorboard=self.tensorboard)
         if state.step:
             telemetry.note(f"resumed at step {state.step}")
@@ -122,6 +124,12 @@ class ChainTrainer:
         for reader in range(len(head.readers)):
             self._loss(head, reader, 0, _CHECKED_ROWS)[0].backward()
         refuse_dead_gradients(head, field="chain")
+
+    def fit(self) -> None:
+        """Fit the linear part to the rows' own requests. A checkpoint keeps it, so that a run that goes on need not."""
+        own = [ChainRequest(text=one.request, tools=one.tools, environment="plain") for one in self.requests.chains]
+        size, names = self.config.batch_size, self.rail.config.actions
+        fit_linear(self.head, [collate(own[first : first + size], self.host, names) for first in range(0, len(own), size)])
 
     def train_step(self) -> tuple[dict[str, Any], int]:
         """One step, which is not counted yet; returns what to log and the number of tokens seen.
@@ -188,6 +196,7 @@ class ChainTrainer:
             chain_slots=config.slots,
             chain_base=config.reads_base,
             chain_others=config.readers - 1,
+            chain_linear=config.linear,
             chain_links=tuple(sorted((names.index(a), names.index(b)) for a, b in graph.links)),
         )
         made = with_new_skills(rail, shape, seed=config.seed)

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_output(Path(config.output))
         trainer = ChainTrainer(config)
         parameters = sum(parameter.numel() for parameter in trainer.head.parameters())
-        print(f"{trainer.rows}; {parameters:,} parameters, {trainer.steps} steps", flush=True)
+        fitted = 0 if trainer.head.linear is None else trainer.head.linear.weights.numel()
+        print(f"{trainer.rows}; {parameters:,} parameters, {fitted:,} more in closed form, {trainer.steps} steps", flush=True)
         print(f"the trained rail is in {trainer.run()}", flush=True)
     except BuilderBrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
