@@ -317,5 +317,8 @@ def test_a_torn_history_is_refused_by_name(finished: Path, tmp_path: Path) -> No
     (tmp_path / "copy" / "skills.jsonl").write_bytes((finished / "skills.jsonl").read_bytes()[:-20])
     with pytest.raises(CheckpointError, match="torn at line 2"):
         SkillHistory(tmp_path / "copy")
-    with pytest.raises(SkillError, match="an event to take back"):
+    with pytest.raises(SkillError, match="there is no folder"):
         SkillHistory(tmp_path / "none").last()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SkillError, match="an event to take back"):
+        SkillHistory(tmp_path / "empty").last()

@@ -119,7 +119,8 @@ def reconstructed(
 ) -> tuple[Tensor, Tensor]:
     """E_q[-log p(o | h, z)] and E_q[(r - u(h, z))^2] of N steps, [N]: exact with one group, else of the latent that was drawn.
 
-    The exact expectation gives the posterior a gradient without noise and costs nothing: the prior's terms need every class too.
+    The exact expectation gives the posterior a gradient without noise and costs nothing: the prior's terms need every
+    class too.
 
     Args:
         told: of the steps.
