@@ -8,9 +8,9 @@ are the mean of those of N + 1 readers, which are trained apart (deep ensembles:
 A beam finds probable chains. Where the head has a linear part F (`builderbrain.rail.linear_tools`), what it says of their tools
 is added to the log of their probabilities, and `builderbrain.rail.chain_choice` takes that which agrees best with all:
 
-    log p(chain) + 4/readers sum over its tools t of (F_t - 0.35)
+    log p(chain) + a sum over its tools t of (F_t - 0.35)
 
-The mean of several readers' probabilities is flatter than that of one, so that as much on top of it would weigh more.
+with a = 4, and with several readers a = 1: the mean of their probabilities is flatter than those of one, and needs less help.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from builderbrain.rail.linear_tools import LinearTools
 
 END = 0
 """The option that ends a chain; tool i of the configuration's actions is option i + 1. As an input it is the start."""
-_LINEAR_WEIGHT, _LINEAR_MIDDLE = 4.0, 0.35
-"""Of what the linear part says of a tool beside one reader, and the score that speaks neither for it nor against it."""
+_LINEAR_WEIGHT, _LINEAR_WEIGHT_OF_SEVERAL, _LINEAR_MIDDLE = 4.0, 1.0, 0.35
+"""Of what the linear part says beside one reader and beside several, and the score that is neither for nor against a tool."""
 
 
 class ChainHead(ChainReader):
@@ -86,7 +86,8 @@ class ChainHead(ChainReader):
         """For each prompt what each tool of a chain adds to the log of its probability; empty without a linear part."""
         if self.linear is None:
             return [{} for _ in tokens]
-        scores = _LINEAR_WEIGHT / len(self.readers) * (self.linear(spell(tokens, lengths, self.letters)) - _LINEAR_MIDDLE)
+        weight = _LINEAR_WEIGHT_OF_SEVERAL if len(self.others) else _LINEAR_WEIGHT
+        scores = weight * (self.linear(spell(tokens, lengths, self.letters)) - _LINEAR_MIDDLE)
         return [dict(zip(self.names, row, strict=True)) for row in scores.tolist()]
 
     @torch.no_grad()

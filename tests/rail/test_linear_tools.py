@@ -82,8 +82,8 @@ def test_a_linear_part_that_is_undecided_changes_nothing_and_probabilities_stay_
         assert chain.logprob == found[chain.tools]
 
 
-@pytest.mark.parametrize("others", [0, 3])
-def test_beside_several_readers_it_weighs_as_much_less(llama: Host, others: int) -> None:
+@pytest.mark.parametrize(("others", "weight"), [(0, 4), (1, 1), (3, 1)])
+def test_beside_several_readers_it_weighs_less(llama: Host, others: int, weight: int) -> None:
     head = make_head(llama, linear=64, others=others)
     torch.manual_seed(1)
     head.linear.inverse.fill_(1.0)
@@ -91,7 +91,7 @@ def test_beside_several_readers_it_weighs_as_much_less(llama: Host, others: int)
     asked = prompts(llama, *TEXTS)
     scores = head.linear(spelled(llama, *TEXTS)).tolist()
     for found, row, chain in zip(head.candidates(None, *asked), scores, head.chains(None, *asked), strict=True):
-        bonus = {tool: 4 / (1 + others) * (score - 0.35) for tool, score in zip(TOOLS, row, strict=True)}
+        bonus = {tool: weight * (score - 0.35) for tool, score in zip(TOOLS, row, strict=True)}
         assert chain == most_agreeable(found, bonus)
 
 
