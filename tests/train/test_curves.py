@@ -16,6 +16,7 @@ from builderbrain.train.curves.panels import PANELS
 from builderbrain.train.curves.svg import panel_svg
 from builderbrain.train.plot import main
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 LINES: list[dict[str, Any]] = [
     {
         "step": step,
@@ -132,3 +133,13 @@ def test_the_command_writes_a_page_and_refuses_what_is_no_log(tmp_path: Path, ca
     assert (tmp_path / "page.html").is_file()
     assert main([str(run), "--out", str(tmp_path / "none" / "page.html")]) == 2
     assert "make the folder first" in capsys.readouterr().err
+
+
+def test_a_committed_run_fills_the_page(tmp_path: Path) -> None:
+    out = tmp_path / "curves.html"
+    assert main([str(RESULTS / "2026-11-29-governed-run"), str(RESULTS / "2026-11-29-world-run"), "--out", str(out)]) == 0
+    shown, missing = out.read_text().split("<h2>Not in this log</h2>")
+    absent = {panel.title for panel in PANELS if f"<li>{panel.title}:" in missing}
+    assert absent == {"Change of risk", "Imagined requests", "Asking in imagination"}
+    for name in ("cfs_energy", "kl_budget", "g2g", "build", "reuse", "param_l1", "calibration", "invariance"):
+        assert name in shown
