@@ -10,7 +10,8 @@ what gradients are made of; with mean = sum_v p (z - b), per row of fused states
 (each W_v times scale and the slope of the soft cap). These [N, d] are kept, and the backward pass weighs and adds them. That is
 as many products as computing the logits again (2 for the logits, 1 per sum: 5 with a mask, 4 without), but the logits'
 exponentials, masks and maxima are taken once instead of twice, and a tile is still in the cache when it is multiplied.
-Arithmetic is float32 (float64 for float64 heads) whatever the head's dtype, whose blocks are widened one at a time.
+Arithmetic is float32 (float64 for float64 heads) whatever the head's dtype, whose blocks are widened one at a time; training
+on a processor that multiplies bfloat16 takes `narrow.py` for bfloat16 heads.
 """
 
 from __future__ import annotations

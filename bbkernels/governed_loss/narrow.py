@@ -4,8 +4,9 @@ Logits are kept, rounded to bfloat16 as a bfloat16 base's own are, and the slope
 meet the head: with the upstream gradients u, v, w of `kernel.py`, one product in the backward pass whatever is asked for, where
 `blocked.py` makes one per reading in the forward pass. So 1 + 1 products without a base, 2 + 1 with one.
 
-Beside the logits of x stands the product of the head with x - x_base, not that with x_base: rounded, its error is a share of the
-difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32, some rows at a time.
+Beside the logits of x stands the product of the head with x - x_base, not that with x_base: rounded, its error is a share of
+the difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32, some rows at a
+time.
 """
 
 from __future__ import annotations

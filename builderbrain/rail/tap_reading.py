@@ -16,8 +16,8 @@ u = x W_leave^T, p = h + u, r = rms(h) / rms(p), f = h + alpha (r p - h), s = 1 
     du     = r (alpha df - p mean(alpha df p) / mean(p^2))
 
 Where the base computes in bfloat16 and the processor multiplies it in hardware, training does these products in bfloat16, as
-PyTorch's autocast would: sums are float32, and so are weights, gradients of weights and everything elementwise. What is kept of a
-tap is then the tap itself, not a float32 copy. Without gradients, and beside any other base, they are float32.
+PyTorch's autocast would: sums are float32, and so are weights, sums of their gradients and everything elementwise. What is kept
+of a tap is then the tap itself, not a float32 copy. Without gradients, and beside any other base, they are float32.
 """
 
 from __future__ import annotations

@@ -95,7 +95,9 @@ def wide_inputs(seed: int) -> list[Tensor]:
     return [base.bfloat16(), *(value.float().requires_grad_() for value in (x, leave, alpha, read))]
 
 
-def reading_and_gradients(read: Callable[..., Tensor], given: list[Tensor], dtype: torch.dtype, upstream: Tensor) -> list[Tensor]:
+def reading_and_gradients(
+    read: Callable[..., Tensor], given: list[Tensor], dtype: torch.dtype, upstream: Tensor
+) -> list[Tensor]:
     own = [value.detach().to(dtype).requires_grad_(value.requires_grad) for value in given]
     out = read(*own)
     return [out, *torch.autograd.grad(out, [value for value in own if value.requires_grad], upstream.to(out.dtype))]
