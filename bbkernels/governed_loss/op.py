@@ -19,7 +19,8 @@ def governed_loss(
 ) -> GovernedLoss:
     """Cross-entropy, KL(builder || base) and grammar energy per row, with gradients to `fused` only.
 
-    No array of N x V values exists in either pass. Weights of tokens need no argument: readings are per row, so a caller weighs
+    No array of N x V values exists in either pass, but for at most 2^24 logits in bfloat16, in training with a bfloat16 head on
+    a CPU that multiplies it (`narrow.py`). Weights of tokens need no argument: readings are per row, so a caller weighs
     or bends them freely, and what autograd hands back per row is all that the backward pass needs to know. On CUDA a reading
     that the loss does not use is not computed in the backward pass.
 
