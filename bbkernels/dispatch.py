@@ -70,6 +70,14 @@ def native_library(tensor: Tensor) -> Library | None:
     return None if interprets() or tensor.device.type != "cpu" else cpu_library()
 
 
+def multiplies_bfloat16(tensor: Tensor) -> bool:
+    """Whether this tensor is bfloat16 on a CPU with instructions for such products, which are about twice as quick there."""
+    if tensor.dtype != torch.bfloat16 or tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    library = native_library(tensor)
+    return library is not None and bool(library.bb_cpu_multiplies_bfloat16())
+
+
 def interprets() -> bool:
     """Whether Triton runs kernels on the CPU, statement by statement."""
     return os.environ.get("TRITON_INTERPRET") == "1"

@@ -10,7 +10,8 @@ what gradients are made of; with mean = sum_v p (z - b), per row of fused states
 (each W_v times scale and the slope of the soft cap). These [N, d] are kept, and the backward pass weighs and adds them. That is
 as many products as computing the logits again (2 for the logits, 1 per sum: 5 with a mask, 4 without), but the logits'
 exponentials, masks and maxima are taken once instead of twice, and a tile is still in the cache when it is multiplied.
-Arithmetic is float32 (float64 for float64 heads) whatever the head's dtype, whose blocks are widened one at a time.
+Arithmetic is float32 (float64 for float64 heads) whatever the head's dtype, whose blocks are widened one at a time; training
+on a processor that multiplies bfloat16 takes `narrow.py` for bfloat16 heads.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class _RowBlock:
         shrink_allowed = None
         if self.bitmask is not None:
             words = self.bitmask[:, start // 32 : (start + z.shape[1] + 31) // 32]
-            shrink_allowed = self.legal.take(torch.add(z, _penalties(words, z.dtype)[:, : z.shape[1]], out=allowed))
+            shrink_allowed = self.legal.take(torch.add(z, penalties(words, z.dtype)[:, : z.shape[1]], out=allowed))
         shrink = self.p.take(z)
         if self.base is not None:
             self.drift.mul_(shrink).add_(b.mul_(z).sum(1, keepdim=True))
@@ -220,7 +221,7 @@ class _RowBlock:
         out *= self.head.scale
 
 
-def _penalties(words: Tensor, dtype: torch.dtype) -> Tensor:
+def penalties(words: Tensor, dtype: torch.dtype) -> Tensor:
     """int32 [rows, w] to [rows, 32 w]: 0 where legal, else -inf. Byte by byte from a table: four times quicker than bits."""
     values = torch.arange(256, device=words.device)[:, None] >> torch.arange(8, device=words.device) & 1
     table = torch.zeros(256, 8, dtype=dtype, device=words.device).masked_fill_(values == 0, -torch.inf)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bbkernels.checks import FLOATING, INT32, INT64, expect_number, expect_tensor, expect_type
 from bbkernels.dispatch import differentiable_once, launches_kernels, operator
-from bbkernels.governed_loss import launch
+from bbkernels.governed_loss import launch, narrow
 from bbkernels.governed_loss.blocked import governed_loss_blocked
 from bbkernels.governed_loss.reference import GovernedLoss, OutputHead
 
@@ -19,7 +19,8 @@ def governed_loss(
 ) -> GovernedLoss:
     """Cross-entropy, KL(builder || base) and grammar energy per row, with gradients to `fused` only.
 
-    No array of N x V values exists in either pass. Weights of tokens need no argument: readings are per row, so a caller weighs
+    No array of N x V values exists in either pass, but for at most 2^24 logits in bfloat16, in training with a bfloat16 head on
+    a CPU that multiplies it (`narrow.py`). Weights of tokens need no argument: readings are per row, so a caller weighs
     or bends them freely, and what autograd hands back per row is all that the backward pass needs to know. On CUDA a reading
     that the loss does not use is not computed in the backward pass.
 
@@ -54,10 +55,13 @@ def governed_loss(
 
     weight = head.weight.detach()[:vocab_size]
     bias = None if head.bias is None else head.bias.detach()[:vocab_size].contiguous()
+    tokens = OutputHead(weight=weight, bias=bias, scale=head.scale, soft_cap=head.soft_cap)
     states, base_states = fused.to(weight.dtype), None if base is None else base.detach().to(weight.dtype)
     rest = (weight, bias, labels, bitmask, head.scale, head.soft_cap)
     if launches_kernels(weight):
         readings = torch.ops.bbkernels.governed_loss(states, states.detach() if base_states is None else base_states, *rest)
+    elif narrow.takes(states, tokens):
+        readings = narrow.governed_loss_narrow(states, base_states, tokens, labels, bitmask)
     else:
         readings = governed_loss_blocked(states, base_states, *rest, torch.is_grad_enabled() and states.requires_grad)
     cross_entropy, divergence, energy = readings[:3]

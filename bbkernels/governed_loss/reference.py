@@ -7,7 +7,7 @@ With p = softmax(head(x)) of the builder's state and q the same of the base's st
     energy        = -log sum over legal v of p[v]
 
 This is what the tests judge by and the benchmark compares with; it holds some six arrays [N, V]. `blocked.py` (CPU) and
-`kernel.py` (CUDA) compute the same without any.
+`kernel.py` (CUDA) compute the same without any, `narrow.py` (CPU, training in bfloat16) with one or two in bfloat16.
 """
 
 from __future__ import annotations

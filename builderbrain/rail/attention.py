@@ -32,7 +32,7 @@ class CrossAttention(nn.Module):
     ) -> Tensor:
         """Attend into `base` [B, T, d] (and what `cache` holds of it) and `memory` [B, M, G * D]; extends `cache`."""
         query = self.query(self.norm(x)).unflatten(-1, (-1, self.head_size))
-        latent = norm_linear(base.to(x.dtype), self.base_norm, self.latent.weight)
+        latent = norm_linear(base, self.base_norm, self.latent.weight)
         own = self.own(latent)
         latent = latent.unflatten(-1, (-1, self.head_size))
         if cache is not None:

@@ -185,7 +185,7 @@ class BuilderRail(nn.Module):
                 if self.ablated_skills:
                     update = update.masked_fill(choice.is_one_of(self.ablated_skills)[..., None], 0.0)
                 fused = gated_fusion(tap, update, alpha[i])
-                reading = norm_linear(fused.to(x.dtype), self.mix_norm, self.mix_read.weight)
+                reading = norm_linear(fused, self.mix_norm, self.mix_read.weight)
             mixed = mixed + weight[i] * reading
         if cache is not None:
             cache.length += embedding.shape[1]
@@ -210,7 +210,7 @@ class BuilderRail(nn.Module):
         """
         tokens = states.tokens
         weights = [self.enter.weight, self.enter_previous.weight, self.reading.project.weight]
-        read = norm_linear(states.embedding.to(self.enter.weight.dtype), self.enter_norm, torch.cat(weights))
+        read = norm_linear(states.embedding, self.enter_norm, torch.cat(weights))
         own, follows, pieces = read.split([len(weight) for weight in weights], -1)
         first = torch.zeros_like(follows[:, :1]) if cache is None or cache.previous is None else cache.previous
         if cache is not None:

@@ -14,6 +14,10 @@ u = x W_leave^T, p = h + u, r = rms(h) / rms(p), f = h + alpha (r p - h), s = 1 
     df     = s (dn - s^2 f mean(dn f)),   dn = dz W diag(g)
     dalpha = df (r p - h)                                       summed over rows
     du     = r (alpha df - p mean(alpha df p) / mean(p^2))
+
+Where the base computes in bfloat16 and the processor multiplies it in hardware, training does these products in bfloat16, as
+PyTorch's autocast would: sums are float32, and so are weights, sums of their gradients and everything elementwise. What is kept
+of a tap is then the tap itself, not a float32 copy. Without gradients, and beside any other base, they are float32.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from bbkernels.dispatch import multiplies_bfloat16
 from bbkernels.gated_fusion import gated_fusion
 from bbkernels.gated_fusion.native import NativeFusion, library_for
 from bbkernels.gated_fusion.reference import EPSILON
@@ -37,8 +42,12 @@ _NATIVE_ROWS = 128
 
 
 def norm_linear(x: Tensor, norm: nn.RMSNorm, weight: Tensor) -> Tensor:
-    """`F.linear(norm(x), weight)` of x [..., d] and `weight` [c, d], without the normalised x."""
-    return _read(x, weight * norm.weight, epsilon_of(norm, x))
+    """`F.linear(norm(x), weight)` of x [..., d] and `weight` [c, d] in the dtype of the weight, without the normalised x."""
+    read, epsilon = weight * norm.weight, epsilon_of(norm, weight)
+    if _is_narrow(x, weight):
+        out: Tensor = _NormLinear.apply(x.flatten(0, -2), read, epsilon)  # type: ignore[no-untyped-call]
+        return out.unflatten(0, x.shape[:-1])
+    return _read(x.to(weight.dtype), read, epsilon)
 
 
 def read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float) -> Tensor:
@@ -55,7 +64,7 @@ def read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Ten
     base = base.detach()
     if base.device.type == "cpu":
         out: Tensor = _ReadFusion.apply(  # type: ignore[no-untyped-call]
-            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon
+            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon, _is_narrow(base, leave)
         )
         return out.unflatten(0, x.shape[:-1])
     if not torch.is_grad_enabled():
@@ -80,6 +89,17 @@ def epsilon_of(norm: nn.RMSNorm, x: Tensor) -> float:
     return torch.finfo(x.dtype).eps if norm.eps is None else norm.eps
 
 
+def _is_narrow(base: Tensor, weight: Tensor) -> bool:
+    """Whether products of these are made in bfloat16: in training alone, so that what a trained rail says depends on no such
+    rounding."""
+    return torch.is_grad_enabled() and weight.dtype == torch.float32 and multiplies_bfloat16(base)
+
+
+def _product(a: Tensor, b: Tensor, *, narrow: bool) -> Tensor:
+    """`a @ b` in float32 (float64 for such arguments), made in bfloat16 if `narrow`."""
+    return torch.mm(a.bfloat16(), b.bfloat16()).float() if narrow else torch.mm(a, b)
+
+
 def _read(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return F.linear(x, weight) * (x.square().mean(-1, keepdim=True) + epsilon).rsqrt()
 
@@ -88,17 +108,49 @@ def _read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Te
     return _read(gated_fusion(base, F.linear(x, leave), alpha).to(x.dtype), read, epsilon)
 
 
-class _ReadFusion(torch.autograd.Function):
-    """`read_fusion` of base [N, d] and x [N, c] on a CPU."""
+class _NormLinear(torch.autograd.Function):
+    """`norm_linear` of bfloat16 x [N, d] and float32 `weight` [c, d] in bfloat16 products."""
 
     @staticmethod
-    def forward(ctx: Any, base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        weight = weight.bfloat16()
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        scale = length.square_().div_(x.shape[1]).add_(epsilon).rsqrt_()
+        out = torch.mm(x, weight.T).float().mul_(scale)
+        ctx.save_for_backward(x, weight, scale, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, scale, out = ctx.saved_tensors
+        gradient = gradients[0]
+        scaled = (gradient * scale).bfloat16()
+        for_x = None
+        if ctx.needs_input_grad[0]:
+            along = torch.linalg.vecdot(gradient, out)[:, None] * scale.square() / x.shape[1]
+            for_x = torch.mm(scaled, weight).float().addcmul_(x.float(), along, value=-1.0).to(x.dtype)
+        return for_x, torch.mm(scaled.T, x).float(), None
+
+
+class _ReadFusion(torch.autograd.Function):
+    """`read_fusion` of base [N, d] and x [N, c] on a CPU; `narrow` makes its products in bfloat16."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Tensor, epsilon: float, narrow: bool
+    ) -> Tensor:
+        if narrow:
+            leave, read = leave.bfloat16(), read.bfloat16()
         ctx.save_for_backward(base, x, leave, alpha, read)
-        ctx.epsilon = epsilon
+        ctx.epsilon, ctx.narrow = epsilon, narrow
         out = x.new_empty(x.shape[0], read.shape[0])
         for rows in _pieces(base, x):
-            fused = _fuse(base[rows], torch.mm(x[rows], leave.T), alpha, epsilon)
-            torch.mm(fused.state, read.T, out=out[rows]).mul_(fused.scale)
+            fused = _fuse(base[rows], _product(x[rows], leave.T, narrow=narrow), alpha, epsilon)
+            if narrow:
+                torch.mul(torch.mm(fused.state.bfloat16(), read.T), fused.scale, out=out[rows])
+            else:
+                torch.mm(fused.state, read.T, out=out[rows]).mul_(fused.scale)
         return out
 
     @staticmethod
@@ -106,15 +158,23 @@ class _ReadFusion(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         base, x, leave, alpha, read = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        for_x, for_leave, for_alpha, for_read = (torch.zeros_like(value) for value in (x, leave, alpha, read))
+        for_x, for_leave, for_alpha, for_read = (torch.zeros_like(value, dtype=x.dtype) for value in (x, leave, alpha, read))
         for rows in _pieces(base, x):
-            fused = _fuse(base[rows], torch.mm(x[rows], leave.T), alpha, ctx.epsilon)
+            of_x = x[rows].bfloat16() if ctx.narrow else x[rows]
+            fused = _fuse(base[rows], _product(of_x, leave.T, narrow=ctx.narrow), alpha, ctx.epsilon)
             scaled = gradient[rows] * fused.scale
-            for_read.addmm_(scaled.T, fused.state)
-            update = fused.backward(torch.mm(scaled, read), for_alpha)
-            torch.mm(update, leave, out=for_x[rows])
-            for_leave.addmm_(update.T, x[rows])
-        return None, for_x, for_leave, for_alpha, for_read, None
+            if ctx.narrow:
+                scaled = scaled.bfloat16()
+                for_read += torch.mm(scaled.T, fused.state.bfloat16())
+                update = fused.backward(torch.mm(scaled, read).float(), for_alpha).bfloat16()
+                for_x[rows] = torch.mm(update, leave)
+                for_leave += torch.mm(update.T, of_x)
+            else:
+                for_read.addmm_(scaled.T, fused.state)
+                update = fused.backward(torch.mm(scaled, read), for_alpha)
+                torch.mm(update, leave, out=for_x[rows])
+                for_leave.addmm_(update.T, of_x)
+        return None, for_x, for_leave, for_alpha, for_read, None, None
 
 
 def _pieces(base: Tensor, x: Tensor) -> list[slice]:

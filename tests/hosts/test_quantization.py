@@ -90,17 +90,26 @@ def test_nf4_layers_let_gradients_through(tmp_path: Path) -> None:
 
 
 def test_nf4_layers_compute_what_bitsandbytes_would(tmp_path: Path) -> None:
+    from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Linear4bit
 
     host = load_host(str(save_model(llama(), tmp_path)), quantization="nf4")
     assert isinstance(host, HuggingFaceHost)
     layers: list[Any] = [part for part in host.model.modules() if type(part).__name__ == "Linear4bit"]
+    assert layers
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for layer in layers:
+            # where a processor multiplies bfloat16, bitsandbytes would pack the layer's weight anew, in place, and round
+            # input, scales and result to bfloat16; without that it multiplies in the dtype of its input
+            layer.support_avx512bf16_for_cpu = False
+            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).double()
+            bias = 0.0 if layer.bias is None else layer.bias.double()
             for rows in (1, 40):  # with the weight unpacked in registers, and to memory first
                 x = torch.randn(rows, layer.in_features, generator=generator)
-                torch.testing.assert_close(layer(x), Linear4bit.forward(layer, x), rtol=1e-5, atol=1e-5)
+                y = layer(x)
+                torch.testing.assert_close(y, Linear4bit.forward(layer, x), rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(y.double(), x.double() @ weight.T + bias, rtol=1e-5, atol=1e-5)
 
 
 def test_a_pair_with_gates_at_zero_gives_the_bits_of_its_packed_base(tmp_path: Path) -> None:

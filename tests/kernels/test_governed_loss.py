@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bbkernels.governed_loss import GovernedLoss, OutputHead, blocked, governed_loss
+from bbkernels.governed_loss import GovernedLoss, OutputHead, blocked, governed_loss, narrow
 from bbkernels.governed_loss.reference import governed_loss_reference
 from tests.kernels.conftest import DTYPES, assert_within_budget
 
@@ -93,6 +93,70 @@ def compare(given: Inputs, dtype: torch.dtype, wanted: tuple[int, ...] = (0, 1, 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_and_gradients_are_those_of_whole_logits(shape: tuple[int, int, int], dtype: torch.dtype, capped: bool) -> None:
     compare(inputs(*shape, capped=capped), dtype)
+
+
+@pytest.fixture
+def narrow_products(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that multiplies bfloat16 in hardware; rows are taken two at a time."""
+    if path == "kernels":
+        pytest.skip("for a CPU alone")
+    monkeypatch.setattr(narrow, "multiplies_bfloat16", lambda tensor: tensor.dtype == torch.bfloat16)
+    monkeypatch.setattr(narrow, "_TILE", 200)
+
+
+@pytest.mark.usefixtures("narrow_products")
+@pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize("capped", [False, True])
+@pytest.mark.parametrize("shape", [*SHAPES, (40, 700, 64)])
+def test_products_in_bfloat16_are_as_right_as_whole_logits_in_it(
+    shape: tuple[int, int, int], capped: bool, wanted: tuple[int, ...]
+) -> None:
+    given = inputs(*shape, capped=capped)
+    assert narrow.takes(given.to(torch.bfloat16).fused.requires_grad_(), given.to(torch.bfloat16).head)
+    assert not narrow.takes(given.fused.requires_grad_(), given.head)
+    given.fused.requires_grad_(False)
+    compare(given, torch.bfloat16, wanted)
+    if wanted != (2,):
+        compare(replace(given, bitmask=None), torch.bfloat16, wanted)
+
+
+@pytest.mark.usefixtures("narrow_products")
+def test_in_bfloat16_a_small_difference_from_the_base_keeps_its_size() -> None:
+    given = inputs(16, 500, 32).to(torch.bfloat16)
+    near = given.base + (0.02 * torch.randn(16, 32, generator=torch.Generator().manual_seed(1))).bfloat16()
+    given = replace(given, fused=near, bitmask=None)
+    got, plain = (run(loss, given, (1,)) for loss in (governed_loss, governed_loss_reference))
+    truth = run(governed_loss_reference, given.to(torch.float64), (1,))
+    torch.testing.assert_close(got[1].double(), truth[1], rtol=0.05, atol=1e-5)
+    for mine, theirs, right in zip((got[1], got[3]), (plain[1], plain[3]), (truth[1], truth[3]), strict=True):
+        assert (mine.double() - right).norm() < 0.5 * (theirs.double() - right).norm()
+    equal = run(governed_loss, replace(given, fused=given.base), (1,))
+    torch.testing.assert_close(equal[1], torch.zeros(16), atol=2e-6, rtol=0)
+
+
+@pytest.mark.usefixtures("narrow_products")
+def test_in_bfloat16_rows_that_have_no_slope_have_none() -> None:
+    given = inputs(5, 40, 6, capped=True).to(torch.bfloat16)
+    assert given.bitmask is not None
+    given.bitmask[2] = 0
+    given.labels[:] = torch.tensor([3, 39, 4, -1, 5])  # the second is padding, the fourth none
+    cross_entropy, _, energy, gradient = run(governed_loss, given, (0, 2))
+    assert cross_entropy.isinf().tolist() == [False, True, False, False, False]
+    assert energy.isinf().tolist() == [False, False, True, False, False]
+    assert cross_entropy[3] == 0.0
+    assert gradient.isfinite().all()
+    assert not run(governed_loss, given, (0,))[3][[1, 3]].any()
+    assert not run(governed_loss, given, (2,))[3][2].any()
+
+
+@pytest.mark.usefixtures("narrow_products")
+def test_in_bfloat16_nan_and_infinity_stay_in_their_row() -> None:
+    given = inputs(5, 40, 6).to(torch.bfloat16)
+    given.fused[1, 2], given.base[3, 0] = torch.nan, torch.inf
+    cross_entropy, divergence, _, gradient = run(governed_loss, given)
+    assert gradient.isfinite().all(1).tolist() == [True, False, True, False, True]
+    assert cross_entropy.isnan().tolist() == [False, True, False, False, False]
+    assert divergence[[1, 3]].isnan().all()
 
 
 @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (0, 2)])

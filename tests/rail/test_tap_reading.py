@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bbkernels.gated_fusion import gated_fusion
+from builderbrain.rail import tap_reading
 from builderbrain.rail.tap_reading import norm_linear, read_fusion
 
 EPSILON = 1e-6
@@ -75,3 +78,86 @@ def test_a_norm_before_a_product_goes_into_its_matrix() -> None:
     x, weight, norm = draw(2, 5, 12), draw(3, 12, seed=1), nn.RMSNorm(12, dtype=torch.float64)
     nn.init.uniform_(norm.weight)
     torch.testing.assert_close(norm_linear(x, norm, weight), F.linear(norm(x), weight))
+
+
+@pytest.fixture
+def narrow_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that multiplies bfloat16 in hardware, a few rows at a time."""
+    monkeypatch.setattr(tap_reading, "multiplies_bfloat16", lambda tensor: tensor.dtype == torch.bfloat16)
+    monkeypatch.setattr(tap_reading, "_ROWS", 7)
+    monkeypatch.setattr(tap_reading, "_NATIVE_ROWS", 7)
+
+
+def wide_inputs(seed: int) -> list[Tensor]:
+    """As `inputs`, of a width at which sums matter, in float32 and with a tap in bfloat16."""
+    base, x, leave = draw(2, 20, 96, seed=seed), draw(2, 20, 24, seed=seed + 1), 0.3 * draw(96, 24, seed=seed + 2)
+    alpha, read = draw(96, seed=seed + 3).sigmoid(), draw(32, 96, seed=seed + 4)
+    return [base.bfloat16(), *(value.float().requires_grad_() for value in (x, leave, alpha, read))]
+
+
+def reading_and_gradients(
+    read: Callable[..., Tensor], given: list[Tensor], dtype: torch.dtype, upstream: Tensor
+) -> list[Tensor]:
+    own = [value.detach().to(dtype).requires_grad_(value.requires_grad) for value in given]
+    out = read(*own)
+    return [out, *torch.autograd.grad(out, [value for value in own if value.requires_grad], upstream.to(out.dtype))]
+
+
+@pytest.mark.usefixtures("narrow_products")
+@pytest.mark.parametrize("seed", [0, 10])
+def test_products_in_bfloat16_are_as_right_as_pytorchs(seed: int) -> None:
+    given, upstream = wide_inputs(seed), draw(2, 20, 32, seed=seed + 5)
+    base, *parts = given
+    mine = read_fusion(base, *parts, EPSILON)
+    mine_all = [mine, *torch.autograd.grad(mine, parts, upstream.float())]
+    theirs = reading_and_gradients(plain, given, torch.bfloat16, upstream)
+    right = reading_and_gradients(plain, given, torch.float64, upstream)
+    for got, same, truth in zip(mine_all, theirs, right, strict=True):
+        assert got.dtype == torch.float32
+        assert_as_right(got, same, truth)
+
+
+@pytest.mark.usefixtures("narrow_products")
+def test_a_norm_before_a_product_in_bfloat16_is_as_right_as_pytorchs() -> None:
+    norm = nn.RMSNorm(96)
+    nn.init.uniform_(norm.weight, 0.5, 1.5)
+    x, weight = draw(2, 20, 96).bfloat16().requires_grad_(), draw(32, 96, seed=1).float().requires_grad_()
+    upstream = draw(2, 20, 32, seed=2)
+    mine = norm_linear(x, norm, weight)
+    mine_all = [mine, *torch.autograd.grad(mine, (x, weight, norm.weight), upstream.float())]
+
+    def theirs(x: Tensor, weight: Tensor, gain: Tensor) -> Tensor:
+        return F.linear(F.rms_norm(x, (96,), gain, torch.finfo(torch.float32).eps), weight)
+
+    given = [x, weight, norm.weight]
+    same, right = (reading_and_gradients(theirs, given, dtype, upstream) for dtype in (torch.bfloat16, torch.float64))
+    for got, plain_one, truth in zip(mine_all, same, right, strict=True):
+        assert_as_right(got, plain_one, truth)
+    assert mine.dtype == mine_all[2].dtype == torch.float32
+    assert mine_all[1].dtype == torch.bfloat16
+
+
+def assert_as_right(got: Tensor, same: Tensor, truth: Tensor) -> None:
+    """The error is at most twice that of PyTorch in bfloat16, plus what rounding one value costs."""
+    error, allowed = ((value.double() - truth).abs().max() for value in (got, same))
+    assert error <= 2.0 * allowed + 2e-3 * truth.abs().max()
+
+
+@pytest.mark.usefixtures("narrow_products")
+def test_a_bfloat16_tap_is_kept_as_it_is_and_read_in_float32_without_gradients() -> None:
+    given, norm = wide_inputs(0), nn.RMSNorm(96).requires_grad_(False)
+    kept: list[Tensor] = []
+
+    def keep(value: Tensor) -> Tensor:
+        kept.append(value)
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        read_fusion(given[0], *given[1:], EPSILON)
+        norm_linear(given[0], norm, given[4])
+    wide = [value for value in kept if value.numel() == given[0].numel()]
+    assert wide
+    assert all(value.untyped_storage().data_ptr() == given[0].untyped_storage().data_ptr() for value in wide)
+    with torch.no_grad():
+        assert torch.equal(norm_linear(given[0], norm, given[4]), norm_linear(given[0].float(), norm, given[4]))
+        assert torch.equal(read_fusion(*given, EPSILON), read_fusion(given[0].float(), *given[1:], EPSILON))

@@ -23,6 +23,7 @@ MAY_START_OR_CONNECT = {
     "bbkernels.native": "loads the libraries built from csrc",
     "bbkernels.nf4_linear.native": "calls functions of those libraries",
     "bbkernels.masked_sample.native": "calls functions of those libraries",
+    "bbkernels.gated_fusion.native": "calls functions of those libraries",
     "builderbrain.tools.process": "runs a tool with a time limit and without a shell",
     "builderbrain.grammar.trial": "compiles untrusted schemas in a process that can be killed",
     "builderbrain.serve.__main__": "binds the listening socket",
