@@ -40,7 +40,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     [
         ("prt: 9000", "prt", "did you mean port?"),
         ("max_num_seq: 3", "max_num_seq", "did you mean max_num_seqs?"),
-        ("port: many", "port", "integer"),
+        ("port: many", "port", "whole number"),
         ("port: 70000", "port", "65535"),
         ("quantization: int3", "quantization", "nf4"),
         ("max_num_seqs: 0", "max_num_seqs", "between 1"),
