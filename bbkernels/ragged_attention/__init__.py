@@ -1,0 +1,5 @@
+"""Causal attention of many sequences' new tokens over their pages of keys and values, in one call."""
+
+from bbkernels.ragged_attention.op import ragged_attention
+
+__all__ = ["ragged_attention"]
