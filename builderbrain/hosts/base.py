@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bbkernels.governed_loss import OutputHead
+from builderbrain.hosts.ragged import Pages, RaggedBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,22 @@ class Host(Protocol):
             tokens: int64 [B, T], right-padded.
             lengths: int64 [B], number of real tokens per row; None when all T are real. Not together with `cache`.
             cache: extended in place by the T tokens; positions continue after the cached ones.
+        """
+        ...
+
+    def new_pages(self, num_pages: int, page_size: int) -> Pages:
+        """Room for keys and values of many sequences, `num_pages` of `page_size` positions each.
+
+        Raises:
+            UnsupportedModelError: this base cannot run many sequences in one row.
+        """
+        ...
+
+    def forward_ragged(self, batch: RaggedBatch, pages: Pages) -> BaseStates:
+        """Run the base over the new tokens of many sequences at once; every state is [1, N, d].
+
+        A sequence's states are those that `forward` gives it alone, up to the order of sums in products, which on a CPU may
+        depend on N.
         """
         ...
 

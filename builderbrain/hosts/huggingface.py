@@ -23,6 +23,8 @@ from builderbrain.errors import ContextLengthError, InvalidRequestError, Unsuppo
 from builderbrain.hosts.anatomy import dissect, layer_input, layer_output
 from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
 from builderbrain.hosts.directions import TokenDirections
+from builderbrain.hosts.paged_cache import PagedCache, check_ragged, ragged_call
+from builderbrain.hosts.ragged import Pages, RaggedBatch
 from builderbrain.hosts.taps import check_tap_points, default_tap_points
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ class HuggingFaceHost:
         self._logit_rule = anatomy.logit_rule
         self._directions = TokenDirections(self.output_head().weight, self.final_norm)
         self._add_hooks(anatomy.layers)
+        self._ragged = False
+        self._no_mask = torch.empty(1, 1, 1, 1, device=self.device)
 
     def new_cache(self) -> Cache:
         """An empty cache for one batch; layers with a sliding window keep only the window."""
@@ -111,22 +115,50 @@ class HuggingFaceHost:
             ContextLengthError: the cached and the new tokens are more than `max_length`.
         """
         self._check(tokens, lengths, cache)
+        return self._run(tokens, past_key_values=cache, use_cache=cache is not None)
+
+    def _run(self, tokens: Tensor, **arguments: Any) -> BaseStates:
+        """The inner decoder over int64 [B, T], and what its layers said."""
+        tokens = tokens.to(self.device)
         if self.model.training:
             self.model.eval()  # dropout would make the base depend on chance
         capture = _Capture(owner=self)
         token = _capture.set(capture)
         try:
-            self._decoder(input_ids=tokens.to(self.device), past_key_values=cache, use_cache=cache is not None)
+            self._decoder(input_ids=tokens, **arguments)
         finally:
             _capture.reset(token)
         if capture.embedding is None:  # the probe saw every layer run, so only outside interference gets here
             raise UnsupportedModelError(f"{self.name}: the decoder ran without its layers", field="model")
         return BaseStates(
-            tokens=tokens.to(self.device),
+            tokens=tokens,
             embedding=capture.embedding,
-            unembedding=self._directions(tokens.to(self.device)).to(capture.embedding.dtype),
+            unembedding=self._directions(tokens).to(capture.embedding.dtype),
             taps=tuple(capture.taps[index] for index in self.tap_points),
         )
+
+    def new_pages(self, num_pages: int, page_size: int) -> Pages:
+        """Pages for `forward_ragged`; see `Host.new_pages`.
+
+        Raises:
+            UnsupportedModelError: the family does not attend through the interface of `transformers`, turns its positions by
+                the longest of a batch, or gives other states this way.
+        """
+        if not self._ragged:
+            check_ragged(self)
+            self._ragged = True
+        return PagedCache(num_pages, page_size)
+
+    @torch.no_grad()
+    def forward_ragged(self, batch: RaggedBatch, pages: Pages) -> BaseStates:
+        """Run the base over the new tokens of many sequences; see `Host.forward_ragged`."""
+        if not isinstance(pages, PagedCache):
+            raise InvalidRequestError(f"expected pages of this host, got {type(pages).__name__}", field="pages")
+        with ragged_call(batch, pages):
+            # A mask of four dimensions is taken as it is; the attention does not look at it.
+            return self._run(
+                batch.tokens[None], past_key_values=pages, use_cache=True, position_ids=batch.positions[None], attention_mask=self._no_mask
+            )
 
     def final_norm(self, states: Tensor) -> Tensor:
         """The base's last norm, [..., d] -> [..., d], in the base's dtype. Differentiable in its input."""
