@@ -1,5 +1,5 @@
 """Causal attention of many sequences' new tokens over their pages of keys and values, in one call."""
 
-from bbkernels.ragged_attention.op import ragged_attention
+from bbkernels.ragged_attention.op import attend_unchecked, ragged_attention
 
-__all__ = ["ragged_attention"]
+__all__ = ["attend_unchecked", "ragged_attention"]

@@ -55,6 +55,26 @@ def ragged_attention(
         expect_number("window", window, least=1, whole=True)
     if soft_cap is not None:
         expect_number("soft_cap", soft_cap, above=0.0)
+    return attend_unchecked(
+        query, keys, values, table, starts, lengths, scale=scale, window=window, soft_cap=soft_cap, sinks=sinks
+    )
+
+
+@torch.no_grad()
+def attend_unchecked(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    table: Tensor,
+    starts: Tensor,
+    lengths: Tensor,
+    *,
+    scale: float,
+    window: int | None,
+    soft_cap: float | None,
+    sinks: Tensor | None,
+) -> Tensor:
+    """`ragged_attention` for callers whose layers share one table: looking at it again in every layer takes as long as a layer."""
     options = {"scale": scale, "window": window, "soft_cap": soft_cap, "sinks": sinks}
     library = native_library(query) if query.device.type == "cpu" else None
     if library is not None and serves_on_cpu(query, keys, values):

@@ -58,6 +58,8 @@ class Generation:
     finish_reason: FinishReason
     prompt_tokens: int
     weight_version: str
+    cached_tokens: int = 0
+    """Of the prompt's, those that were taken over from an earlier text."""
     attempts: int = 1
     """Outputs decoded until one satisfied the constraint's validator; this is the last of them."""
     constraint: ConstraintReport | None = None

@@ -23,6 +23,9 @@ class CachedState:
         self._next_logits, self._device = next_logits, device
         self._logits = self._advance(list(prompt_tokens))
 
+    ready = True
+    reused = 0
+
     def logits(self) -> Tensor:
         """Logits [V] of the next token, in the base's dtype."""
         return self._logits
@@ -30,6 +33,9 @@ class CachedState:
     def append(self, token: int) -> None:
         """Extend the sequence and compute the next logits."""
         self._logits = self._advance([token])
+
+    def close(self) -> None:
+        """Nothing is held beyond the object itself."""
 
     @torch.no_grad()
     def _advance(self, tokens: list[int]) -> Tensor:

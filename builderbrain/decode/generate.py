@@ -68,6 +68,17 @@ class Decoding:
         self.allowed_log_masses: list[float] = []
         """Per drawn token, the log of the probability that the unmasked model gave to the legal tokens; 0 when free."""
 
+    def ready(self) -> bool:
+        """Whether `step` would find the model's answer there. Asking hands the model what it has not seen yet."""
+        if self._finish is not None:
+            return True
+        return self._advanced().ready
+
+    def close(self) -> None:
+        """Give back what the model holds for this output."""
+        if self._state is not None:
+            self._state.close()
+
     def step(self) -> Step | None:
         """Sample one token; None once the output is finished.
 
@@ -79,7 +90,7 @@ class Decoding:
         """
         if self._finish is not None:
             return None
-        logits = self._next_logits()
+        logits = self._advanced().logits()
         draw = self._draw(logits)
         self.allowed_log_masses.append(draw.allowed_log_mass)
         logprob = self._sampler.logprob(draw, logits, self._bitmask)
@@ -104,17 +115,19 @@ class Decoding:
             finish_reason=self._finish,
             prompt_tokens=len(self._prompt),
             weight_version=self._model.weight_version,
+            cached_tokens=0 if self._state is None else self._state.reused,
             constraint=self._report(self._finish),
             logprobs=tuple(self._logprobs),
         )
 
-    def _next_logits(self) -> Tensor:
+    def _advanced(self) -> TokenState:
+        """The state after everything that was kept."""
         if self._state is None:
             self._state = self._model.start(self._prompt)
         elif self._pending is not None:
             self._state.append(self._pending)
         self._pending = None
-        return self._state.logits()
+        return self._state
 
     def _keep(self, token: int, logprob: TokenLogprob | None) -> None:
         """Add a token to the output and see whether that finishes it."""

@@ -16,12 +16,26 @@ from builderbrain.hosts.base import Tokenizer
 class TokenState(Protocol):
     """One sequence in progress; owns its caches. Used by one request."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether `logits` can be asked for. A model that runs many sequences at once takes its time after `append`."""
+        ...
+
+    @property
+    def reused(self) -> int:
+        """Tokens of the prompt that did not have to be run, because an earlier text had begun with them."""
+        ...
+
     def logits(self) -> Tensor:
         """Logits [V] of the next token, floating, on any device. Valid until the next `append`."""
         ...
 
     def append(self, token: int) -> None:
         """Extend the sequence by one token."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the sequence holds. It is not used any more."""
         ...
 
 

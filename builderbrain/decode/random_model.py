@@ -22,12 +22,18 @@ class _RandomState:
         for token in prompt_tokens:
             self.append(token)
 
+    ready = True
+    reused = 0
+
     def logits(self) -> Tensor:
         seed = torch.tensor([self._model.seed]), torch.tensor([self._hash])
         return gumbel_noise(*seed, self._model.vocab_size)[0] * self._model.scale + self._model.bias
 
     def append(self, token: int) -> None:
         self._hash = (self._hash * 6364136223846793005 + token + 1442695040888963407) % (1 << 62)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class RandomModel:

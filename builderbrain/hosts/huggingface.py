@@ -157,7 +157,11 @@ class HuggingFaceHost:
         with ragged_call(batch, pages):
             # A mask of four dimensions is taken as it is; the attention does not look at it.
             return self._run(
-                batch.tokens[None], past_key_values=pages, use_cache=True, position_ids=batch.positions[None], attention_mask=self._no_mask
+                batch.tokens[None],
+                past_key_values=pages,
+                use_cache=True,
+                position_ids=batch.positions[None],
+                attention_mask=self._no_mask,
             )
 
     def final_norm(self, states: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 `attend` is registered under a name of its own and stands in the model's configuration for good. Outside of a ragged call it
 is what the model attended by before, bit for bit. Inside one the cache has already put the new keys and values into their pages, and it
-calls `bbkernels.ragged_attention`. Which call it is in stands in a context variable: families differ in what they hand on to
+calls the kernel of `bbkernels.ragged_attention`. Which call it is in stands in a context variable: families differ in what they hand on to
 their attention, and two threads may run one model.
 """
 
@@ -23,7 +23,7 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
-from bbkernels.ragged_attention import ragged_attention
+from bbkernels.ragged_attention import attend_unchecked
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.ragged import RaggedBatch
 
@@ -100,7 +100,7 @@ def attend(
         return plain(module, query, key, value, attention_mask, **options)
     layer: Any = module.layer_idx
     scaling = options.get("scaling")
-    attended = ragged_attention(
+    attended = attend_unchecked(
         query[0].transpose(0, 1),
         call.cache.keys[layer],
         call.cache.values[layer],

@@ -176,7 +176,11 @@ def _weights(rail: BuilderRail) -> tuple[list[Tensor], list[Tensor], Tensor]:
     kinds = torch.zeros(len(rail.words.spelling), dtype=torch.uint8)
     kinds[rail.reading.quote] |= 1
     kinds[rail.reading.line] |= 2
-    return [value.detach().to(torch.float32).contiguous() for value in floats], [rail.words.spelling.contiguous(), answers], kinds
+    return (
+        [value.detach().to(torch.float32).contiguous() for value in floats],
+        [rail.words.spelling.contiguous(), answers],
+        kinds,
+    )
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
@@ -24,8 +25,25 @@ class ServedModel:
     version: str
 
 
+class Waiting(Enum):
+    """What takes the place of an answer that is not there yet."""
+
+    WAITING = "waiting"
+
+
+WAITING: Final = Waiting.WAITING
+
+
 class Output(Protocol):
     """One output while it is decoded. Mutable; advanced by one thread."""
+
+    def ready(self) -> bool:
+        """Whether `step` can be taken. Until then the model has to run, which it does for all outputs at once."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the output holds, whether it was finished or not."""
+        ...
 
     def step(self) -> Step | None:
         """Sample one token. None once the output is finished.
@@ -76,6 +94,9 @@ class Backend(Protocol):
         """
         ...
 
-    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | None]:
-        """Log-probability of each token after those before it, one at a time; None for the first, which nothing precedes."""
+    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | Waiting | None]:
+        """Log-probability of each token after those before it, one at a time; None for the first, which nothing precedes.
+
+        `WAITING` in between: the model has to run before the next one is known.
+        """
         ...

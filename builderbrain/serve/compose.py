@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from builderbrain.agent.executor import WorkingRoot
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
-from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError
+from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError, UnsupportedModelError
 from builderbrain.gate.reader import Live, RegistryReader
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
@@ -18,6 +19,7 @@ from builderbrain.hosts.base import Host, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
+from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
 from builderbrain.rail.bundled import bundled_rail_of
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
@@ -32,7 +34,11 @@ from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
 
+logger = logging.getLogger(__name__)
+
 DOMAIN = "repo_assistant"
+_CACHED_TEXTS = 8
+"""Texts of the longest kind that there are pages for, unless the settings say otherwise."""
 SMALL_WIDTH = 512
 """Below this width the products of one token are too small to share: threads would wait for each other at every layer,
 on a busy machine a hundred times as long as they work."""
@@ -58,10 +64,12 @@ def compose(settings: ServeSettings) -> FastAPI:
     if host.device.type == "cpu" and host.d_model < SMALL_WIDTH:
         torch.set_num_threads(1)
     name = settings.served_model_name or (settings.model if settings.model == NANO else Path(settings.model).name)
-    base = HostModel(host)
+    context = _context(settings, host)
+    batcher = _batcher(settings, host, context)
+    base = _model(host, batcher, None)
     models: dict[str, TokenModel] = {name: base}
     if rail is not None:
-        served = RailModel(host, rail, weight_version=live.version if live else None)
+        served = _model(host, batcher, rail, version=live.version if live else None)
         models = {name: served, f"{name}:base": base}
     masks = XGrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
     masks.warm_up()
@@ -71,7 +79,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         mask_engine=masks,
         facts=tokenizer_facts(host.tokenizer),
         description=f"{settings.model} {host.dtype} {settings.quantization}",
-        max_length=_context(settings, host),
+        max_length=context,
     )
     telemetry = Telemetry(name)
     engine = Engine(
@@ -79,6 +87,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         max_waiting=settings.max_waiting,
         deadline_seconds=settings.request_timeout,
         observer=telemetry,
+        run_model=(lambda: None) if batcher is None else batcher.run,
     )
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
@@ -88,7 +97,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     if rail is not None and settings.rail is None:
         follower = LiveFollower(
             current=lambda: found.version if (found := registry.live()) is not None else None,
-            load=lambda version: _load_version(registry, host, version),
+            load=lambda version: _load_version(registry, host, batcher, version),
             install=lambda model: backend.replace(name, model),
             version=models[name].weight_version,
         )
@@ -135,9 +144,33 @@ def _rail_folder(settings: ServeSettings) -> Path | None:
     return bundled_rail_of(settings.model)
 
 
-def _load_version(registry: RegistryReader, host: Host, version: str) -> TokenModel:
+def _load_version(registry: RegistryReader, host: Host, batcher: Batcher | None, version: str) -> TokenModel:
     registry.verify(version)
-    return RailModel(host, load_rail(registry.root / version), weight_version=version)
+    return _model(host, batcher, load_rail(registry.root / version), version=version)
+
+
+def _batcher(settings: ServeSettings, host: Host, context: int) -> Batcher | None:
+    """What runs outputs together; None for a base that can only run one sequence at a time, which is said once."""
+    if settings.max_num_seqs == 1:
+        return None
+    per_text = -(-context // PAGE_SIZE)
+    wanted = settings.kv_cache_tokens or _CACHED_TEXTS * context
+    try:
+        return Batcher(
+            host,
+            num_pages=max(per_text, -(-wanted // PAGE_SIZE)),
+            max_tokens=settings.max_num_batched_tokens,
+            reuse=settings.enable_prefix_caching,
+        )
+    except UnsupportedModelError as error:
+        logger.warning("outputs are decoded in turn, not together: %s", error.message)
+        return None
+
+
+def _model(host: Host, batcher: Batcher | None, rail: BuilderRail | None, *, version: str | None = None) -> TokenModel:
+    if batcher is not None:
+        return BatchedModel(batcher, rail, weight_version=version)
+    return HostModel(host) if rail is None else RailModel(host, rail, weight_version=version)
 
 
 def _context(settings: ServeSettings, host: Host) -> int:

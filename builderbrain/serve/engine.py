@@ -77,15 +77,23 @@ class Engine:
         max_waiting: outputs that may wait for a place; more are refused with QueueFullError.
         deadline_seconds: longest life of one output, waiting included.
         observer: hears of times, or None.
+        run_model: called before every round: runs the model for all outputs that wait for it.
     """
 
     def __init__(
-        self, *, max_running: int, max_waiting: int, deadline_seconds: float, observer: EngineObserver | None = None
+        self,
+        *,
+        max_running: int,
+        max_waiting: int,
+        deadline_seconds: float,
+        observer: EngineObserver | None = None,
+        run_model: Callable[[], None] = lambda: None,
     ) -> None:
         self.max_running = max_running
         self.max_waiting = max_waiting
         self._deadline_seconds = deadline_seconds
         self._observer = observer
+        self._run_model = run_model
         self._condition = threading.Condition()
         self._waiting: deque[Ticket] = deque()
         self._running: list[Ticket] = []
@@ -160,6 +168,7 @@ class Engine:
     def _run(self) -> None:
         try:
             while self._admit():
+                self._run_model()
                 for ticket in tuple(self._running):
                     self._advance(ticket)
         finally:

@@ -16,7 +16,7 @@ from builderbrain.decode.base import Generation, SamplingParameters, Step, Token
 from builderbrain.decode.generate import attempt_seed
 from builderbrain.errors import BuilderBrainError, ConstraintViolatedError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint
-from builderbrain.serve.backend import Backend
+from builderbrain.serve.backend import WAITING, Backend
 from builderbrain.serve.engine import Engine, Work
 from builderbrain.serve.requests import SamplingRequest
 
@@ -91,7 +91,8 @@ def score(backend: Backend, model: str, tokens: Sequence[int], alternatives: int
     def work() -> Generator[Step | None, None, list[TokenLogprob | None]]:
         found: list[TokenLogprob | None] = []
         for entry in backend.score(model, tokens, alternatives):
-            found.append(entry)
+            if entry is not WAITING:
+                found.append(entry)
             yield None
         return found
 
@@ -110,13 +111,19 @@ def generate(backend: Backend, request: OutputRequest) -> Work:
             output = backend.begin(request.model, request.prompt, parameters, request.constraint, request.stop_tokens)
             held: list[Step] = []
             try:
-                while (step := output.step()) is not None:
+                while True:
+                    while not output.ready():
+                        yield None
+                    if (step := output.step()) is None:
+                        break
                     if holds:
                         held.append(step)
                     yield None if holds else step
             except MaskEmptyError as error:
                 failure = error
                 continue
+            finally:
+                output.close()
             generation = replace(output.result(), attempts=attempt + 1)
             report = generation.constraint
             if report is None or report.valid is not False:

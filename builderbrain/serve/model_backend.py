@@ -13,7 +13,7 @@ from builderbrain.decode.model import TokenModel
 from builderbrain.errors import UnknownModelError
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.hosts.base import Tokenizer
-from builderbrain.serve.backend import Output, ServedModel
+from builderbrain.serve.backend import WAITING, Output, ServedModel, Waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +78,27 @@ class ModelBackend:
         """See `Backend.begin`."""
         return Decoding(self._model(model), prompt, parameters, constraint=constraint, stop_tokens=stop_tokens)
 
-    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | None]:
+    def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | Waiting | None]:
         """See `Backend.score`. Float32 log-softmax over the tokenizer's own ids."""
         state = None
         size = self.tokenizer.vocab_size
-        for token in tokens:
-            if state is None:
-                yield None
-                state = self._model(model).start([token])
-                continue
-            logprobs = torch.log_softmax(state.logits()[:size].float(), dim=-1)
-            values, ids = torch.topk(logprobs, min(alternatives, size))
-            top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-            yield TokenLogprob(token=token, logprob=float(logprobs[token]), top=top)
-            state.append(token)
+        found: TokenLogprob | None = None
+        try:
+            for token in tokens:
+                if state is None:
+                    found, state = None, self._model(model).start([token])
+                else:
+                    while not state.ready:
+                        yield WAITING
+                    logprobs = torch.log_softmax(state.logits()[:size].float(), dim=-1)
+                    values, ids = torch.topk(logprobs, min(alternatives, size))
+                    top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+                    found = TokenLogprob(token=token, logprob=float(logprobs[token]), top=top)
+                    state.append(token)
+                yield found
+        finally:
+            if state is not None:
+                state.close()
 
     def _model(self, name: str) -> TokenModel:
         model = self._models.get(name)

@@ -38,6 +38,9 @@ class ServeSettings:
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = _option("auto", "dtype of the base")
     device: str = _option("auto", "device of the base: auto, cpu, cuda, cuda:1, ...")
     max_num_seqs: int = _option(32, "outputs decoded together")
+    max_num_batched_tokens: int = _option(512, "tokens that one pass of the model takes; longer prompts are run in pieces")
+    kv_cache_tokens: int | None = _option(None, "tokens that there are cache pages for; eight times the context when not given")
+    enable_prefix_caching: bool = _option(True, "let prompts take over pages of earlier ones that began alike")
     max_waiting: int = _option(128, "outputs that may wait; more get 429")
     request_timeout: float = _option(300.0, "seconds one output may take, waiting included")
     max_body_bytes: int = _option(4 * 1024 * 1024, "largest request body")
@@ -49,6 +52,8 @@ class ServeSettings:
         for name, low, high in (
             ("port", 0, 65535),
             ("max_num_seqs", 1, 4096),
+            ("max_num_batched_tokens", 1, 1 << 20),
+            ("kv_cache_tokens", 1, 1 << 32),
             ("max_waiting", 0, 65536),
             ("max_body_bytes", 1024, 1 << 30),
             ("request_timeout", 0.001, 86400),
@@ -84,7 +89,7 @@ def parse_settings(arguments: Sequence[str]) -> ServeSettings:
         kinds = [kind for kind in get_args(hints[option.name]) or (hints[option.name],) if kind is not type(None)]
         shared: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": option.metadata["help"]}
         if kinds == [bool]:
-            parser.add_argument(flag, action="store_true", **shared)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
         elif isinstance(kinds[0], str):
             parser.add_argument(flag, choices=kinds, **shared)
         else:

@@ -15,11 +15,11 @@ import httpx
 import openai
 import uvicorn
 
-from builderbrain.decode.host_model import HostModel
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.serve.__main__ import bind
+from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
 from builderbrain.serve.app import create_app
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
@@ -67,15 +67,22 @@ def _tiny() -> tuple[HuggingFaceHost, XGrammarEngine]:
 def make_service(*, max_running: int = 32, max_waiting: int = 64, deadline_seconds: float = 60.0) -> Service:
     """A service over a tiny Llama with random weights, which is the same at every call."""
     host, mask_engine = _tiny()
+    batcher = Batcher(host, num_pages=4 * CONTEXT // PAGE_SIZE, max_tokens=64)
     backend = ModelBackend(
-        {"tiny": HostModel(host, weight_version="v1"), "tiny-other": HostModel(host, weight_version="v2")},
+        {name: BatchedModel(batcher, None, weight_version=version) for name, version in (("tiny", "v1"), ("tiny-other", "v2"))},
         root="tiny-base",
         mask_engine=mask_engine,
         facts=TokenizerFacts(special_tokens={END_TOKEN: 0}, prefix=()),
         description="tiny-base float32",
     )
     telemetry = Telemetry("tiny")
-    engine = Engine(max_running=max_running, max_waiting=max_waiting, deadline_seconds=deadline_seconds, observer=telemetry)
+    engine = Engine(
+        max_running=max_running,
+        max_waiting=max_waiting,
+        deadline_seconds=deadline_seconds,
+        observer=telemetry,
+        run_model=batcher.run,
+    )
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
     return Service(backend=backend, engine=engine, telemetry=telemetry)
 

@@ -20,6 +20,9 @@ class _State:
         self._vocab_size = vocab_size
         self._position = 0
 
+    ready = True
+    reused = 0
+
     def logits(self) -> Tensor:
         logits = torch.zeros(self._vocab_size)
         logits[self._script[min(self._position, len(self._script) - 1)]] = 30.0
@@ -27,6 +30,9 @@ class _State:
 
     def append(self, token: int) -> None:
         self._position += 1
+
+    def close(self) -> None:
+        pass
 
 
 class ScriptedModel:

@@ -1,0 +1,367 @@
+"""Many outputs' tokens in one pass: continuous batching (Yu et al. 2022, "Orca") of one base under any number of rails.
+
+Outputs ask when they like: `BatchedModel.start` and `append` only note what the model has to see, and `Batcher.run` takes the next
+token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together, and each rail's
+rows through that rail. A prompt that begins as an earlier one did takes over its pages.
+
+What an output gets depends on its own tokens alone. The rail's part and the attention have the same bits whatever runs beside
+them; products of the base may round otherwise with another number of rows.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from builderbrain.decode.model import TokenState
+from builderbrain.decode.pages import PagePool
+from builderbrain.errors import BuilderBrainError, ContextLengthError
+from builderbrain.hosts.base import BaseStates, Host
+from builderbrain.hosts.ragged import RaggedBatch
+from builderbrain.rail.cache import RailCache
+from builderbrain.rail.checkpoint import rail_version
+from builderbrain.rail.native_step import NativeRail, RailState, why_not_native
+from builderbrain.rail.rail import BuilderRail
+
+PAGE_SIZE = 16
+
+
+@dataclass(kw_only=True)
+class BatchCounts:
+    """What a batcher has done: passes, tokens run, prompt tokens taken over from pages, outputs set back for want of pages."""
+
+    passes: int = 0
+    tokens: int = 0
+    reused: int = 0
+    set_back: int = 0
+
+
+class Batcher:
+    """Runs the outputs of one host's models together. Used by one thread.
+
+    Args:
+        num_pages: of `page_size` positions; at least enough for one text of `max_length`.
+        max_tokens: of one pass. Prompts beyond it are run in pieces, so that outputs under way wait no longer than a pass.
+        reuse: whether prompts take over pages of earlier ones.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        num_pages: int,
+        max_tokens: int = 512,
+        page_size: int = PAGE_SIZE,
+        reuse: bool = True,
+    ) -> None:
+        self.host, self.max_tokens, self.reuse = host, max_tokens, reuse
+        self.pool = PagePool(num_pages, page_size, self._forget)
+        self.pages = host.new_pages(num_pages, page_size)
+        self.counts = BatchCounts()
+        self._models: weakref.WeakSet[BatchedModel] = weakref.WeakSet()
+        self._open: dict[int, BatchedState] = {}  # in the order of their arrival
+        self._arrived = 0
+
+    def add(self, model: BatchedModel) -> None:
+        """Know a model, to tell it what is forgotten."""
+        self._models.add(model)
+
+    def open(self, state: BatchedState) -> int:
+        """Take a sequence in; returns its number."""
+        self._arrived += 1
+        self._open[self._arrived] = state
+        return self._arrived
+
+    def close(self, number: int) -> None:
+        """A sequence is done with."""
+        state = self._open.pop(number, None)
+        if state is not None:
+            self._give_back(state)
+
+    @property
+    def num_open(self) -> int:
+        """Sequences that were not closed."""
+        return len(self._open)
+
+    def run(self) -> None:
+        """One pass for those that wait, if any do. A failure of the pass is told to each of them, by `logits`."""
+        chosen = self._choose()
+        if not chosen:
+            return
+        try:
+            with torch.no_grad():
+                self._run(chosen)
+        except Exception as error:  # noqa: BLE001  (told to every output of the pass, behind its own boundary)
+            for state, _ in chosen:
+                state.fail(error)
+                self._give_back(state)
+
+    def _choose(self) -> list[tuple[BatchedState, int]]:
+        """Whose tokens are run, and how many of each: outputs under way first, then prompts in the order they came."""
+        waiting = [state for state in self._open.values() if state.unread and state.failure is None]
+        waiting.sort(key=lambda state: len(state.unread) > 1)  # stable
+        chosen: list[tuple[BatchedState, int]] = []
+        room = self.max_tokens
+        for state in waiting:
+            if state.set_back:
+                continue
+            if not state.pages:
+                self._take_over(state)
+            count = min(len(state.unread), room)
+            if count and self._make_room(state, count, chosen):
+                chosen.append((state, count))
+                room -= count
+            if not room:
+                break
+        for state in waiting:
+            state.set_back = False
+        return [(state, count) for state, count in chosen if state.pages]
+
+    def _take_over(self, state: BatchedState) -> None:
+        """Begin with the pages of an earlier text that began alike; one token at least is left to run."""
+        if not self.reuse or not state.model.keeps_states:
+            return
+        found: RailState | None = None
+        keys = self.pool.keys(state.tokens[:-1])
+        for count, key in enumerate(keys, start=1):
+            page, snapshot = self.pool.find(key), state.model.snapshots.get(key)
+            if page is None or (snapshot is None and state.model.native is not None):
+                break
+            self.pool.hold(page)
+            state.pages.append(page)
+            state.known, found = count * self.pool.page_size, snapshot
+        if state.pages:
+            self.counts.reused += state.known
+            state.reused = max(state.reused, state.known)
+            if found is not None:
+                state.rail_state = found.copy()
+
+    def _make_room(self, state: BatchedState, count: int, chosen: list[tuple[BatchedState, int]]) -> bool:
+        """Pages for `count` more tokens; where there are none, the newest other sequence gives its own back and starts anew."""
+        wanted = -(-(state.known + count) // self.pool.page_size)
+        while len(state.pages) < wanted:
+            page = self.pool.take()
+            if page is not None:
+                state.pages.append(page)
+                continue
+            others = [
+                other for other in self._open.values() if other is not state and other.pages and other.number > state.number
+            ]
+            if not others:
+                return False
+            loser = others[-1]
+            self._give_back(loser)
+            loser.begin_anew()
+            self.counts.set_back += 1
+        return True
+
+    def _run(self, chosen: list[tuple[BatchedState, int]]) -> None:
+        sequences = [state for state, _ in chosen]
+        new = [state.unread[:count] for state, count in chosen]
+        batch = self._batch(new, [state.known for state in sequences], sequences)
+        states = self.host.forward_ragged(batch, self.pages)
+        fused = torch.empty_like(states.taps[-1])
+        starts = batch.starts.tolist()
+        by_model: dict[BatchedModel, list[int]] = {}
+        for place, state in enumerate(sequences):
+            by_model.setdefault(state.model, []).append(place)
+        for model, places in by_model.items():
+            self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
+                           [starts[place] for place in places], states, fused)  # fmt: skip
+        for state, count in chosen:
+            state.known += count
+            self._name(state)
+        done = [place for place, state in enumerate(sequences) if not state.unread]
+        if done:
+            rows = fused[0, [starts[place + 1] - 1 for place in done]]
+            logits = self.host.lm_head(self.host.final_norm(rows))
+            for place, row in zip(done, logits, strict=True):
+                sequences[place].answer = row
+        self.counts.passes += 1
+        self.counts.tokens += len(batch.tokens)
+
+    def _run_rail(
+        self,
+        model: BatchedModel,
+        sequences: Sequence[BatchedState],
+        new: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        states: BaseStates,
+        fused: Tensor,
+    ) -> None:
+        """Fill in the fused states of one model's rows."""
+        if model.rail is None:
+            for tokens, first in zip(new, starts, strict=True):
+                fused[:, first : first + len(tokens)] = states.taps[-1][:, first : first + len(tokens)]
+            return
+        if model.native is None:
+            for state, tokens, first in zip(sequences, new, starts, strict=True):
+                rows = torch.arange(first, first + len(tokens), device=fused.device)
+                fused[:, rows] = model.rail(_rows(states, rows), cache=state.rail_cache).fused
+            return
+        # Up to the end of a page at a time, where the state is kept for texts that go on from there.
+        done = [0] * len(sequences)
+        while True:
+            parts: list[tuple[int, int]] = []
+            for place, (state, tokens) in enumerate(zip(sequences, new, strict=True)):
+                at = state.known + done[place]
+                size = min(len(tokens) - done[place], self.pool.page_size - at % self.pool.page_size)
+                if size:
+                    parts.append((place, size))
+            if not parts:
+                return
+            taking = [sequences[place] for place, _ in parts]
+            tokens = [new[place][done[place] : done[place] + size] for place, size in parts]
+            batch = self._batch(tokens, [sequences[place].known + done[place] for place, _ in parts], taking)
+            rows = torch.cat(
+                [torch.arange(starts[place] + done[place], starts[place] + done[place] + size) for place, size in parts]
+            )
+            out, _ = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
+            fused[:, rows] = out
+            for place, size in parts:
+                done[place] += size
+                model.keep(sequences[place], sequences[place].known + done[place])
+
+    def _batch(self, new: Sequence[Sequence[int]], known: Sequence[int], sequences: Sequence[BatchedState]) -> RaggedBatch:
+        pages = [state.pages for state in sequences]
+        return RaggedBatch.of(new, known, pages, page_size=self.pool.page_size, device=self.host.device)
+
+    def _name(self, state: BatchedState) -> None:
+        """Let others find the full pages of a prompt."""
+        if not self.reuse:
+            return
+        full = min(state.known, state.prompt_length) // self.pool.page_size
+        for place in range(state.named, full):
+            self.pool.name(state.pages[place], state.keys[place])
+        state.named = max(state.named, full)
+
+    def _give_back(self, state: BatchedState) -> None:
+        for page in state.pages:
+            self.pool.let_go(page)
+        state.pages = []
+
+    def _forget(self, key: bytes) -> None:
+        for model in self._models:
+            model.snapshots.pop(key, None)
+
+
+class BatchedModel:
+    """A base alone or under a rail as a `TokenModel` whose sequences run together with those of the batcher's other models.
+
+    Where the rail's step has no native form its rows go through PyTorch one sequence after the other, and pages are not shared.
+    """
+
+    def __init__(self, batcher: Batcher, rail: BuilderRail | None, *, weight_version: str | None = None) -> None:
+        host = batcher.host
+        self.batcher, self.rail = batcher, rail
+        self.tokenizer = host.tokenizer
+        self.eos_token_id = host.tokenizer.eos_token_id
+        self.vocab_size = host.vocab_size
+        self.max_length = host.max_length
+        self.native: NativeRail | None = None
+        self.pages = torch.empty(0)
+        self.snapshots: dict[bytes, RailState] = {}
+        if rail is None:
+            self.weight_version = weight_version or "base"
+        else:
+            self.weight_version = weight_version or rail_version(rail)
+            rail = rail.to(host.device).eval()
+            if why_not_native(rail, host) is None:
+                self.native = NativeRail(rail, host)
+                self.pages = self.native.new_pages(batcher.pool.num_pages, batcher.pool.page_size)
+        batcher.add(self)
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether a text can go on from another one's pages."""
+        return self.rail is None or self.native is not None
+
+    def start(self, prompt_tokens: Sequence[int]) -> TokenState:
+        """A sequence that waits to be run; [T] ids with T >= 1."""
+        return BatchedState(self, prompt_tokens)
+
+    def keep(self, state: BatchedState, length: int) -> None:
+        """Keep a sequence's state where a page of its prompt has become full."""
+        size = self.batcher.pool.page_size
+        if self.batcher.reuse and length % size == 0 and length <= state.prompt_length:
+            key = state.keys[length // size - 1]
+            if key not in self.snapshots:
+                self.snapshots[key] = state.rail_state.copy()
+
+
+class BatchedState:
+    """One sequence of a `BatchedModel`. `reused` are the tokens of its prompt that another one had been asked before."""
+
+    def __init__(self, model: BatchedModel, prompt_tokens: Sequence[int]) -> None:
+        self.model = model
+        self.tokens = list(prompt_tokens)
+        self.prompt_length = len(self.tokens)
+        self.keys = model.batcher.pool.keys(self.tokens) if model.batcher.reuse else []
+        self.pages: list[int] = []
+        self.named = self.reused = 0
+        self.answer: Tensor | None = None
+        self.failure: BaseException | None = None
+        self.set_back = False
+        self.begin_anew()
+        self.set_back = False
+        self.number = model.batcher.open(self)
+
+    def begin_anew(self) -> None:
+        """Forget what was run; it has to be run again, in a later pass."""
+        self.known = 0
+        self.set_back = True
+        if self.model.native is not None:
+            self.rail_state = RailState()
+        elif self.model.rail is not None:
+            self.rail_cache: RailCache = self.model.rail.new_cache()
+
+    @property
+    def unread(self) -> list[int]:
+        """Tokens that the model has not seen."""
+        return self.tokens[self.known :]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next logits are there, or the reason why there are none."""
+        return self.answer is not None or self.failure is not None
+
+    def logits(self) -> Tensor:
+        """Logits [V] of the next token.
+
+        Raises:
+            RuntimeError: the batcher has not run since the last `append`.
+            BuilderBrainError: the pass that was to give them failed.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.answer is None:
+            raise RuntimeError("expected the batcher to run before logits are asked for")
+        return self.answer
+
+    def append(self, token: int) -> None:
+        """Extend the sequence; `ready` again after the next pass."""
+        if len(self.tokens) >= self.model.max_length:
+            raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
+        self.tokens.append(token)
+        self.answer = None
+
+    def fail(self, error: BaseException) -> None:
+        """The pass failed."""
+        self.failure = error if isinstance(error, BuilderBrainError) else RuntimeError(f"a pass of the model failed: {error}")
+
+    def close(self) -> None:
+        """Give the pages back."""
+        self.model.batcher.close(self.number)
+
+
+def _rows(states: BaseStates, rows: Tensor) -> BaseStates:
+    return BaseStates(
+        tokens=states.tokens[:, rows],
+        embedding=states.embedding[:, rows],
+        unembedding=states.unembedding[:, rows],
+        taps=tuple(tap[:, rows] for tap in states.taps),
+    )
