@@ -39,6 +39,8 @@ def hot(seed: int = 0, max_tokens: int = 120, **more: object) -> SamplingParamet
 class Script:
     """A model that wants to say a given text, byte by byte, and then end."""
 
+    ready, reused = True, 0
+
     def __init__(self, text: str) -> None:
         index = toy_engine().vocabulary.token_bytes.index
         self.wanted = [*(index(bytes([byte])) for byte in text.encode()), END]
@@ -57,6 +59,9 @@ class Script:
 
     def append(self, token: int) -> None:
         self.steps += 1
+
+    def close(self) -> None:
+        pass
 
 
 SCHEMAS: list[object] = [
