@@ -7,8 +7,8 @@ With w_t a word's embedding plus the mean of its n-grams' embeddings:
     p(k)   = softmax(W [s_k, a_k] + r)         over the options that are legal after tool_{k-1}
     r_t    = v_t . max h + u_t . sum_i b_ti relu(U h_i),  b_t = softmax_i(q_t . h_i)      for every tool t
 
-r is also trained alone, to tell which tools a request asks for at all. Each tool looks for words of its own in it, so that a rare
-one need not be found in what is left of all words together.
+r is also trained alone, to tell which tools a request asks for at all. Each tool looks for words of its own in it, so that a
+rare one need not be found in what is left of all words together.
 
 Attention: Bahdanau et al. 2015; one query per label: Mullenbach et al. 2018; word dropout: Iyyer et al. 2015.
 """

@@ -98,13 +98,14 @@ def test_a_tool_is_asked_for_by_the_words_that_its_own_query_finds(llama: Host) 
         head.evidence.score[:, 0] = 1.0
     real = torch.tensor([[True, True, False]])
     found = head.evidence(words, real)
-    assert float(found[0, 2]) == pytest.approx(1.0)
+    assert found[0, 2].item() == pytest.approx(1.0)
     torch.testing.assert_close(found[0, [0, 1, 3, 4, 5]], torch.full((5,), 0.5))
 
 
 def test_a_head_without_evidence_is_one_as_before(llama: Host) -> None:
     head = make_head(llama, evidence=False)
-    assert head.evidence is None and not any("evidence" in name for name in head.state_dict())
+    assert head.evidence is None
+    assert not any("evidence" in name for name in head.state_dict())
     tokens, lengths = prompts(llama, *TEXTS)
     scores = head(None, tokens, lengths, torch.zeros(3, 1, dtype=torch.int64))
     torch.testing.assert_close(scores.tools, head.asked(head.read(spell(tokens, lengths, head.letters), None).whole))
