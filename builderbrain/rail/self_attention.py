@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from bbkernels.causal_attention import attend_reading, takes
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
@@ -40,6 +41,14 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, places: Places, *, cache: BlockCache | None) -> Tensor:
         """Attend from T new positions to everything before them; extends `cache`."""
         normed = self.norm(x)
+        if cache is None and takes(normed, self.head_size):
+            weight = torch.cat([self.query_key_value.weight, self.follow.weight])
+            window = self.follow.out_features // self.reading_heads
+            return self.output(
+                attend_reading(
+                    F.linear(normed, weight), places.place, places.position, places.reading, own=self.own_heads, window=window
+                ).flatten(-2)
+            )
         heads = self.query_key_value(normed).unflatten(-1, (3, -1, self.head_size))
         bias = self.follow(normed).unflatten(-1, (self.reading_heads, -1)).transpose(1, 2)
         if cache is None and x.device.type == "cpu":
