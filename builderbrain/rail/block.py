@@ -11,6 +11,7 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
 from builderbrain.rail.self_attention import SelfAttention
 from builderbrain.rail.skills import SkillAdapters
+from builderbrain.rail.stream_norm import StreamNorm
 
 
 class GatedMLP(nn.Module):
@@ -19,7 +20,7 @@ class GatedMLP(nn.Module):
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
         hidden = round(config.mlp_ratio * config.width)
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.gate_up = nn.Linear(config.width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, config.width, bias=False)
 
@@ -38,7 +39,7 @@ class BuilderBlock(nn.Module):
         self.cross_attention = CrossAttention(config)
         self.skills = SkillAdapters(width=config.width, num_skills=config.num_skills, rank=config.skill_rank)
         self.mlp = GatedMLP(config)
-        self.leave_norm = nn.RMSNorm(config.width)
+        self.leave_norm = StreamNorm(config.width)
         self.leave = nn.Linear(config.width, config.d_model, bias=False)
         nn.init.zeros_(self.leave.weight)  # the pair equals the base at step 0
 

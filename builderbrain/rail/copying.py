@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from builderbrain.rail.cache import CopyCache
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
+from builderbrain.rail.stream_norm import StreamNorm
 
 _STRENGTH = 2.0
 """Of an open gate, in lengths of the base state: enough for a token to win, measured on the bundled base (LOG.md)."""
@@ -47,7 +48,7 @@ class CopyAttention(nn.Module):
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.query = nn.Linear(config.width, config.head_size, bias=False)
         self.key = nn.Linear(config.width, config.head_size, bias=False)
         self.follow = nn.Linear(config.width, config.reading_window, bias=False)

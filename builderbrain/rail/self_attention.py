@@ -18,6 +18,7 @@ from bbkernels.causal_attention import attend_reading, takes
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
+from builderbrain.rail.stream_norm import StreamNorm
 
 
 class SelfAttention(nn.Module):
@@ -32,7 +33,7 @@ class SelfAttention(nn.Module):
         self.own_heads, self.reading_heads = config.self_heads, config.reading_heads
         inner = (config.self_heads + config.reading_heads) * config.head_size
         self.head_size = config.head_size
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.query_key_value = nn.Linear(config.width, 3 * inner, bias=False)
         self.follow = nn.Linear(config.width, config.reading_heads * config.reading_window, bias=False)
         self.output = nn.Linear(inner, config.width, bias=False)
