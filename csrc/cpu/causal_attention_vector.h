@@ -3,43 +3,12 @@
 
 namespace {
 
-typedef float F __attribute__((vector_size(4 * BB_LANES)));
-typedef int32_t I __attribute__((vector_size(4 * BB_LANES)));
+#include "row_vector.h"
 
-constexpr int64_t kLanes = BB_LANES;
 constexpr int64_t kParts = kSize / kLanes;               // vectors of a head
 constexpr int64_t kAcross = BB_LANES == 16 ? 4 : 2;      // vectors of scores that are summed at a time
 constexpr int64_t kTogether = BB_LANES == 16 ? 4 : 2;    // and their queries
 constexpr int64_t kSums = BB_LANES == 16 ? kQueries : 1; // queries whose sums of values are in registers
-
-#define BB_INLINE inline __attribute__((always_inline))
-
-BB_INLINE F fill(float value) { return F{} + value; }
-
-BB_INLINE F load(const float* from) {
-  F value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-BB_INLINE void store(float* to, F value) { std::memcpy(to, &value, sizeof value); }
-
-// Within 2^-22 of e^x for x <= 0, and 0 below -87.
-BB_INLINE F exponential(F x) {
-  const I counts = x > -87.0f;
-  x = counts ? x : fill(-87.0f);
-  const F n = (x * 1.4426950408889634f + 12582912.0f) - 12582912.0f;
-  const F r = (x - n * 0.693359375f) + n * 2.12194440054690583e-4f;
-  F series = r * (1.0f / 5040) + 1.0f / 720;
-  series = series * r + 1.0f / 120;
-  series = series * r + 1.0f / 24;
-  series = series * r + 1.0f / 6;
-  series = series * r + 0.5f;
-  series = series * r + 1.0f;
-  series = series * r + 1.0f;
-  const F power = (F)((__builtin_convertvector(n, I) + 127) << 23);
-  return counts ? series * power : F{};
-}
 
 // to[q][j] = sum_d rows[q][d] transposed[d][j] for the first `count` j, rounded up to whole tiles.
 BB_INLINE void products(const float* rows, const float* transposed, int64_t count, int64_t stride, float* to) {
@@ -130,15 +99,7 @@ BB_INLINE float highest(const float* from, int64_t count) {
     const F next = load(from + j);
     best = next > best ? next : best;
   }
-  float value = best[0];
-  for (int64_t i = 1; i < kLanes; ++i) value = best[i] > value ? best[i] : value;
-  return value;
-}
-
-BB_INLINE float total(F lanes) {
-  float sum = 0.0f;
-  for (int64_t i = 0; i < kLanes; ++i) sum += lanes[i];
-  return sum;
+  return highest(best);
 }
 
 // e^(x - peak) in place of x; returns the sum.

@@ -43,6 +43,29 @@ BB_INLINE float total(F lanes) {
   return sum;
 }
 
+BB_INLINE float highest(F lanes) {
+  float best = lanes[0];
+  for (int64_t i = 1; i < kLanes; ++i) best = lanes[i] > best ? lanes[i] : best;
+  return best;
+}
+
+// Within 2^-22 of e^x for x <= 0, and 0 below -87. NaN stays NaN.
+BB_INLINE F exponential(F x) {
+  const I vanishes = x < -87.0f;
+  x = vanishes ? fill(-87.0f) : x;
+  const F n = (x * 1.4426950408889634f + 12582912.0f) - 12582912.0f;
+  const F r = (x - n * 0.693359375f) + n * 2.12194440054690583e-4f;
+  F series = r * (1.0f / 5040) + 1.0f / 720;
+  series = series * r + 1.0f / 120;
+  series = series * r + 1.0f / 24;
+  series = series * r + 1.0f / 6;
+  series = series * r + 0.5f;
+  series = series * r + 1.0f;
+  series = series * r + 1.0f;
+  const F power = (F)((__builtin_convertvector(n, I) + 127) << 23);
+  return vanishes ? F{} : series * power;
+}
+
 // body(i, count) for whole vectors, then for what is left.
 template <class Body>
 BB_INLINE void each(int64_t width, const Body& body) {
