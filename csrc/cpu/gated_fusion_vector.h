@@ -15,14 +15,14 @@ void fuse(const Rows<Base, Wide>& rows, int64_t begin, int64_t end) {
     const Wide* update = rows.update + row * width;
     Wide* state = rows.state + row * width;
     F of_base = {}, of_sum = {}, of_state = {};
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F h = load(base + i, count), p = h + load(update + i, count);
       of_base += h * h;
       of_sum += p * p;
     });
     const float mean = total(of_sum) / width + rows.fusion_epsilon;
     const float ratio = std::sqrt((total(of_base) / width + rows.fusion_epsilon) / mean);
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F h = load(base + i, count);
       const F f = h + load(alpha + i, count) * (ratio * (h + load(update + i, count)) - h);
       store(state + i, f, count);
@@ -47,19 +47,19 @@ void differentiate(const Rows<Base, Wide>& rows, int64_t begin, int64_t end) {
     const float ratio = rows.statistics[row], mean = rows.statistics[rows.rows + row];
     const float scale = rows.statistics[2 * rows.rows + row];
     F lanes = {};
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       lanes += load(gradient + i, count) * load(state + i, count);
     });
     const float along_state = total(lanes) * scale * scale / width;
     lanes = F{};
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F h = load(base + i, count), p = h + load(update + i, count);
       const F g = load(gradient + i, count) - along_state * load(state + i, count);
       store(for_alpha + i, load(for_alpha + i, count) + g * (ratio * p - h), count);
       lanes += g * load(alpha + i, count) * p;
     });
     const float along_sum = total(lanes) / (width * mean);
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F p = load(base + i, count) + load(update + i, count);
       const F g = load(gradient + i, count) - along_state * load(state + i, count);
       store(gradient + i, ratio * (g * load(alpha + i, count) - along_sum * p), count);

@@ -22,9 +22,10 @@ BB_INLINE I legal_lanes(const int32_t* words, int64_t i) {
 }
 
 // A row's logits from i on, kHidden behind the last.
+BB_INLINE F logits(const Job& job, const uint16_t* raw, int64_t i, Whole) { return load(raw + i) * job.scale; }
+
 BB_INLINE F logits(const Job& job, const uint16_t* raw, int64_t i, int64_t count) {
-  const F z = load(raw + i, count) * job.scale;
-  return count == kLanes ? z : (lanes_up_to(count) ? z : fill(kHidden));
+  return lanes_up_to(count) ? load(raw + i, count) * job.scale : fill(kHidden);
 }
 
 BB_INLINE F larger(F a, F b) { return a > b ? a : b; }
@@ -33,7 +34,7 @@ void read(const Job& job, int64_t row) {
   const uint16_t *raw = job.raw + row * job.size, *apart = job.apart ? job.apart + row * job.size : nullptr;
   const int32_t* words = job.bitmask ? job.bitmask + row * job.words : nullptr;
   F peaks = fill(kHidden), legal_peaks = peaks, base_peaks = peaks;
-  each(job.size, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+  each(job.size, [&](int64_t i, auto count) __attribute__((always_inline)) {
     const F z = logits(job, raw, i, count);
     peaks = larger(z, peaks);
     if (words) legal_peaks = legal_lanes(words, i) ? larger(z, legal_peaks) : legal_peaks;
@@ -41,7 +42,7 @@ void read(const Job& job, int64_t row) {
   });
   const float peak = highest(peaks), legal_peak = highest(legal_peaks), base_peak = highest(base_peaks);
   F sums = {}, legal_sums = {}, base_sums = {}, means = {};
-  each(job.size, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+  each(job.size, [&](int64_t i, auto count) __attribute__((always_inline)) {
     const F z = logits(job, raw, i, count), share = exponential(z - peak);
     sums += share;
     if (words) legal_sums += legal_lanes(words, i) ? exponential(z - legal_peak) : F{};
@@ -54,7 +55,7 @@ void read(const Job& job, int64_t row) {
   const float sum = total(sums), mass = peak + std::log(sum);
   const int64_t label = job.labels[row];
   job.mass[row] = mass;
-  job.cross_entropy[row] = label < 0 ? 0.0f : label >= job.size ? INFINITY : mass - load(raw + label, 1)[0] * job.scale;
+  job.cross_entropy[row] = label < 0 ? 0.0f : label >= job.size ? INFINITY : mass - load(raw + label, int64_t{1})[0] * job.scale;
   if (words) {
     job.legal_mass[row] = legal_peak == kHidden ? -INFINITY : legal_peak + std::log(total(legal_sums));
     job.energy[row] = mass - job.legal_mass[row];
@@ -71,13 +72,13 @@ void differentiate(const Job& job, int64_t row) {
   const float legal_mass = words ? job.legal_mass[row] : 0.0f;
   F means = {};
   if (apart) {
-    each(job.size, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(job.size, [&](int64_t i, auto count) __attribute__((always_inline)) {
       means += exponential(logits(job, raw, i, count) - mass) * (load(apart + i, count) * job.scale);
     });
   }
   const float mean = total(means);
   const int64_t label = job.labels[row];
-  each(job.size, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+  each(job.size, [&](int64_t i, auto count) __attribute__((always_inline)) {
     const F z = logits(job, raw, i, count), p = exponential(z - mass);
     F slope = p * (u + w);
     if (apart) slope += p * v * (load(apart + i, count) * job.scale - mean);

@@ -11,13 +11,13 @@ void normalise(const Rows& rows, int64_t begin, int64_t end) {
     const float* x = rows.x + row * width;
     float* out = rows.out + row * width;
     F sum = {};
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F value = load(x + i, count);
       sum += value * value;
     });
     const float scale = 1.0f / std::sqrt(total(sum) / width + rows.epsilon);
     rows.scale[row] = scale;
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       store(out + i, load(x + i, count) * scale * load(rows.weight + i, count), count);
     });
   }
@@ -32,13 +32,13 @@ void differentiate(const Rows& rows, int64_t begin, int64_t end) {
     const float scale = rows.scale[row];
     float* out = rows.out + row * width;
     F sum = {};
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F along = load(gradient + i, count) * load(x + i, count);
       store(for_weight + i, load(for_weight + i, count) + along * scale, count);
       sum += along * load(rows.weight + i, count);
     });
     const float along = total(sum) * scale * scale / width;
-    each(width, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+    each(width, [&](int64_t i, auto count) __attribute__((always_inline)) {
       const F g = load(gradient + i, count) * load(rows.weight + i, count);
       store(out + i, scale * (g - along * load(x + i, count)), count);
     });

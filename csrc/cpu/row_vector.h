@@ -12,30 +12,78 @@ constexpr int64_t kLanes = BB_LANES;
 
 BB_INLINE F fill(float value) { return F{} + value; }
 
-// `count` values, the rest 0; with count = kLanes known at compile time it is one instruction.
-BB_INLINE F load(const float* from, int64_t count = kLanes) {
-  F value = {};
-  std::memcpy(&value, from, static_cast<size_t>(count) * sizeof(float));
+// All lanes, where a number of lanes is asked for.
+struct Whole {
+  operator int64_t() const { return kLanes; }
+};
+
+BB_INLINE F widened(H value) { return (F)(__builtin_convertvector(value, U) << 16); }
+
+// Rounded to the nearest, ties to even; NaN stays NaN.
+BB_INLINE H rounded(F value) {
+  const U bits = (U)value;
+  const U near = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return __builtin_convertvector(value == value ? near : (bits >> 16) | 0x40u, H);
+}
+
+BB_INLINE F load(const float* from, Whole = {}) {
+  F value;
+  std::memcpy(&value, from, sizeof value);
   return value;
 }
 
-BB_INLINE F load(const uint16_t* from, int64_t count = kLanes) {
+BB_INLINE F load(const uint16_t* from, Whole = {}) {
+  H value;
+  std::memcpy(&value, from, sizeof value);
+  return widened(value);
+}
+
+BB_INLINE void store(float* to, F value, Whole = {}) { std::memcpy(to, &value, sizeof value); }
+
+BB_INLINE void store(uint16_t* to, F value, Whole = {}) {
+  const H narrow = rounded(value);
+  std::memcpy(to, &narrow, sizeof narrow);
+}
+
+// `count` values, fewer than a vector holds; the rest 0.
+#if defined(BB_X86) && BB_LANES == 16
+BB_INLINE F load(const float* from, int64_t count) {
+  return (F)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
+}
+
+BB_INLINE F load(const uint16_t* from, int64_t count) {
+  return widened((H)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), from));
+}
+
+BB_INLINE void store(float* to, F value, int64_t count) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1u), (__m512)value);
+}
+
+BB_INLINE void store(uint16_t* to, F value, int64_t count) {
+  _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), (__m256i)rounded(value));
+}
+#else
+BB_INLINE F load(const float* from, int64_t count) {
+  F value = {};
+  for (int64_t i = 0; i < count; ++i) value[i] = from[i];
+  return value;
+}
+
+BB_INLINE F load(const uint16_t* from, int64_t count) {
   H value = {};
-  std::memcpy(&value, from, static_cast<size_t>(count) * sizeof(uint16_t));
-  return (F)(__builtin_convertvector(value, U) << 16);
+  for (int64_t i = 0; i < count; ++i) value[i] = from[i];
+  return widened(value);
 }
 
-BB_INLINE void store(float* to, F value, int64_t count = kLanes) {
-  std::memcpy(to, &value, static_cast<size_t>(count) * sizeof(float));
+BB_INLINE void store(float* to, F value, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = value[i];
 }
 
-// Rounded to the nearest, ties to even; NaN stays NaN.
-BB_INLINE void store(uint16_t* to, F value, int64_t count = kLanes) {
-  const U bits = (U)value;
-  const U rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const H narrow = __builtin_convertvector(value == value ? rounded : (bits >> 16) | 0x40u, H);
-  std::memcpy(to, &narrow, static_cast<size_t>(count) * sizeof(uint16_t));
+BB_INLINE void store(uint16_t* to, F value, int64_t count) {
+  const H narrow = rounded(value);
+  for (int64_t i = 0; i < count; ++i) to[i] = narrow[i];
 }
+#endif
 
 BB_INLINE float total(F lanes) {
   float sum = 0.0f;
@@ -66,10 +114,10 @@ BB_INLINE F exponential(F x) {
   return vanishes ? F{} : series * power;
 }
 
-// body(i, count) for whole vectors, then for what is left.
+// body(i, Whole{}) for whole vectors, then body(i, count) for what is left.
 template <class Body>
 BB_INLINE void each(int64_t width, const Body& body) {
   const int64_t whole = width / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) body(i, kLanes);
+  for (int64_t i = 0; i < whole; i += kLanes) body(i, Whole{});
   if (whole < width) body(whole, width - whole);
 }
