@@ -30,7 +30,7 @@ from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skill_book import SkillBook
 from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
 from builderbrain.rail.stream_norm import StreamNorm
-from builderbrain.rail.tap_reading import epsilon_of, norm_linear, read_fusion
+from builderbrain.rail.tap_reading import epsilon_of, is_narrow, norm_linear, read_fusion
 from builderbrain.rail.words import WordEmbedding
 
 
@@ -167,7 +167,7 @@ class BuilderRail(nn.Module):
                 choice = self.router(x, gumbel=gumbel, temperature=temperature)
             skill = block.skills(x, choice, self.ablated_skills)
             written = written + skill
-            x = block.compute(x + skill)
+            x = block.compute(x + skill, narrow=is_narrow(tap, block.leave.weight))
             if self.labels is not None and i == last // 2:
                 label_cache = None if cache is None else cache.labels
                 labels = self.labels(x, place, offset=offset, cache=label_cache)

@@ -1,8 +1,8 @@
 """Attention over a rail's own stream, part of whose heads read on from where the reading head stands.
 
-On a CPU without a cache, which is how a rail is trained there, the whole of it is one operation that keeps nothing but turned
-queries, turned keys and probabilities. Under autograd each of its steps would be a node of its own, and most of the time is
-spent on the many small arrays between them.
+On a CPU without a cache, which is how a rail is trained there, the whole of it is one operation: that of the native library for
+heads of 32 channels, which keeps no probabilities, else one in PyTorch that keeps turned queries, turned keys and probabilities.
+Under autograd each of its steps would be a node of its own, and most of the time is spent on the many small arrays between them.
 """
 
 from __future__ import annotations
@@ -39,17 +39,13 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(inner, config.width, bias=False)
         nn.init.zeros_(self.follow.weight)
 
-    def forward(self, x: Tensor, places: Places, *, cache: BlockCache | None) -> Tensor:
-        """Attend from T new positions to everything before them; extends `cache`."""
+    def forward(self, x: Tensor, places: Places, *, cache: BlockCache | None, narrow: bool = False) -> Tensor:
+        """Attend from T new positions to everything before them; extends `cache`. `narrow` makes the product that queries, keys
+        and values come from in bfloat16, where the native library attends.
+        """
         normed = self.norm(x)
         if cache is None and takes(normed, self.head_size):
-            weight = torch.cat([self.query_key_value.weight, self.follow.weight])
-            window = self.follow.out_features // self.reading_heads
-            return self.output(
-                attend_reading(
-                    F.linear(normed, weight), places.place, places.position, places.reading, own=self.own_heads, window=window
-                ).flatten(-2)
-            )
+            return self.output(self._attend_natively(normed, places, torch.bfloat16 if narrow else x.dtype).flatten(-2))
         heads = self.query_key_value(normed).unflatten(-1, (3, -1, self.head_size))
         bias = self.follow(normed).unflatten(-1, (self.reading_heads, -1)).transpose(1, 2)
         if cache is None and x.device.type == "cpu":
@@ -57,6 +53,17 @@ class SelfAttention(nn.Module):
         else:
             out = self._attend(heads, bias, places, cache)
         return self.output(out.flatten(-2))
+
+    def _attend_natively(self, normed: Tensor, places: Places, dtype: torch.dtype) -> Tensor:
+        weight = torch.cat([self.query_key_value.weight, self.follow.weight]).to(dtype)
+        return attend_reading(
+            F.linear(normed.to(dtype), weight).to(normed.dtype),
+            places.place,
+            places.position,
+            places.reading,
+            own=self.own_heads,
+            window=self.follow.out_features // self.reading_heads,
+        )
 
     def _attend(self, heads: Tensor, bias: Tensor, places: Places, cache: BlockCache | None) -> Tensor:
         query, key, value = heads.unbind(2)

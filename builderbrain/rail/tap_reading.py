@@ -46,7 +46,7 @@ _NARROW_ROWS = 1024
 def norm_linear(x: Tensor, norm: nn.RMSNorm, weight: Tensor) -> Tensor:
     """`F.linear(norm(x), weight)` of x [..., d] and `weight` [c, d] in the dtype of the weight, without the normalised x."""
     read, epsilon = weight * norm.weight, epsilon_of(norm, weight)
-    if _is_narrow(x, weight):
+    if is_narrow(x, weight):
         out: Tensor = _NormLinear.apply(x.flatten(0, -2), read, epsilon)  # type: ignore[no-untyped-call]
         return out.unflatten(0, x.shape[:-1])
     return _read(x.to(weight.dtype), read, epsilon)
@@ -66,7 +66,7 @@ def read_fusion(base: Tensor, x: Tensor, leave: Tensor, alpha: Tensor, read: Ten
     base = base.detach()
     if base.device.type == "cpu":
         out: Tensor = _ReadFusion.apply(  # type: ignore[no-untyped-call]
-            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon, _is_narrow(base, leave)
+            base.flatten(0, -2), x.flatten(0, -2), leave, alpha, read, epsilon, is_narrow(base, leave)
         )
         return out.unflatten(0, x.shape[:-1])
     if not torch.is_grad_enabled():
@@ -91,7 +91,7 @@ def epsilon_of(norm: nn.RMSNorm, x: Tensor) -> float:
     return torch.finfo(x.dtype).eps if norm.eps is None else norm.eps
 
 
-def _is_narrow(base: Tensor, weight: Tensor) -> bool:
+def is_narrow(base: Tensor, weight: Tensor) -> bool:
     """Whether products of these are made in bfloat16: in training alone, so that what a trained rail says depends on no such
     rounding."""
     return torch.is_grad_enabled() and weight.dtype == torch.float32 and multiplies_bfloat16(base)
