@@ -25,7 +25,7 @@ _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, c
 
 
 class NativeFusion:
-    """Rows after fusion: `state` [n, d] in the dtype of `update`, and `scale` float32 [n, 1] that an RMSNorm multiplies them by.
+    """Rows after fusion: `state` [n, d] in the dtype of `update`, `scale` float32 [n, 1] that an RMSNorm multiplies them by.
 
     Args:
         base: [n, d], float32 or bfloat16.

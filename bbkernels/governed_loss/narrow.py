@@ -5,8 +5,8 @@ meet the head: with the upstream gradients u, v, w of `kernel.py`, one product i
 `blocked.py` makes one per reading in the forward pass. So 1 + 1 products without a base, 2 + 1 with one.
 
 Beside the logits of x stands the product of the head with x - x_base, not that with x_base: rounded, its error is a share of
-the difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32: in the native library
-a row at a time, without it some rows.
+the difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32: in the native
+library a row at a time, without it and under a soft cap some rows.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class _Narrow(torch.autograd.Function):
         return gradient if head.scale == 1.0 else gradient.mul_(head.scale), None, None, None, None
 
 
-def _native(
-    raw: Tensor, apart: Tensor | None, head: OutputHead, labels: Tensor, bitmask: Tensor | None
-) -> Rows | None:
+def _native(raw: Tensor, apart: Tensor | None, head: OutputHead, labels: Tensor, bitmask: Tensor | None) -> Rows | None:
     """The same in the native library, where there is one; without a soft cap, which it does not know."""
     library = native_library(raw) if head.soft_cap is None else None
     return None if library is None else Rows(library, raw, apart, labels, bitmask, head.scale)

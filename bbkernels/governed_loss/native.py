@@ -41,8 +41,8 @@ class Rows:
         level: int = BEST_LEVEL,
     ) -> None:
         self._library, self._level, self._scale = library, level, scale
-        self._given = {"raw": raw, "apart": apart, "labels": labels, "bitmask": bitmask}
-        self._given = {name: value.contiguous() for name, value in self._given.items() if value is not None}
+        given = {"raw": raw, "apart": apart, "labels": labels, "bitmask": bitmask}
+        self._given = {name: value.contiguous() for name, value in given.items() if value is not None}
 
     def read(self, cross_entropy: Tensor, divergence: Tensor, energy: Tensor, mass: Tensor, legal_mass: Tensor) -> None:
         """Write readings and the logarithms of sums of exponentials, float32 [N] each; those of what is not given stay."""
@@ -51,8 +51,8 @@ class Rows:
         })  # fmt: skip
 
     def slopes(self, u: Tensor, v: Tensor, w: Tensor, mass: Tensor, legal_mass: Tensor) -> Tensor:
-        """Gradient of the scaled logits, bfloat16 [N, V], for those of the three readings, float32 [N]: `u` 0 where the label is
-        no token, `w` where no token is legal."""
+        """Gradient of the scaled logits, bfloat16 [N, V], for those of the three readings, float32 [N]: `u` 0 where the label
+        is no token, `w` where no token is legal."""
         out = torch.empty_like(self._given["raw"])
         self._run({
             "for_cross_entropy": u.contiguous(), "for_divergence": v.contiguous(), "for_energy": w.contiguous(),

@@ -11,9 +11,7 @@ from torch import Tensor
 _INSIDE, _OPENING, _CLOSING = 1, 2, 4
 
 
-def follow(
-    library: ctypes.CDLL, tokens: Tensor, inside: Tensor, opening: Tensor, closing: Tensor
-) -> tuple[Tensor, Tensor]:
+def follow(library: ctypes.CDLL, tokens: Tensor, inside: Tensor, opening: Tensor, closing: Tensor) -> tuple[Tensor, Tensor]:
     """Places and longest runs, int64 [B, T], of `tokens` int64 [B, T] from the first; bool [B, T] what each is to a literal."""
     tokens = tokens.contiguous()
     flags = (_INSIDE * inside.byte() + _OPENING * opening.byte() + _CLOSING * closing.byte()).contiguous()

@@ -41,7 +41,7 @@ class _Adapt(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, skill: Tensor, down: Tensor, up: Tensor, level: int) -> Tensor:
         x, skill, down, up = x.contiguous(), skill.contiguous(), down.contiguous(), up.contiguous()
         hidden, out = x.new_empty(x.shape[0], down.shape[1]), torch.empty_like(x)
-        _run((x, skill, down, up, hidden, out, None, None, None), level)
+        _run((x, skill, down, up), hidden, out, (), level)
         ctx.save_for_backward(x, skill, down, up, hidden)
         ctx.level = level
         return out
@@ -51,21 +51,22 @@ class _Adapt(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, skill, down, up, hidden = ctx.saved_tensors
         out, for_down, for_up = torch.empty_like(x), torch.zeros_like(down), torch.zeros_like(up)
-        _run((x, skill, down, up, hidden, out, gradients[0].contiguous(), for_down, for_up), ctx.level)
+        _run((x, skill, down, up), hidden, out, (gradients[0].contiguous(), for_down, for_up), ctx.level)
         return out, None, for_down, for_up, None
 
 
-def _run(tensors: tuple[Tensor | None, ...], level: int) -> None:
-    x, down = tensors[0], tensors[2]
-    assert x is not None
-    assert down is not None
+def _run(
+    given: tuple[Tensor, Tensor, Tensor, Tensor], hidden: Tensor, out: Tensor, gradients: tuple[Tensor, ...], level: int
+) -> None:
+    """`given`: x, skill, down, up; `gradients`: of out, then those of down and up that are added to; none in a forward pass."""
+    x, skill, down, _ = given
     library = native_library(x)
     if library is None:
         raise RuntimeError("expected the native library, which was there in the forward pass, got none")
-    places = (None if tensor is None else tensor.data_ptr() for tensor in tensors)
+    places = [tensor.data_ptr() for tensor in (*given, hidden, out, *gradients)] + [None] * (3 - len(gradients))
     (skills, rank, width), threads = down.shape, torch.get_num_threads()
     if _function(library)(*places, x.shape[0], width, skills, rank, level, threads):
-        raise IndexError(f"expected skill in 0..{skills - 1}, got {tensors[1]}")
+        raise IndexError(f"expected skill in 0..{skills - 1}, got {skill.tolist()}")
 
 
 def _function(library: ctypes.CDLL) -> Any:

@@ -1,8 +1,8 @@
 """Attention over a rail's own stream, part of whose heads read on from where the reading head stands.
 
-On a CPU without a cache, which is how a rail is trained there, the whole of it is one operation: that of the native library for
-heads of 32 channels, which keeps no probabilities, else one in PyTorch that keeps turned queries, turned keys and probabilities.
-Under autograd each of its steps would be a node of its own, and most of the time is spent on the many small arrays between them.
+On a CPU without a cache, which is how a rail is trained there, the whole of it is one operation: for heads of 32 channels that
+of the native library, which keeps no probabilities, else one that keeps turned queries, turned keys and probabilities. Under
+autograd each of its steps would be a node of its own, and most of the time is spent on the many small arrays between them.
 """
 
 from __future__ import annotations
