@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bbkernels.dispatch import native_library
+from bbkernels.skill_adapter.reference import expect_ids
 
 BEST_LEVEL = 2
 """The highest of csrc/cpu/level.h; the library takes what the machine has."""
@@ -66,7 +67,7 @@ def _run(
     places = [tensor.data_ptr() for tensor in (*given, hidden, out, *gradients)] + [None] * (3 - len(gradients))
     (skills, rank, width), threads = down.shape, torch.get_num_threads()
     if _function(library)(*places, x.shape[0], width, skills, rank, level, threads):
-        raise IndexError(f"expected skill in 0..{skills - 1}, got {skill.tolist()}")
+        expect_ids(skill, skills)
 
 
 def _function(library: ctypes.CDLL) -> Any:
