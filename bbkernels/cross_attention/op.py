@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbkernels.causal_attention import attend_memory, takes
 from bbkernels.checks import FLOATING, INT32, INT64, can_look, expect_number, expect_same_dtype, expect_tensor, expect_values
 from bbkernels.cross_attention.launch import (
     MAX_SIZE,
@@ -20,7 +21,12 @@ from bbkernels.cross_attention.launch import (
     product_type,
     query_tiles,
 )
-from bbkernels.cross_attention.reference import cross_attention_reference, packed_cross_attention_reference
+from bbkernels.cross_attention.reference import (
+    cross_attention_reference,
+    is_finite,
+    kept_angles,
+    packed_cross_attention_reference,
+)
 from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 
 
@@ -54,6 +60,9 @@ def cross_attention(
         raise ValueError(f"expected latent with {offset + query.shape[1]} places (offset + queries), got {latent.shape[1]}")
     _check(query, latent, memory, memory_lengths, query.shape[0], theta)
     if not _has_kernel(query):
+        if offset == 0 and takes(query, query.shape[-1]) and is_finite(query) and is_finite(latent):
+            angles = kept_angles(latent.shape[1], query.shape[-1] // 2, theta, latent.dtype)
+            return attend_memory(query, latent, memory, memory_lengths, angles)
         return cross_attention_reference(query, latent, memory, memory_lengths, offset=offset, theta=theta)
     (rows, queries), keys = query.shape[:2], latent.shape[1]
     starts = torch.arange(rows + 1, dtype=torch.int32, device=query.device)

@@ -83,7 +83,7 @@ def _attend(
     if slots:
         memory = memory.masked_fill(~visible[:, :, None, None], 0.0)  # what is not real may be anything
     broken = None
-    if hides and not (can_look(query) and _is_finite(query) and _is_finite(latent)):
+    if hides and not (can_look(query) and is_finite(query) and is_finite(latent)):
         query, latent, broken = _set_apart(query, latent, positions)
     causal = places <= positions[..., None]
     mask = torch.cat(
@@ -105,7 +105,7 @@ def _turned(query: Tensor, latent: Tensor, positions: Tensor, theta: float) -> t
     """Queries at `positions` and latents at theirs, both under the rotary embedding."""
     keys, half = latent.shape[1], latent.shape[-1] // 2
     if positions.ndim == 1 and latent.device.type == "cpu" and not torch.compiler.is_compiling():
-        cos, sin = _kept_angles(keys, half, theta, latent.dtype)
+        cos, sin = kept_angles(keys, half, theta, latent.dtype)
         start = keys - query.shape[1]
         return turn(query, cos[start:], sin[start:]), turn(latent, cos, sin)
     places = torch.arange(keys, device=query.device)
@@ -113,13 +113,13 @@ def _turned(query: Tensor, latent: Tensor, positions: Tensor, theta: float) -> t
 
 
 @lru_cache(maxsize=8)
-def _kept_angles(keys: int, half: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def kept_angles(keys: int, half: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """`rotary_angles` of the first places on a CPU: all blocks of a rail want the same."""
     with torch.inference_mode(False):
         return rotary_angles(torch.arange(keys), half, theta, dtype)
 
 
-def _is_finite(x: Tensor) -> bool:
+def is_finite(x: Tensor) -> bool:
     """One sum, because that is the quickest way to see every value; one that overflows counts as not finite."""
     return bool(x.detach().sum().isfinite())
 

@@ -15,16 +15,21 @@ BEST_LEVEL = 2
 """The highest of csrc/cpu/level.h; the library takes what the machine has."""
 _ROWS = 64
 """Rows whose gradient of alpha is summed in one piece, as in the library."""
-_TYPES = {torch.float32: 0, torch.bfloat16: 1}
+_TYPES = {
+    (torch.float32, torch.float32): 0,
+    (torch.bfloat16, torch.float32): 1,
+    (torch.bfloat16, torch.bfloat16): 2,
+}
+"""Of base and update."""
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
 
 
 class NativeFusion:
-    """Rows after fusion: `state` float32 [n, d], and `scale` [n, 1] that an RMSNorm multiplies them by.
+    """Rows after fusion: `state` [n, d] in the dtype of `update`, `scale` float32 [n, 1] that an RMSNorm multiplies them by.
 
     Args:
         base: [n, d], float32 or bfloat16.
-        update: float32 [n, d].
+        update: [n, d], float32, or bfloat16 like the base: what lies between is float32 all the same.
         alpha: float32 [d].
         epsilon: of the norm.
     """
@@ -35,15 +40,15 @@ class NativeFusion:
         self._library, self._epsilon, self._level = library, epsilon, level
         self._base, self._update, self._alpha = base.contiguous(), update.contiguous(), alpha.contiguous()
         self.state = torch.empty_like(self._update)
-        self._statistics = update.new_empty(3, update.shape[0])
+        self._statistics = update.new_empty(3, update.shape[0], dtype=torch.float32)
         self._call(None, None)
         self.scale = self._statistics[2][:, None]
 
     def backward(self, gradient: Tensor, for_alpha: Tensor) -> Tensor:
-        """The update's gradient [n, d]; contiguous `gradient` [n, d] is that of `state`, less what goes through the norm's
-        length, and is overwritten. Adds to `for_alpha` [d]."""
+        """The update's gradient [n, d]; contiguous `gradient` [n, d], in its dtype, is that of `state`, less what goes
+        through the norm's length, and is overwritten. Adds to `for_alpha` [d]."""
         rows, width = self.state.shape
-        parts = gradient.new_zeros(-(-rows // _ROWS), width)
+        parts = gradient.new_zeros(-(-rows // _ROWS), width, dtype=torch.float32)
         self._call(gradient, parts)
         for_alpha += parts.sum(0)
         return gradient
@@ -54,7 +59,7 @@ class NativeFusion:
             self._base.data_ptr(), self._update.data_ptr(), self._alpha.data_ptr(), self.state.data_ptr(),
             self._statistics.data_ptr(), None if gradient is None else gradient.data_ptr(),
             None if for_alpha is None else for_alpha.data_ptr(), rows, width, EPSILON, self._epsilon,
-            _TYPES[self._base.dtype], self._level, torch.get_num_threads(),
+            _TYPES[self._base.dtype, self._update.dtype], self._level, torch.get_num_threads(),
         )  # fmt: skip
         if refused:
             raise ValueError(f"expected rows of at least one value, got {tuple(self._base.shape)}")
@@ -62,7 +67,7 @@ class NativeFusion:
 
 def library_for(base: Tensor, update: Tensor) -> ctypes.CDLL | None:
     """The native library if it takes these on a CPU."""
-    return native_library(base) if base.dtype in _TYPES and update.dtype == torch.float32 else None
+    return native_library(base) if (base.dtype, update.dtype) in _TYPES else None
 
 
 def _function(library: ctypes.CDLL) -> Any:

@@ -5,8 +5,8 @@ meet the head: with the upstream gradients u, v, w of `kernel.py`, one product i
 `blocked.py` makes one per reading in the forward pass. So 1 + 1 products without a base, 2 + 1 with one.
 
 Beside the logits of x stands the product of the head with x - x_base, not that with x_base: rounded, its error is a share of
-the difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32, some rows at a
-time.
+the difference. Under a soft cap, which bends both, it is the base's own. Whatever is not a product is float32: in the native
+library a row at a time, without it and under a soft cap some rows.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from bbkernels.dispatch import multiplies_bfloat16
+from bbkernels.dispatch import multiplies_bfloat16, native_library
 from bbkernels.governed_loss.blocked import penalties
+from bbkernels.governed_loss.native import Rows
 from bbkernels.governed_loss.reference import OutputHead
 
 _KEPT = 2**24
@@ -55,7 +56,10 @@ class _Narrow(torch.autograd.Function):
             apart = functional.linear(base, head.weight, head.bias)
         rows = fused.shape[0]
         cross_entropy, divergence, energy, lse_p, lse_legal = fused.new_zeros(5, rows, dtype=torch.float32)
-        for piece in _pieces(raw):
+        native = _native(raw, apart, head, labels, bitmask)
+        if native is not None:
+            native.read(cross_entropy, divergence, energy, lse_p, lse_legal)
+        for piece in _pieces(raw) if native is None else ():
             tile = _Tile(raw[piece], None if apart is None else apart[piece], head)
             lse_p[piece] = tile.z.logsumexp(1)
             place = labels[piece].clamp(0, raw.shape[1] - 1)[:, None]
@@ -83,8 +87,9 @@ class _Narrow(torch.autograd.Function):
         u = u.where((labels >= 0) & (labels < size), 0.0)  # without a label, or with one that is no token, no slope
         w = w.where(lse_legal.isfinite() & (bitmask is not None), 0.0)
         asks_base, asks_mask = apart is not None and gradients[1] is not None, bitmask is not None and gradients[2] is not None
-        slopes = torch.empty_like(raw)
-        for piece in _pieces(raw):
+        native = _native(raw, apart if asks_base else None, head, labels, bitmask if asks_mask else None)
+        slopes = torch.empty_like(raw) if native is None else native.slopes(u, v, w, lse_p, lse_legal)
+        for piece in _pieces(raw) if native is None else ():
             tile = _Tile(raw[piece], apart[piece] if asks_base else None, head)
             p = tile.probability(lse_p[piece])
             if tile.apart is None:
@@ -101,6 +106,12 @@ class _Narrow(torch.autograd.Function):
             slopes[piece] = slope if tile.bend is None else slope.mul_(tile.bend)
         gradient = torch.mm(slopes, head.weight)
         return gradient if head.scale == 1.0 else gradient.mul_(head.scale), None, None, None, None
+
+
+def _native(raw: Tensor, apart: Tensor | None, head: OutputHead, labels: Tensor, bitmask: Tensor | None) -> Rows | None:
+    """The same in the native library, where there is one; without a soft cap, which it does not know."""
+    library = native_library(raw) if head.soft_cap is None else None
+    return None if library is None else Rows(library, raw, apart, labels, bitmask, head.scale)
 
 
 class _Tile:

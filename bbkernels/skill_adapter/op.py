@@ -10,6 +10,7 @@ from torch import Tensor
 from bbkernels.checks import FLOATING, INT64, expect_same_dtype, expect_tensor
 from bbkernels.dispatch import differentiable_once, launches_kernels, operator
 from bbkernels.skill_adapter.launch import PART_ROWS, SUM_BLOCK, block_sizes, group_sizes, product_type, stretches
+from bbkernels.skill_adapter.native import adapt, takes
 from bbkernels.skill_adapter.reference import skill_adapter_reference
 
 _MAX_SKILLS = 1_024
@@ -45,6 +46,8 @@ def skill_adapter(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) -> Tensor:
     for name, value in (("down", down), ("up", up)):
         expect_same_dtype(name, value, "x", x)
     if not launches_kernels(x) or down.shape[0] > _MAX_SKILLS or down.shape[2] > _MAX_RANK:
+        if takes(x, down):
+            return adapt(x, skill, down, up)
         return skill_adapter_reference(x, skill, down, up)
     order, starts = torch.ops.bbkernels.skill_groups(skill, down.shape[0])
     out: Tensor = torch.ops.bbkernels.skill_adapter(x, order, starts, down, up)[0]

@@ -27,11 +27,11 @@ def skill_adapter_reference(x: Tensor, skill: Tensor, down: Tensor, up: Tensor) 
     except (IndexError, RuntimeError):
         # Looking first would cost a tenth of a small adapter; each order complains in its own words, or of something else.
         if can_look(skill):
-            _expect_ids(skill, down.shape[0])
+            expect_ids(skill, down.shape[0])
         raise
 
 
-def _expect_ids(skill: Tensor, skills: int) -> None:
+def expect_ids(skill: Tensor, skills: int) -> None:
     """Raise IndexError unless all ids lie in [0, K); looks at them."""
     for row, number in enumerate(skill.tolist()):
         if not 0 <= number < skills:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from bbkernels.cross_attention import cross_attention
 from builderbrain.rail.cache import BlockCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.stream_norm import StreamNorm
 from builderbrain.rail.tap_reading import norm_linear
 
 
@@ -20,7 +21,7 @@ class CrossAttention(nn.Module):
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
         self.head_size, self.theta = config.head_size, config.rope_theta
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.base_norm = nn.RMSNorm(config.d_model)
         self.query = nn.Linear(config.width, config.query_heads * config.head_size, bias=False)
         self.latent = nn.Linear(config.d_model, config.latent_heads * config.head_size, bias=False)

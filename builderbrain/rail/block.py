@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,6 +12,8 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
 from builderbrain.rail.self_attention import SelfAttention
 from builderbrain.rail.skills import SkillAdapters
+from builderbrain.rail.stream_norm import StreamNorm
+from builderbrain.rail.tap_reading import is_narrow
 
 
 class GatedMLP(nn.Module):
@@ -19,14 +22,15 @@ class GatedMLP(nn.Module):
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
         hidden = round(config.mlp_ratio * config.width)
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.gate_up = nn.Linear(config.width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, config.width, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What the MLP adds."""
-        gate, up = self.gate_up(self.norm(x)).chunk(2, -1)
-        return self.down(F.silu(gate) * up)
+    def forward(self, x: Tensor, *, narrow: bool = False) -> Tensor:
+        """What the MLP adds; `narrow` computes it in bfloat16 behind its norm, as PyTorch's autocast would."""
+        dtype = torch.bfloat16 if narrow else x.dtype
+        gate, up = F.linear(self.norm(x).to(dtype), self.gate_up.weight.to(dtype)).chunk(2, -1)
+        return F.linear(F.silu(gate) * up, self.down.weight.to(dtype)).to(x.dtype)
 
 
 class BuilderBlock(nn.Module):
@@ -38,7 +42,7 @@ class BuilderBlock(nn.Module):
         self.cross_attention = CrossAttention(config)
         self.skills = SkillAdapters(width=config.width, num_skills=config.num_skills, rank=config.skill_rank)
         self.mlp = GatedMLP(config)
-        self.leave_norm = nn.RMSNorm(config.width)
+        self.leave_norm = StreamNorm(config.width)
         self.leave = nn.Linear(config.width, config.d_model, bias=False)
         nn.init.zeros_(self.leave.weight)  # the pair equals the base at step 0
 
@@ -53,12 +57,12 @@ class BuilderBlock(nn.Module):
         cache: BlockCache | None,
     ) -> Tensor:
         """Both attentions, residual included; `places` of the new tokens."""
-        x = x + self.self_attention(x, places, cache=cache)
+        x = x + self.self_attention(x, places, cache=cache, narrow=is_narrow(base, self.leave.weight))
         return x + self.cross_attention(x, base, memory, memory_lengths, offset=places.offset, cache=cache)
 
-    def compute(self, x: Tensor) -> Tensor:
-        """The MLP, residual included; the skill has been added."""
-        return x + self.mlp(x)
+    def compute(self, x: Tensor, *, narrow: bool = False) -> Tensor:
+        """The MLP, residual included; the skill has been added. `narrow` is for `GatedMLP`."""
+        return x + self.mlp(x, narrow=narrow)
 
     def propose(self, x: Tensor) -> Tensor:
         """The update `W_out h^C` proposed to the base, [B, T, d]."""

@@ -4,11 +4,13 @@ With w_t a word's embedding plus the mean of its n-grams' embeddings:
 
     h      = c + GRU(c),  c = relu(conv_5(w))                                         both directions
     s_k    = GRU([tool_{k-1}, a_{k-1}], s_{k-1}),  a_k = attention of s_k over h      a_0 = max over h, s_0 of it
-    p(k)   = softmax(W [s_k, a_k] + V max h)   over the options that are legal after tool_{k-1}
+    p(k)   = softmax(W [s_k, a_k] + r)         over the options that are legal after tool_{k-1}
+    r_t    = v_t . max h + u_t . sum_i b_ti relu(U h_i),  b_t = softmax_i(q_t . h_i)      for every tool t
 
-V is also trained alone, to tell which tools a request asks for at all.
+r is also trained alone, to tell which tools a request asks for at all. Each tool looks for words of its own in it, so that a
+rare one need not be found in what is left of all words together.
 
-Attention: Bahdanau et al. 2015; word dropout: Iyyer et al. 2015.
+Attention: Bahdanau et al. 2015; one query per label: Mullenbach et al. 2018; word dropout: Iyyer et al. 2015.
 """
 
 from __future__ import annotations
@@ -66,6 +68,22 @@ class Position:
         return Position(state=self.state[numbers], found=self.found[numbers])
 
 
+class ToolEvidence(nn.Module):
+    """What the words say for each tool: attention with a query per option, the sum of the formula above."""
+
+    def __init__(self, width: int, options: int) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(options, width) * width**-0.5)
+        self.score = nn.Parameter(torch.randn(options, width) * 0.02)
+        self.value = nn.Linear(width, width)
+
+    def forward(self, words: Tensor, real: Tensor) -> Tensor:
+        """[B, options] from words [B, W, H], of which `real` bool [B, W] are there."""
+        match = (words @ self.query.T) * words.shape[-1] ** -0.5
+        share = match.masked_fill(~real[..., None], -torch.inf).softmax(1)
+        return ((share.mT @ F.relu(self.value(words))) * self.score).sum(-1)
+
+
 class ChainReader(nn.Module):
     """From spelled prompts to scores of the options. `dropout` and `word_dropout` act in training alone."""
 
@@ -88,6 +106,7 @@ class ChainReader(nn.Module):
         self.key = nn.Linear(width, width)
         self.option = nn.Linear(2 * width, options)
         self.asked = nn.Linear(width, options)
+        self.evidence = ToolEvidence(width, options) if config.chain_evidence else None
 
     def score(self, spelled: Spelled, tap: Tensor | None, given: Tensor) -> ChainScores:
         """Scores of the option after each of `given`, int64 [B, K], whose first column is the start.
@@ -96,12 +115,11 @@ class ChainReader(nn.Module):
             tap: [B, T, D], the base's last over the tokens of the prompts, where the head reads it.
         """
         reading = self.read(spelled, tap)
-        asked = self.asked(self._drop(reading.whole))
         position, seen = self.start(reading), []
         for at in range(given.shape[1]):
             position = self.advance(reading, position, given[:, at])
             seen.append(position.seen)
-        return ChainScores(steps=self.options(torch.stack(seen, 1)) + asked[:, None], tools=reading.asked)
+        return ChainScores(steps=self.options(torch.stack(seen, 1)) + reading.asked[:, None], tools=reading.asked)
 
     def read(self, spelled: Spelled, tap: Tensor | None) -> Reading:
         """What is made of the prompts before the first tool."""
@@ -115,7 +133,10 @@ class ChainReader(nn.Module):
         near = self._drop(F.relu(self.near((self._drop(x) * real).transpose(1, 2)).transpose(1, 2)))
         words = (near + gru_both_ways(self.far, near, spelled.real.sum(1))) * real
         whole = words.masked_fill(~real, -torch.inf).amax(1)
-        return Reading(words=words, real=spelled.real, whole=whole, asked=self.asked(whole))
+        asked = self.asked(whole)
+        if self.evidence is not None:
+            asked = asked + self.evidence(self._drop(words), spelled.real)
+        return Reading(words=words, real=spelled.real, whole=whole, asked=asked)
 
     def start(self, reading: Reading) -> Position:
         """Before the first tool."""

@@ -21,6 +21,7 @@ _OPTIONAL = (
     "chain_width",
     "chain_slots",
     "chain_base",
+    "chain_evidence",
     "chain_others",
     "chain_linear",
     "chain_links",
@@ -40,7 +41,8 @@ class RailConfig:
     `plan_nodes` is the most nodes that the plan head foresees, 0 for a rail without one; `actions` are its skills.
     `chain_width` is that of the chain head, 0 for a rail without one: its tools are the actions, `chain_links` the pairs of
     them (by number) that may follow one another, `chain_slots` the rows of its tables of words and n-grams, and with
-    `chain_base` it reads the base's last tap as well; `chain_others` are its readers beyond the first, and `chain_linear`
+    `chain_base` it reads the base's last tap as well, with `chain_evidence` each tool looks for words of its own;
+    `chain_others` are its readers beyond the first, and `chain_linear`
     the rows of the table of its linear part, 0 for none.
     Letters of `model.md`: c = `width`, l = `latent_heads * head_size`, K
     = `num_skills`, M = `max_memory_tokens`.
@@ -82,6 +84,7 @@ class RailConfig:
     chain_width: int = 0
     chain_slots: int = 0
     chain_base: bool = False
+    chain_evidence: bool = False
     chain_others: int = 0
     chain_linear: int = 0
     chain_links: tuple[tuple[int, int], ...] = ()

@@ -13,6 +13,9 @@ apply as to anything else the builder proposes.
 `place_t` is where the reading head stands, and f_t [window] scores the tokens from there on: the next name to say is more
 often two tokens behind the last one than anywhere else. s(t, j) scores tokens by what they are labelled (`labels.py`).
 
+Where the base computes in bfloat16 and the processor multiplies it in hardware, training makes the product of weights and
+values in it, as `tap_reading.py` does.
+
 The gate is per token: where copying helps it opens while the attention is still flat (any word of the context is a better
 guess for a name than any word), and then the attention sharpens. A scale per channel in its place, and a null key to look
 away, learned nothing in 300 steps: its signs ran off before the attention had found anything (LOG.md).
@@ -29,6 +32,8 @@ from torch.nn import functional as F
 from builderbrain.rail.cache import CopyCache
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.places import Places
+from builderbrain.rail.stream_norm import StreamNorm
+from builderbrain.rail.tap_reading import is_narrow
 
 _STRENGTH = 2.0
 """Of an open gate, in lengths of the base state: enough for a token to win, measured on the bundled base (LOG.md)."""
@@ -47,7 +52,7 @@ class CopyAttention(nn.Module):
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.query = nn.Linear(config.width, config.head_size, bias=False)
         self.key = nn.Linear(config.width, config.head_size, bias=False)
         self.follow = nn.Linear(config.width, config.reading_window, bias=False)
@@ -82,5 +87,7 @@ class CopyAttention(nn.Module):
         scores = scores.masked_fill(places.future, -torch.inf)
         weights = scores.softmax(-1)
         length = base.to(x.dtype).square().mean(-1, keepdim=True).sqrt()
-        update = _STRENGTH * self.gate(normed).tanh() * length * (weights @ value)
+        narrow = is_narrow(base, self.query.weight)
+        copy = (weights.bfloat16() @ value.bfloat16()).float() if narrow else weights @ value
+        update = _STRENGTH * self.gate(normed).tanh() * length * copy
         return Copying(update=update, weights=weights)

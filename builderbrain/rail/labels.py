@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from builderbrain.rail.cache import LabelCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.stream_norm import StreamNorm
 
 _LOOKUPS = 2
 _AHEAD = 3
@@ -49,7 +50,7 @@ class TokenLabels(nn.Module):
         super().__init__()
         self.sizes = tuple(1 + len(options) for _, options in config.token_slots)
         total = sum(self.sizes)
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.score = nn.Linear(config.width, total)
         self.enter = nn.Linear((1 + _AHEAD + _LOOKUPS) * total, config.width, bias=False)
         steps = torch.arange(total - self.sizes[-1] + 1, total)

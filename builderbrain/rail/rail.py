@@ -29,7 +29,8 @@ from builderbrain.rail.plan_head import PlanHead, PlanScores
 from builderbrain.rail.reading import ReadingHead
 from builderbrain.rail.skill_book import SkillBook
 from builderbrain.rail.skills import SkillAdapters, SkillChoice, SkillRouter
-from builderbrain.rail.tap_reading import epsilon_of, norm_linear, read_fusion
+from builderbrain.rail.stream_norm import StreamNorm
+from builderbrain.rail.tap_reading import epsilon_of, is_narrow, norm_linear, read_fusion
 from builderbrain.rail.words import WordEmbedding
 
 
@@ -86,7 +87,7 @@ class BuilderRail(nn.Module):
         self.mix = nn.Parameter(torch.zeros(config.num_taps))
         self.mix_norm = nn.RMSNorm(config.d_model)
         self.mix_read = nn.Linear(config.d_model, config.width, bias=False)
-        self.feature_norm = nn.RMSNorm(config.width)
+        self.feature_norm = StreamNorm(config.width)
         self.policy = PolicyHeads(config)
         self.plan = PlanHead(config) if config.plan_nodes else None
         self.chain = ChainHead(config) if config.chain_width else None
@@ -166,7 +167,7 @@ class BuilderRail(nn.Module):
                 choice = self.router(x, gumbel=gumbel, temperature=temperature)
             skill = block.skills(x, choice, self.ablated_skills)
             written = written + skill
-            x = block.compute(x + skill)
+            x = block.compute(x + skill, narrow=is_narrow(tap, block.leave.weight))
             if self.labels is not None and i == last // 2:
                 label_cache = None if cache is None else cache.labels
                 labels = self.labels(x, place, offset=offset, cache=label_cache)

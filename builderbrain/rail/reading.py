@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bbkernels.dispatch import native_library
+from bbkernels.reading.native import follow
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.rail.cache import ReadingCache
 from builderbrain.rail.config import RailConfig
@@ -61,9 +63,13 @@ class ReadingHead(nn.Module):
 
     def forward(self, tokens: Tensor, pieces: Tensor, *, cache: ReadingCache | None) -> Reading:
         """Read for T new tokens: `tokens` int64 [B, T], `pieces` [B, T, r] what `project` makes of them; extends `cache`."""
+        library = native_library(tokens) if cache is None and not torch.compiler.is_compiling() else None
         cache = ReadingCache() if cache is None else cache
         everything, pieces = cache.extend(tokens, pieces)
-        place, run = self._follow(cache, everything, tokens.shape[1])
+        if library is None:
+            place, run = self._follow(cache, everything, tokens.shape[1])
+        else:
+            place, run = follow(library, tokens, *self._literals(tokens, 0)[:3])
         rows = torch.arange(everything.shape[1] - tokens.shape[1], everything.shape[1], device=tokens.device)
         places = place[..., None] + torch.arange(self.window, device=tokens.device)
         readable = places <= rows[:, None]
@@ -79,13 +85,8 @@ class ReadingHead(nn.Module):
         batch, total = tokens.shape
         state = cache.state(batch, total, tokens.device)
         fresh = tokens[:, total - new :]
-        quote, line = torch.isin(fresh, self.quote), torch.isin(fresh, self.line)
-        # Literals end with their line: the quotes that count are those since the last line break.
-        count = quote.long().cumsum(1) + state.open[:, None]
-        before_line = torch.where(line, count, 0).cummax(1).values
-        odd = (count - before_line) % 2 == 1
-        inside, opening, closing = odd & ~quote, odd & quote, quote & ~odd
-        busy = (odd | quote).any(0).tolist()
+        inside, opening, closing, still_open = self._literals(fresh, state.open[:, None])
+        busy = (inside | opening | closing).any(0).tolist()
         places = torch.arange(total, device=tokens.device)
         out_place, out_run = [], []
         for step in range(new):
@@ -109,5 +110,16 @@ class ReadingHead(nn.Module):
             state.longest = longest
             out_place.append(state.place)
             out_run.append(longest)
-        state.open = (count - before_line)[:, -1] % 2
+        state.open = still_open
         return torch.stack(out_place, 1), torch.stack(out_run, 1)
+
+    def _literals(self, tokens: Tensor, before: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """bool [B, T] each: which of `tokens` int64 [B, T] are in a literal, open one, close one; and int64 [B], 1 where one is
+        open behind the last. `before` int64 [B, 1] is 1 where one was open before the first.
+        """
+        quote, line = torch.isin(tokens, self.quote), torch.isin(tokens, self.line)
+        # Literals end with their line: the quotes that count are those since the last line break.
+        count = quote.long().cumsum(1) + before
+        since = (count - torch.where(line, count, 0).cummax(1).values) % 2
+        odd = since == 1
+        return odd & ~quote, odd & quote, quote & ~odd, since[:, -1]

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from bbkernels.skill_adapter import skill_adapter
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.stream_norm import StreamNorm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class SkillRouter(nn.Module):
 
     def __init__(self, config: RailConfig) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = StreamNorm(config.width)
         self.score = nn.Linear(config.width, config.num_routes, bias=False)
         self.num_skills = config.num_skills
         self.closed: Tensor | None
@@ -90,7 +91,7 @@ class SkillAdapters(nn.Module):
 
     def __init__(self, *, width: int, num_skills: int, rank: int) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(width)
+        self.norm = StreamNorm(width)
         self.down = nn.Parameter(torch.randn(num_skills, width, rank) * width**-0.5)
         self.up = nn.Parameter(torch.zeros(num_skills, rank, width))
 

@@ -95,11 +95,14 @@ def test_values_and_gradients_are_those_of_whole_logits(shape: tuple[int, int, i
     compare(inputs(*shape, capped=capped), dtype)
 
 
-@pytest.fixture
-def narrow_products(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a processor that multiplies bfloat16 in hardware; rows are taken two at a time."""
+@pytest.fixture(params=["native", "plain"])
+def narrow_products(path: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """As on a processor that multiplies bfloat16 in hardware, with the native library if it was built, and without; there rows
+    are taken two at a time."""
     if path == "kernels":
         pytest.skip("for a CPU alone")
+    if request.param == "plain":
+        monkeypatch.setattr(narrow, "native_library", lambda tensor: None)
     monkeypatch.setattr(narrow, "multiplies_bfloat16", lambda tensor: tensor.dtype == torch.bfloat16)
     monkeypatch.setattr(narrow, "_TILE", 200)
 

@@ -15,7 +15,7 @@ from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.chain_head import ChainHead
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from builderbrain.rail.config import RailConfig
-from builderbrain.rail.letters import token_letters
+from builderbrain.rail.letters import spell, token_letters
 from builderbrain.rail.rail import BuilderRail
 from tests.rail.conftest import make_rail
 
@@ -23,11 +23,13 @@ TOOLS = ("find", "play", "stop", "louder", "alone")
 LINKS = ((0, 1), (1, 2), (3, 1), (2, 0), (1, 1))
 
 
-def make_head(host: Host, *, seed: int = 0, base: bool = False, others: int = 0, linear: int = 0) -> ChainHead:
+def make_head(
+    host: Host, *, seed: int = 0, base: bool = False, others: int = 0, linear: int = 0, evidence: bool = True
+) -> ChainHead:
     config = RailConfig(
         base_name="x", d_model=host.d_model, vocab_size=host.tokenizer.vocab_size, tap_points=host.tap_points, width=12,
         intents=("a",), actions=TOOLS, chain_width=16, chain_slots=64, chain_base=base, chain_links=LINKS, max_actions=4,
-        chain_others=others, chain_linear=linear,
+        chain_others=others, chain_linear=linear, chain_evidence=evidence,
     )  # fmt: skip
     torch.manual_seed(seed)
     head = ChainHead(config).eval()
@@ -81,6 +83,32 @@ def test_candidates_are_in_order_and_each_has_its_own_probability(llama: Host) -
         for chain in found:
             options = tuple(1 + TOOLS.index(tool) for tool in chain.tools)
             assert chain.logprob == pytest.approx(logprob(head, tokens, lengths, options), abs=1e-4)
+
+
+def test_a_tool_is_asked_for_by_the_words_that_its_own_query_finds(llama: Host) -> None:
+    head = make_head(llama)
+    assert head.evidence is not None
+    words = torch.zeros(1, 3, 16)
+    words[0, 1, 0] = 1.0
+    with torch.no_grad():
+        for parameter in head.evidence.parameters():
+            parameter.zero_()
+        head.evidence.query[2, 0] = 100.0
+        head.evidence.value.weight[0, 0] = 1.0
+        head.evidence.score[:, 0] = 1.0
+    real = torch.tensor([[True, True, False]])
+    found = head.evidence(words, real)
+    assert found[0, 2].item() == pytest.approx(1.0)
+    torch.testing.assert_close(found[0, [0, 1, 3, 4, 5]], torch.full((5,), 0.5))
+
+
+def test_a_head_without_evidence_is_one_as_before(llama: Host) -> None:
+    head = make_head(llama, evidence=False)
+    assert head.evidence is None
+    assert not any("evidence" in name for name in head.state_dict())
+    tokens, lengths = prompts(llama, *TEXTS)
+    scores = head(None, tokens, lengths, torch.zeros(3, 1, dtype=torch.int64))
+    torch.testing.assert_close(scores.tools, head.asked(head.read(spell(tokens, lengths, head.letters), None).whole))
 
 
 def test_several_readers_say_the_mean_of_their_probabilities(llama: Host) -> None:

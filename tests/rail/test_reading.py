@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import torch
 
+from bbkernels.native import cpu_library
+from builderbrain.rail import reading
 from builderbrain.rail.cache import ReadingCache
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import Reading, ReadingHead, literal_tokens
@@ -116,3 +119,18 @@ def test_a_whole_copy_is_never_read_again_but_a_broken_one_may_be() -> None:
     goal = [7, 8, LINE]
     assert places([*goal, QUOTE, 8, QUOTE, QUOTE, 8])[-1] == 2
     assert places([*goal, QUOTE, 6, QUOTE, QUOTE, 6])[-1] == 5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_native_library_finds_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if cpu_library() is None:
+        pytest.skip("the native library was not built")
+    draw = torch.Generator().manual_seed(seed)
+    few = torch.tensor([1, 2, 3, QUOTE, QUOTE, LINE])  # few enough that runs are long and equal often
+    tokens = few[torch.randint(0, len(few), (3, 60), generator=draw)]
+    module, pieces = head(), torch.randn(3, 60, 16, generator=draw)
+    native = module(tokens, pieces, cache=None)
+    monkeypatch.setattr(reading, "native_library", lambda tensor: None)
+    plain = module(tokens, pieces, cache=None)
+    assert torch.equal(native.place, plain.place)
+    assert torch.equal(native.read, plain.read)

@@ -14,7 +14,8 @@ from builderbrain.train.tool_graph.section import ToolGraphSection
 class ChainTrainConfig:
     """A run. `start`: folder of a rail whose trunk is kept, empty for a new rail; `output`: the folder of the run.
 
-    `width`, `slots`, `reads_base`: of the head, as `chain_width`, `chain_slots` and `chain_base` of `RailConfig`.
+    `width`, `slots`, `reads_base`, `evidence`: of the head, as `chain_width`, `chain_slots`, `chain_base` and `chain_evidence`
+    of `RailConfig`.
     `readers`: how many readers are trained apart, whose probabilities are averaged. `linear`: `chain_linear` of `RailConfig`.
     `dropout` and `word_dropout`: shares of values and of whole words that a step does not see. `asked_weight` is that of the
     loss of which tools are asked for at all, `smoothing` that of the labels (Szegedy et al. 2016).
@@ -38,6 +39,7 @@ class ChainTrainConfig:
     width: int = 160
     slots: int = 8192
     reads_base: bool = False
+    evidence: bool = True
     readers: int = 1
     linear: int = 8192
     checkpoint_every: int = 200

@@ -195,6 +195,7 @@ class ChainTrainer:
             chain_width=config.width,
             chain_slots=config.slots,
             chain_base=config.reads_base,
+            chain_evidence=config.evidence,
             chain_others=config.readers - 1,
             chain_linear=config.linear,
             chain_links=tuple(sorted((names.index(a), names.index(b)) for a, b in graph.links)),
