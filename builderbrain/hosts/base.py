@@ -111,6 +111,13 @@ class Host(Protocol):
         """
         ...
 
+    def ragged_logits(self, states: Tensor) -> Tensor:
+        """Logits [N, V] of states [N, d] before the final norm, without a gradient.
+
+        A dense float32 base on a CPU gives a row the same bits whatever N is, here and in `forward_ragged`.
+        """
+        ...
+
     def final_norm(self, states: Tensor) -> Tensor:
         """The base's last norm, [..., d] -> [..., d]. Differentiable in its input."""
         ...

@@ -25,6 +25,7 @@ from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
 from builderbrain.hosts.directions import TokenDirections
 from builderbrain.hosts.paged_cache import PagedCache, check_ragged, ragged_call
 from builderbrain.hosts.ragged import Pages, RaggedBatch
+from builderbrain.hosts.row_products import route_row_products, rows_apart
 from builderbrain.hosts.taps import check_tap_points, default_tap_points
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class HuggingFaceHost:
         """
         if not self._ragged:
             check_ragged(self)
+            route_row_products(self.model)
             self._ragged = True
         return PagedCache(num_pages, page_size)
 
@@ -154,7 +156,7 @@ class HuggingFaceHost:
         """Run the base over the new tokens of many sequences; see `Host.forward_ragged`."""
         if not isinstance(pages, PagedCache):
             raise InvalidRequestError(f"expected pages of this host, got {type(pages).__name__}", field="pages")
-        with ragged_call(batch, pages):
+        with ragged_call(batch, pages), rows_apart():
             # A mask of four dimensions is taken as it is; the attention does not look at it.
             return self._run(
                 batch.tokens[None],
@@ -163,6 +165,12 @@ class HuggingFaceHost:
                 position_ids=batch.positions[None],
                 attention_mask=self._no_mask,
             )
+
+    @torch.no_grad()
+    def ragged_logits(self, states: Tensor) -> Tensor:
+        """Logits [N, V] of states [N, d] before the final norm; see `Host.ragged_logits`."""
+        with rows_apart():
+            return self.lm_head(self.final_norm(states))
 
     def final_norm(self, states: Tensor) -> Tensor:
         """The base's last norm, [..., d] -> [..., d], in the base's dtype. Differentiable in its input."""

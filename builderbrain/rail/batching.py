@@ -4,8 +4,9 @@ Outputs ask when they like: `BatchedModel.start` and `append` only note what the
 token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together, and each rail's
 rows through that rail. A prompt that begins as an earlier one did takes over its pages.
 
-What an output gets depends on its own tokens alone. The rail's part and the attention have the same bits whatever runs beside
-them; products of the base may round otherwise with another number of rows.
+What an output gets depends on its own tokens alone: on a CPU with the native library, and a dense float32 base, to the last bit,
+whatever runs beside it, however its prompt is cut, and whether pages were taken over. Elsewhere products of the base may round
+otherwise with another number of rows.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class Batcher:
         done = [place for place, state in enumerate(sequences) if not state.unread]
         if done:
             rows = fused[0, [starts[place + 1] - 1 for place in done]]
-            logits = self.host.lm_head(self.host.final_norm(rows))
+            logits = self.host.ragged_logits(rows)
             for place, row in zip(done, logits, strict=True):
                 sequences[place].answer = row
         self.counts.passes += 1

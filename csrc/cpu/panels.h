@@ -24,19 +24,23 @@ class Panels {
 
   // y [rows, out()] for x [rows, in()], with `x_stride` values from row to row.
   BB_INLINE void multiply(const float* x, int64_t x_stride, int64_t rows, float* y) const {
+    multiply(x, x_stride, rows, y, 0, out_);
+  }
+
+  // The outputs `first` to `end`, both multiples of kLanes.
+  BB_INLINE void multiply(const float* x, int64_t x_stride, int64_t rows, float* y, int64_t first, int64_t end) const {
     int64_t row = 0;
-    for (; row + 8 <= rows; row += 8) block<8, 1>(x + row * x_stride, x_stride, y + row * out_);
-    for (; row + 4 <= rows; row += 4) block<4, 2>(x + row * x_stride, x_stride, y + row * out_);
-    for (; row < rows; ++row) block<1, 4>(x + row * x_stride, x_stride, y + row * out_);
+    for (; row + 8 <= rows; row += 8) block<8, 1>(x + row * x_stride, x_stride, y + row * out_, first, end);
+    for (; row + 4 <= rows; row += 4) block<4, 2>(x + row * x_stride, x_stride, y + row * out_, first, end);
+    for (; row < rows; ++row) block<1, 4>(x + row * x_stride, x_stride, y + row * out_, first, end);
   }
 
  private:
   template <int Rows, int Wide>
-  BB_INLINE void block(const float* x, int64_t x_stride, float* y) const {
-    int64_t first = 0;
-    for (; first + Wide * kLanes <= out_; first += Wide * kLanes) tile<Rows, Wide>(x, x_stride, first, y);
+  BB_INLINE void block(const float* x, int64_t x_stride, float* y, int64_t first, int64_t end) const {
+    for (; first + Wide * kLanes <= end; first += Wide * kLanes) tile<Rows, Wide>(x, x_stride, first, y);
     if (Wide > 1) {
-      for (; first < out_; first += kLanes) tile<Rows, 1>(x, x_stride, first, y);
+      for (; first < end; first += kLanes) tile<Rows, 1>(x, x_stride, first, y);
     }
   }
 

@@ -34,6 +34,12 @@ class _Faulty:
         self._seed = seed
         self._steps = 0
 
+    def ready(self) -> bool:
+        return self._seed == SLOW_SEED or self._output.ready()
+
+    def close(self) -> None:
+        self._output.close()
+
     def step(self) -> Step | None:
         self._steps += 1
         if self._seed == SLOW_SEED:

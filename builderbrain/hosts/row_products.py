@@ -1,0 +1,57 @@
+"""Products of a dense float32 base on a CPU, made so that a row has the same bits whatever rows stand beside it.
+
+Only within `rows_apart`, which ragged calls enter: training and single sequences keep PyTorch's products. The weights are kept a
+second time for it, so that beyond `MOST_WEIGHTS` a base keeps PyTorch's products there as well, and rows may differ in their
+last bits with their number, as they may on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbkernels.native import cpu_library
+from bbkernels.panel_linear import PanelLinear
+
+MOST_WEIGHTS = 1 << 28
+"""1 GiB of float32."""
+
+_apart: ContextVar[bool] = ContextVar("builderbrain_rows_apart", default=False)
+
+
+@contextmanager
+def rows_apart() -> Iterator[None]:
+    """Within it routed products give each row its own bits."""
+    token = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
+def route_row_products(model: nn.Module) -> bool:
+    """Let the dense layers of a model compute by panels within `rows_apart`; whether they do."""
+    layers = [part for part in model.modules() if _is_dense(part)]
+    if cpu_library() is None or sum(part.weight.numel() for part in layers) > MOST_WEIGHTS:
+        return False
+    for layer in layers:
+        # GPT-2 keeps its matrices the other way round.
+        weight = layer.weight if type(layer) is nn.Linear else layer.weight.T
+        layer.forward = partial(_multiply, layer.forward, PanelLinear(weight, layer.bias))
+    return bool(layers)
+
+
+def _is_dense(part: Any) -> bool:
+    kind = type(part) is nn.Linear or type(part).__name__ == "Conv1D"
+    return kind and part.weight.dtype == torch.float32 and part.weight.device.type == "cpu"
+
+
+def _multiply(plain: Any, panels: PanelLinear, x: Tensor) -> Tensor:
+    out: Tensor = panels(x) if _apart.get() else plain(x)
+    return out

@@ -1,0 +1,86 @@
+// y = x W^T + b in float32 with W kept as panels: a row's bits do not depend on how many rows there are.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "../interface.h"
+#include "level.h"
+#include "panels.h"
+#include "parallel.h"
+
+namespace bb {
+namespace {
+
+constexpr int64_t kAlone = 1 << 20;  // products below which waking other threads costs more than it saves
+constexpr int64_t kRows = 64;        // rows of x that meet a panel before the next one is read
+
+struct Linear {
+  Panels panels;
+  int64_t out;
+};
+
+struct Product {
+  const Panels& panels;
+  const float* x;
+  int64_t rows;
+  float* y;
+};
+
+BB_INLINE void multiply(const Product& p, int64_t first, int64_t end) {
+  for (int64_t row = 0; row < p.rows; row += kRows) {
+    const int64_t count = std::min(kRows, p.rows - row);
+    p.panels.multiply(p.x + row * p.panels.in(), p.panels.in(), count, p.y + row * p.panels.out(), first, end);
+  }
+}
+
+void multiply_baseline(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
+#ifdef BB_X86
+BB_AVX2 void multiply_avx2(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
+BB_AVX512 void multiply_avx512(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
+#endif
+
+using Multiply = void (*)(const Product&, int64_t, int64_t);
+
+Multiply best(int level) {
+#ifdef BB_X86
+  level = std::min(level, cpu_level());
+  if (level >= avx512) return multiply_avx512;
+  if (level >= avx2) return multiply_avx2;
+#endif
+  (void)level;
+  return multiply_baseline;
+}
+
+}  // namespace
+}  // namespace bb
+
+// Copies `weight` [out, in]. Whoever asks for it frees it.
+BB_EXPORT void* bb_panels_new(const float* weight, int64_t out, int64_t in) {
+  return new bb::Linear{bb::Panels(weight, out, in), out};
+}
+BB_EXPORT void bb_panels_free(void* linear) { delete static_cast<bb::Linear*>(linear); }
+
+// y [rows, out] for contiguous x [rows, in]; `bias` [out] or null.
+BB_EXPORT void bb_panels_multiply(const void* linear, const float* x, int64_t rows, const float* bias, float* y, int level,
+                                  int threads) {
+  using namespace bb;
+  const Linear& l = *static_cast<const Linear*>(linear);
+  const int64_t padded = l.panels.out();
+  std::vector<float> scratch(padded == l.out ? 0 : static_cast<size_t>(rows * padded));
+  float* to = scratch.empty() ? y : scratch.data();
+  const Product product{l.panels, x, rows, to};
+  const Multiply part = best(level);
+  const int64_t panels = padded / kLanes, products = rows * l.panels.in() * padded;
+  parallel_for(panels, std::max<int64_t>(4, panels / (4 * std::max(1, threads))), products < kAlone ? 1 : threads,
+               [&](int64_t begin, int64_t end) { part(product, begin * kLanes, end * kLanes); });
+  if (to != y) {
+    for (int64_t row = 0; row < rows; ++row) std::memcpy(y + row * l.out, to + row * padded, l.out * sizeof(float));
+  }
+  if (bias) {
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t i = 0; i < l.out; ++i) y[row * l.out + i] += bias[i];
+    }
+  }
+}
