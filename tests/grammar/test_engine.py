@@ -13,8 +13,9 @@ from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmpt
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
 from builderbrain.grammar.masks import masks_along
+from builderbrain.grammar.matching import new_bitmask
 from builderbrain.grammar.trial import CompileTrial
-from builderbrain.grammar.xgrammar_engine import XGrammarEngine, new_bitmask
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from tests.grammar.toys import VOCAB_SIZE, compile_trusted, legal_tokens, random_walk, toy_engine, toy_tokenizer
 
 OPEN = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
@@ -185,19 +186,19 @@ def test_the_cache_is_bounded_in_entries_and_bytes() -> None:
 
 def test_the_child_is_killed_at_its_limits_and_the_next_trial_works() -> None:
     """One child start is seconds, so time, memory, refusal and crash are tried in one go."""
-    trial = CompileTrial(toy_engine().vocabulary, seconds=20.0, memory_bytes=64 << 20)
-    trial.run("regex", "a", field="regex")
+    trial = CompileTrial(toy_engine().vocabulary, engines=("xgrammar",), seconds=20.0, memory_bytes=64 << 20)
+    trial.run("xgrammar", "regex", "a", field="regex")
     with pytest.raises(GrammarRefusedError, match="not defined"):
-        trial.run("ebnf", "root ::= x", field="grammar")
+        trial.run("xgrammar", "ebnf", "root ::= x", field="grammar")
     heavy = json.dumps({"enum": [f"{index:x}" * 9 for index in range(300_000)]})
     start = time.monotonic()
     with pytest.raises((GrammarRefusedError, GrammarLimitError)):
-        trial.run("schema", heavy, field="")
+        trial.run("xgrammar", "schema", heavy, field="")
     assert time.monotonic() - start < 25
-    trial.run("regex", "b", field="regex")
+    trial.run("xgrammar", "regex", "b", field="regex")
     trial._seconds = 0.0
     with pytest.raises(GrammarLimitError, match="compile time") as refusal:
-        trial.run("regex", "c", field="regex")
+        trial.run("xgrammar", "regex", "c", field="regex")
     assert refusal.value.field == "regex"
     assert trial._process is None
     trial.close()

@@ -1,0 +1,96 @@
+"""xgrammar behind `NativeEngine`. It takes EBNF and lowered schemas; see `lowering.py` for what it reads wrongly otherwise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from torch import Tensor
+
+from builderbrain.grammar.native import MAX_WHITESPACE, EngineName, NativeKind, NativeRefusal
+from builderbrain.grammar.vocabulary import Vocabulary
+
+
+class XGrammarNativeMatcher:
+    """See `builderbrain.grammar.native.NativeMatcher`."""
+
+    def __init__(self, compiled: Any) -> None:
+        import xgrammar
+
+        self._matcher = xgrammar.GrammarMatcher(compiled)
+
+    def fill(self, bitmask: Tensor) -> bool:
+        self._matcher.fill_next_token_bitmask(bitmask.view(1, -1))
+        return True
+
+    def accept(self, token: int) -> bool:
+        return bool(self._matcher.accept_token(token))
+
+    def accept_text(self, data: bytes) -> bool:
+        return not data or bool(self._matcher.accept_string(data))  # an empty string is no step for xgrammar
+
+    def forced_text(self) -> bytes:
+        # A forced character may be followed by a forced part of another one; xgrammar gives whole characters only.
+        return str(self._matcher.find_jump_forward_string()).encode("utf-8")
+
+    def may_end(self) -> bool:
+        return bool(self._matcher.is_completed())
+
+    def is_terminated(self) -> bool:
+        return bool(self._matcher.is_terminated())
+
+
+class XGrammarNativeGrammar:
+    """See `builderbrain.grammar.native.NativeGrammar`."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self.size_bytes = int(compiled.memory_size_bytes)
+
+    def matcher(self) -> XGrammarNativeMatcher:
+        return XGrammarNativeMatcher(self._compiled)
+
+
+class XGrammarNative:
+    """See `builderbrain.grammar.native.NativeEngine`. One thread, without its own cache, which has no bound by default."""
+
+    name: EngineName = "xgrammar"
+    strict_text = False
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        import xgrammar
+
+        info = xgrammar.TokenizerInfo(
+            list(vocabulary.token_bytes),
+            xgrammar.VocabType.RAW,
+            vocab_size=len(vocabulary.token_bytes),
+            stop_token_ids=[vocabulary.eos_token_id],
+        )
+        self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+
+    def compile(self, kind: NativeKind, source: str) -> XGrammarNativeGrammar:
+        try:
+            if kind == "schema":
+                compiled = self._compiler.compile_json_schema(source, strict_mode=False, max_whitespace_cnt=MAX_WHITESPACE)
+            elif kind == "regex":
+                compiled = self._compiler.compile_regex(source)
+            elif kind == "choice":
+                literals = " | ".join(_literal(choice) for choice in sorted(set(json.loads(source))))
+                compiled = self._compiler.compile_grammar(f"root ::= {literals}\n")
+            else:
+                compiled = self._compiler.compile_grammar(source)
+        except RuntimeError as error:
+            raise NativeRefusal(_reason(str(error))) from error
+        return XGrammarNativeGrammar(compiled)
+
+
+def _literal(text: str) -> str:
+    """An EBNF string literal; everything but plain ASCII as an escape."""
+    plain = {character for character in map(chr, range(0x20, 0x7F)) if character not in '"\\'}
+    return '"' + "".join(character if character in plain else f"\\U{ord(character):08x}" for character in text) + '"'
+
+
+def _reason(message: str) -> str:
+    """xgrammar's own message, without its timestamps and source positions."""
+    line = message.strip().splitlines()[0] if message.strip() else "no reason given"
+    return line.rsplit(".cc:", 1)[-1].partition(": ")[2] or line
