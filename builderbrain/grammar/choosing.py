@@ -1,7 +1,8 @@
 """Which library makes the masks of a constraint: the one that the engine table knows to be right most often.
 
-`engine_table.json` is derived from the conformance corpus (`python -m builderbrain.eval grammar-conformance`), and a test derives
-it again. A feature's row has, for each library, the shares of instances that its mask wrongly allows and wrongly refuses.
+`engine_table.json` is derived from the conformance corpus (`python -m builderbrain.eval.grammar_conformance`), and a test
+derives it again. A feature's row has, for each library, the shares of instances that its mask wrongly allows and wrongly
+refuses.
 """
 
 from __future__ import annotations
@@ -47,6 +48,6 @@ def order_engines(features: Iterable[str], engines: tuple[EngineName, ...]) -> t
 
 
 def is_loose(feature: str, engine: EngineName) -> bool:
-    """Whether the corpus has an instance of the feature that the library's mask wrongly allows."""
+    """Whether the library's mask wrongly allows an instance of the feature in the corpus although nothing was left out."""
     row = engine_table().get(feature)
-    return row is not None and row[engine]["wrongly_allowed"] > 0
+    return row is not None and row[engine]["undeclared"] > 0

@@ -1,8 +1,9 @@
 """The child process that tries a compilation before the server does: it may hang, crash or run out of memory.
 
-Protocol, one JSON object a line. In: first {"tokens": [hex], "eos": id, "engines": [name], "memory": bytes, "seconds": limit}, then
-{"engine", "kind", "source"}. Out: {"ready": true}, then {"error": text or null} for each. Ends when its input ends. An alarm, whose default
-action is to kill, ends it even inside a compilation when the parent that should have killed it is gone.
+Protocol, one JSON object a line. In: first {"tokens": [hex], "eos": id, "engines": [name], "memory": bytes, "seconds":
+limit}, then {"engine", "kind", "source"}. Out: {"ready": true}, then {"error": text or null} for each. Ends when its input
+ends. An alarm, whose default action is to kill, ends it even inside a compilation when the parent that should have killed it
+is gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The mask engine: admission, choice of a library, trial in a child, compilation, cache.
 
-    source -> admission limits -> for each library, the best first: rewriting -> trial in a child -> matcher + strict text machine
-                                                                                                  -> validator of finished texts
+    source -> admission limits -> rewriting for a library, the best first -> trial in a child -> matcher + strict text machine
+                                                                                             -> validator of finished texts
 
 No library is trusted with validity: what its masks leave open is in `declared` and left to `validate`. A library that refuses a
 source is followed by the next one; the report names the one that was used.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmptyError
-from builderbrain.grammar.admission import Admitted, Prepared, Validate, admit
+from builderbrain.grammar.admission import Admitted, Validate, admit
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
 from builderbrain.grammar.choosing import is_loose, order_engines
@@ -40,7 +40,10 @@ class CompiledGrammar:
 
     constraint: Constraint
     engine: EngineName
-    declared: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """JSON pointers of what was taken out of the schema because the library does not implement it."""
+    loose: tuple[str, ...]
+    """JSON pointers of what the library is known, by the engine table, to enforce too loosely."""
     native: NativeGrammar
     overlay: Overlay
     strict_text: bool
@@ -48,8 +51,12 @@ class CompiledGrammar:
     """None for EBNF: the text is replayed through a fresh matcher."""
 
     @property
+    def declared(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.left_out, *self.loose]))
+
+    @property
     def exact(self) -> bool:
-        return not self.declared
+        return not self.left_out and not self.loose
 
     def matcher(self) -> StrictMatcher:
         return StrictMatcher(self.native.matcher(), self.overlay, strict_text=self.strict_text)
@@ -94,9 +101,7 @@ class GrammarEngine:
         """
         self.vocabulary = vocabulary_for(tokenizer, vocab_size)
         self._allow_client_grammar = allow_client_grammar
-        self._natives: dict[EngineName, NativeEngine] = {
-            name: native_engine(name, self.vocabulary) for name in self.engines
-        }
+        self._natives: dict[EngineName, NativeEngine] = {name: native_engine(name, self.vocabulary) for name in self.engines}
         self._trial = CompileTrial(
             self.vocabulary, engines=self.engines, seconds=compile_seconds, memory_bytes=compile_memory_bytes
         )
@@ -171,7 +176,8 @@ class GrammarEngine:
         compiled = CompiledGrammar(
             constraint=constraint,
             engine=name,
-            declared=_declared(name, admitted, prepared),
+            left_out=prepared.declared,
+            loose=_loose(name, admitted),
             native=native,
             overlay=self._json_overlay if admitted.json else self._text_overlay,
             strict_text=self._natives[name].strict_text,
@@ -187,13 +193,9 @@ class GrammarEngine:
         return compiled
 
 
-def _declared(name: EngineName, admitted: Admitted, prepared: Prepared) -> tuple[str, ...]:
-    """What rewriting left out, and every use of a feature that the library is known to enforce too loosely."""
-    declared = dict.fromkeys(prepared.declared)
-    for feature, pointers in feature_pointers(admitted.schema).items():
-        if is_loose(feature, name):
-            declared.update(dict.fromkeys(pointers))
-    return tuple(declared)
+def _loose(name: EngineName, admitted: Admitted) -> tuple[str, ...]:
+    uses = feature_pointers(admitted.schema).items()
+    return tuple(pointer for feature, pointers in uses if is_loose(feature, name) for pointer in pointers)
 
 
 def _combined(refusals: dict[EngineName, GrammarRefusedError], admitted: Admitted, field: str) -> GrammarRefusedError:

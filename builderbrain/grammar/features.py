@@ -1,7 +1,12 @@
-"""What a JSON Schema uses, in the words of the engine table: its assertion keywords, and `format:` with the format's name."""
+"""What a JSON Schema uses, in the words of the engine table.
+
+A feature is an assertion keyword, `format:` with a format's name, or two keywords beside each other in one schema object
+(`minimum+type`): a library may know each of them and drop one beside the other.
+"""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 from builderbrain.grammar.keywords import ASSERTIONS
@@ -9,13 +14,15 @@ from builderbrain.grammar.subschemas import pointer_of, walk
 
 
 def feature_pointers(schema: Any) -> dict[str, list[str]]:
-    """JSON pointers of every use of each feature, in document order within a node."""
+    """JSON pointers of every use of each feature; of two keywords, the pointers of both."""
     found: dict[str, list[str]] = {}
     for pointer, node in walk(schema):
-        for keyword, value in node.items():
-            if keyword in ASSERTIONS:
-                name = f"format:{value}" if keyword == "format" else keyword
-                found.setdefault(name, []).append(pointer_of(pointer, keyword))
+        used = sorted(keyword for keyword in node if keyword in ASSERTIONS)
+        for keyword in used:
+            name = f"format:{node[keyword]}" if keyword == "format" else keyword
+            found.setdefault(name, []).append(pointer_of(pointer, keyword))
+        for first, second in combinations(used, 2):
+            found.setdefault(f"{first}+{second}", []).extend((pointer_of(pointer, first), pointer_of(pointer, second)))
     return found
 
 

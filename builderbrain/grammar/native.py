@@ -1,7 +1,7 @@
 """What this project asks of a grammar library: sources in, compiled grammars and their matchers out.
 
-One file per library implements it (`native_xgrammar.py`, `native_llguidance.py`); nothing else calls the libraries. The engine and
-the child process that tries a compilation first share these files.
+One file per library implements it (`native_xgrammar.py`, `native_llguidance.py`); nothing else calls the libraries. The
+engine and the child process that tries a compilation first share these files.
 """
 
 from __future__ import annotations

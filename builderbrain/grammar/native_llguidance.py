@@ -1,9 +1,12 @@
-"""llguidance behind `NativeEngine`. It compiles in about a millisecond, intersects what xgrammar drops, and refuses what it does
-not implement instead of ignoring it. It takes no EBNF.
+"""llguidance behind `NativeEngine`.
+
+It compiles in about a millisecond, intersects what xgrammar drops, and refuses what it does not implement instead of ignoring
+it. It takes no EBNF.
 
 `no_forcing` is essential: without it a mask holds only the token that the tokenizer would give for forced text, so that
-legal tokens are blocked; jump-forward is a decision of the caller, not of the mask. Escapes \\u and \\/ are left out of strings:
-every text has a spelling without them but for rare control characters, and a surrogate or a disguised name has none.
+legal tokens are blocked; jump-forward is a decision of the caller, not of the mask. Strings have no escapes of code points
+and no escaped slash: every text has a spelling without them but for rare control characters, and a surrogate or a name in
+disguise has none.
 
 Its limits are counted work, not seconds, so they give the same result on every machine; a source that the child process
 has tried fails here in the same way.

@@ -1,8 +1,9 @@
 """Which sources llguidance may compile without a trial in the child process.
 
-Its limits are counted work, which ends a compilation within tens of milliseconds, except where it intersects alternatives: `allOf`
-of `anyOf`, or a reference with siblings, multiplies schemas before the limits count (12 nested pairs: 4.8 s). So a source is light
-when its alternatives cannot multiply to more than a few. xgrammar has no limits; whatever it compiles goes through the child.
+Its limits are counted work, which ends a compilation within tens of milliseconds, except where it intersects alternatives:
+`allOf` of `anyOf`, or a reference with siblings, multiplies schemas before the limits count (12 nested pairs: 4.8 s). So a
+source is light when its alternatives cannot multiply to more than a few. xgrammar has no limits; whatever it compiles goes
+through the child.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def test_the_cache_is_bounded_in_entries_and_bytes() -> None:
 
 def test_the_child_is_killed_at_its_limits_and_the_next_trial_works() -> None:
     """One child start is seconds, so time, memory, refusal and crash are tried in one go."""
-    trial = CompileTrial(toy_engine().vocabulary, engines=("xgrammar",), seconds=20.0, memory_bytes=64 << 20)
+    trial = CompileTrial(toy_engine().vocabulary, engines=("xgrammar",), seconds=5.0, memory_bytes=64 << 20)
     trial.run("xgrammar", "regex", "a", field="regex")
     with pytest.raises(GrammarRefusedError, match="not defined"):
         trial.run("xgrammar", "ebnf", "root ::= x", field="grammar")
@@ -194,7 +194,7 @@ def test_the_child_is_killed_at_its_limits_and_the_next_trial_works() -> None:
     start = time.monotonic()
     with pytest.raises((GrammarRefusedError, GrammarLimitError)):
         trial.run("xgrammar", "schema", heavy, field="")
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 10
     trial.run("xgrammar", "regex", "b", field="regex")
     trial._seconds = 0.0
     with pytest.raises(GrammarLimitError, match="compile time") as refusal:
