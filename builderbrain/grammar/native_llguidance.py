@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -106,7 +106,7 @@ class LLGuidanceNative:
         import llguidance
 
         self.eos_token_id = vocabulary.eos_token_id
-        self._tokenizer = llguidance.LLTokenizer(_Tokens(vocabulary), n_vocab=len(vocabulary.token_bytes))
+        self._tokenizer = llguidance.LLTokenizer(cast(Any, _Tokens(vocabulary)), n_vocab=len(vocabulary.token_bytes))
         self._byte_tokens = {token[0]: index for index, token in enumerate(vocabulary.token_bytes) if len(token) == 1}
 
     def spell(self, data: bytes) -> list[int] | None:

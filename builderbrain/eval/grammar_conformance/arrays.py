@@ -18,6 +18,7 @@ STRING = {"type": "string"}
 
 def array_cases() -> Iterator[Case]:
     """All of them."""
+    schema: dict[str, Any]
     for items in (
         INTEGER,
         STRING,

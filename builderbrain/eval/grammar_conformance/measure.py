@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from tokenizers import Tokenizer as Backend
@@ -31,9 +31,14 @@ class ByteTokenizer:
         """Token ids of a text."""
         return list(self.backend.encode(text).ids)
 
-    def decode(self, token_ids: list[int]) -> str:
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids, and the characters that each stands for."""
+        encoding = self.backend.encode(text)
+        return list(encoding.ids), list(encoding.offsets)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids."""
-        return str(self.backend.decode(token_ids))
+        return str(self.backend.decode(list(token_ids)))
 
 
 @dataclass(kw_only=True)

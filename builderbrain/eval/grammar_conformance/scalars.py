@@ -92,6 +92,8 @@ def _literals() -> Iterator[Case]:
 
 
 def _numbers() -> Iterator[Case]:
+    bound: float
+    step: float
     bounds = (-100, -10, -1, 0, 1, 3, 10, 99, 1000)
     for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         for bound in bounds:
