@@ -30,8 +30,10 @@ class XGrammarNativeMatcher:
         return not data or bool(self._matcher.accept_string(data))  # an empty string is no step for xgrammar
 
     def forced_text(self) -> bytes:
-        # A forced character may be followed by a forced part of another one; xgrammar gives whole characters only.
-        return str(self._matcher.find_jump_forward_string()).encode("utf-8")
+        try:
+            return str(self._matcher.find_jump_forward_string()).encode("utf-8")
+        except UnicodeDecodeError as error:  # its binding reads the bytes as text, which they are not inside a character
+            return bytes(error.object)
 
     def may_end(self) -> bool:
         return bool(self._matcher.is_completed())

@@ -39,7 +39,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "array": {"type": "array", "items": {"enum": [1, "é"]}, "minItems": 1, "maxItems": 2},
     "tuple": {"type": "array", "prefixItems": [{"enum": [1, 2]}, {"type": "boolean"}], "items": False, "minItems": 1},
     "nested": {"type": "array", "items": {"type": "array", "items": {"const": 1}, "maxItems": 1}, "maxItems": 2},
-    "closed object": {"type": "object", "properties": {"a": {"enum": [1, 12]}, "b": {"type": "boolean"}}, "additionalProperties": False},
+    "closed object": {
+        "type": "object",
+        "properties": {"a": {"enum": [1, 12]}, "b": {"type": "boolean"}},
+        "additionalProperties": False,
+    },
     "required": {
         "type": "object",
         "properties": {"a": {"const": 1}, "b": {"enum": ["é", None]}},
@@ -107,7 +111,9 @@ def check_every_prefix(name: EngineName, constraint: Constraint, language: Langu
 def test_masks_of_a_schema_equal_the_oracle(label: str, name: EngineName, byte_fallback: bool) -> None:
     schema = SCHEMAS[label]
     strings = [json.dumps(text, ensure_ascii=False) for text in texts(PLAIN, 2 if schema.get("maxLength") == 2 else 1)]
-    candidates = dict.fromkeys([*json_candidates(SCALARS, ("a", "b"), longest=2), *NUMBERS, *strings, '"é"', '"bé"', *map(quoted, texts("abé", 2))])
+    candidates = dict.fromkeys(
+        [*json_candidates(SCALARS, ("a", "b"), longest=2), *NUMBERS, *strings, '"é"', '"bé"', *map(quoted, texts("abé", 2))]
+    )
     validator = validator_for(schema)
     names = list(schema.get("properties", {}))
     language = Language.of(candidates, lambda text: in_order(text, names) and validator.is_valid(json.loads(text)))

@@ -12,8 +12,10 @@ import torch
 
 from builderbrain.errors import GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import Constraint
-from builderbrain.grammar.engine import CompiledGrammar
+from builderbrain.grammar.engine import CompiledGrammar, GrammarEngine
+from builderbrain.grammar.llguidance_engine import LLGuidanceEngine
 from builderbrain.grammar.matching import new_bitmask
+from builderbrain.grammar.native import EngineName
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.nano.tokenizer import END_TOKEN, train_tokenizer
 
@@ -47,6 +49,12 @@ VOCAB_SIZE = 345
 @cache
 def toy_engine() -> XGrammarEngine:
     return XGrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+
+
+@cache
+def toy_engine_of(name: EngineName) -> GrammarEngine:
+    """An engine with one library."""
+    return toy_engine() if name == "xgrammar" else LLGuidanceEngine(toy_tokenizer(), VOCAB_SIZE)
 
 
 def compile_trusted(kind: str, source: object) -> CompiledGrammar:
