@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from builderbrain.errors import GrammarRefusedError
 from builderbrain.grammar.base import Constraint
-from builderbrain.grammar.features import features_of
+from builderbrain.grammar.features import feature_pointers
 from builderbrain.grammar.limits import admit_choice, admit_grammar, admit_schema
 from builderbrain.grammar.lowering import lower
 from builderbrain.grammar.native import EngineName, NativeKind
@@ -39,9 +39,10 @@ class Admitted:
     kind: NativeKind
     source: str
     check: Validate | None
+    uses: dict[str, list[str]]
+    """JSON pointers by feature of the engine table; of no JSON, the kind alone."""
     schema: dict[str, Any] | bool | None = None
     """Of a JSON constraint; None for the others."""
-    features: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def json(self) -> bool:
@@ -87,7 +88,7 @@ def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
             source=source,
             check=lambda text: check_json(text, validator),
             schema=schema,
-            features=features_of(schema),
+            uses=feature_pointers(schema),
         )
     if constraint.kind == "regex":
         read_pattern(source, field="regex")
@@ -96,7 +97,7 @@ def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
             kind="regex",
             source=source,
             check=lambda text: None if matches.is_valid(text) else "the text does not match the pattern",
-            features=frozenset({"regex"}),
+            uses={"regex": []},
         )
     if constraint.kind == "choice":
         choices = frozenset(admit_choice(source))
@@ -104,8 +105,8 @@ def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
             kind="choice",
             source=source,
             check=lambda text: None if text in choices else "the text is none of the choices",
-            features=frozenset({"choice"}),
+            uses={"choice": []},
         )
     if not trusted:
         admit_grammar(source)
-    return Admitted(kind="ebnf", source=source, check=None, features=frozenset({"grammar"}))
+    return Admitted(kind="ebnf", source=source, check=None, uses={"grammar": []})

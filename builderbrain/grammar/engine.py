@@ -12,14 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.admission import Admitted, Validate, admit
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
 from builderbrain.grammar.choosing import is_loose, order_engines
-from builderbrain.grammar.features import feature_pointers
 from builderbrain.grammar.matching import StrictMatcher, new_bitmask
 from builderbrain.grammar.native import ENGINES, EngineName, NativeEngine, NativeGrammar, NativeRefusal, native_engine
 from builderbrain.grammar.overlay import Overlay
@@ -156,7 +154,7 @@ class GrammarEngine:
         admitted = admit(constraint, trusted=trusted)
         field = "" if admitted.json else constraint.kind
         refusals: dict[EngineName, GrammarRefusedError] = {}
-        for name in order_engines(admitted.features, self.engines):
+        for name in order_engines(admitted.uses, self.engines):
             try:
                 return self._compile_with(name, constraint, admitted, trusted=trusted, field=field)
             except GrammarRefusedError as error:
@@ -194,8 +192,7 @@ class GrammarEngine:
 
 
 def _loose(name: EngineName, admitted: Admitted) -> tuple[str, ...]:
-    uses = feature_pointers(admitted.schema).items()
-    return tuple(pointer for feature, pointers in uses if is_loose(feature, name) for pointer in pointers)
+    return tuple(pointer for feature, pointers in admitted.uses.items() if is_loose(feature, name) for pointer in pointers)
 
 
 def _combined(refusals: dict[EngineName, GrammarRefusedError], admitted: Admitted, field: str) -> GrammarRefusedError:
@@ -205,12 +202,12 @@ def _combined(refusals: dict[EngineName, GrammarRefusedError], admitted: Admitte
     reasons = "; ".join(f"{name}: {error.message:.160}" for name, error in refusals.items())
     return GrammarRefusedError(
         f"expected a source that a grammar library takes, got refusals ({reasons}); correct or simplify it",
-        field=_place(refusals.values(), admitted.schema) or field,
+        field=_place(refusals.values(), admitted) or field,
     )
 
 
-def _place(refusals: Iterable[GrammarRefusedError], schema: Any) -> str:
+def _place(refusals: Iterable[GrammarRefusedError], admitted: Admitted) -> str:
     """The place that a refusal has, else the first use of a keyword that one names."""
     messages = " ".join(error.message for error in refusals)
-    named = [pointers[0] for feature, pointers in feature_pointers(schema).items() if feature in messages]
+    named = [pointers[0] for feature, pointers in admitted.uses.items() if pointers and feature in messages]
     return next((error.field for error in refusals if error.field), None) or next(iter(named), "")

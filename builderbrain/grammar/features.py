@@ -24,8 +24,3 @@ def feature_pointers(schema: Any) -> dict[str, list[str]]:
         for first, second in combinations(used, 2):
             found.setdefault(f"{first}+{second}", []).extend((pointer_of(pointer, first), pointer_of(pointer, second)))
     return found
-
-
-def features_of(schema: Any) -> frozenset[str]:
-    """The features that a schema uses."""
-    return frozenset(feature_pointers(schema))

@@ -38,7 +38,7 @@ class JumpForward:
         self._sorted = sorted((token, index) for index, token in enumerate(vocabulary.token_bytes) if token)
 
     def jump(self, matcher: Matcher, tokens: Sequence[int]) -> Jump | None:
-        """The jump from here, and the matcher advanced by its text; None, and nothing changed in what is legal, when there is none.
+        """The jump from here, with the matcher advanced by its text; None when there is none.
 
         There is none when nothing is forced, when what is forced ends inside a character or a token that may be longer, or
         when the tokenizer's text of the output is not the output (a tokenizer that normalises).

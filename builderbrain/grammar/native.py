@@ -27,7 +27,10 @@ class NativeMatcher(Protocol):
     """The library's state of one output. A refused token or text changes nothing."""
 
     def fill(self, bitmask: Tensor) -> bool:
-        """Write the legal next tokens, int32 [ceil(V / 32)]; False when the library gave up (its limits, no legal token)."""
+        """Write the legal next tokens, int32 [ceil(V / 32)]; False, with any content, when the library gives up.
+
+        A library whose masks are strict (`NativeEngine.strict_text`) gives up where no token is legal.
+        """
         ...
 
     def accept(self, token: int) -> bool:

@@ -95,9 +95,8 @@ def check_every_prefix(name: EngineName, constraint: Constraint, language: Langu
             bitmask.zero_()
         expected = language.legal(prefix, tokens, tokenizer.eos_token_id)
         found = legal(bitmask, width)
-        assert found == expected, (
-            f"after {prefix!r}: blocked {[tokens[index] for index in expected - found]}, allowed {[tokens[index] for index in found - expected]}"
-        )
+        blocked, allowed = ([tokens[index] for index in group] for group in (expected - found, found - expected))
+        assert found == expected, f"after {prefix!r}: blocked {blocked}, allowed {allowed}"
         for token in expected - {tokenizer.eos_token_id}:
             if prefix + tokens[token] not in seen:
                 seen.add(prefix + tokens[token])
