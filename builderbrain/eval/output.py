@@ -19,7 +19,7 @@ def write_json(target: Path, value: dict[str, Any]) -> None:
     target.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_text(target: Path, text: str) -> None:
+def write_derived(target: Path, text: str) -> None:
     """Write a file that is derived, not edited."""
     target.write_text(text, encoding="utf-8")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from builderbrain.eval.grammar_conformance.measure import Counts, Measured
 from builderbrain.eval.grammar_conformance.table import as_lines, derive_table, measure_served
-from builderbrain.eval.output import write_json, write_text
+from builderbrain.eval.output import write_derived, write_json
 from builderbrain.grammar.choosing import TABLE, engine_table
 
 
@@ -32,7 +32,7 @@ def main() -> int:
             print(f"{TABLE.name} is not current; run python -m builderbrain.eval.grammar_conformance")
             return 1
     else:
-        write_text(TABLE, text)
+        write_derived(TABLE, text)
         engine_table.cache_clear()
     served = measure_served()
     _print(served)
