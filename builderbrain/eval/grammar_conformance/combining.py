@@ -166,7 +166,7 @@ def _references() -> Iterator[Case]:
             pair("$ref", "type"), {"$ref": f"#/$defs/{name}", "type": ["integer", "null"], "$defs": definitions}, MIXED
         )
     yield schema_case(pair("$ref", "maximum"), {"$ref": "#/$defs/count", "maximum": 5, "$defs": definitions}, MIXED)
-    tree = {
+    tree: dict[str, Any] = {
         "type": "object",
         "properties": {"v": INTEGER, "n": {"anyOf": [{"$ref": "#"}, NULL]}},
         "required": ["v"],

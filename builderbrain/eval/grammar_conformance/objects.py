@@ -82,7 +82,7 @@ def _counted() -> Iterator[Case]:
 
 
 def _conditional() -> Iterator[Case]:
-    needs: dict[str, list[str]]
+    needs: Any
     for needs in ({"a": ["b"]}, {"a": ["c", "b"]}, {"b": ["a"]}, {"c": []}):
         yield schema_case("dependentRequired", {"type": "object", "dependentRequired": needs}, OBJECTS)
         yield schema_case("dependentRequired", {"type": "object", "properties": A_B, "dependentRequired": needs}, OBJECTS)
