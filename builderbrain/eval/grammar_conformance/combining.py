@@ -93,6 +93,7 @@ def _alternatives() -> Iterator[Case]:
 
 
 def _together() -> Iterator[Case]:
+    schema: Any
     lists: tuple[list[Any], ...] = (
         *(
             [INTEGER, {"minimum": 3}],
