@@ -9,7 +9,6 @@ source is followed by the next one; the report names the one that was used.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from builderbrain.grammar.cache import BoundedCache, cache_key
 from builderbrain.grammar.choosing import is_loose, order_engines
 from builderbrain.grammar.matching import StrictMatcher, new_bitmask
 from builderbrain.grammar.native import ENGINES, EngineName, NativeEngine, NativeGrammar, NativeRefusal, native_engine
+from builderbrain.grammar.one_at_a_time import OneAtATime
 from builderbrain.grammar.overlay import Overlay
 from builderbrain.grammar.strict_text import StrictJson, StrictText
 from builderbrain.grammar.trial import CompileTrial, refusal
@@ -108,7 +108,7 @@ class GrammarEngine:
         self.cache: BoundedCache[CompiledGrammar | GrammarLimitError | GrammarRefusedError] = BoundedCache(
             max_entries=_MAX_ENTRIES, max_bytes=_MAX_BYTES
         )
-        self._lock = threading.Lock()
+        self._compiling = OneAtATime()
 
     def warm_up(self) -> None:
         """Start the compiling child; without this the first client constraint that needs it waits for it."""
@@ -127,7 +127,7 @@ class GrammarEngine:
         key = cache_key(constraint.kind, constraint.source, str(trusted))
         found = self.cache.get(key)
         if found is None:
-            with self._lock:
+            with self._compiling.holding(key):  # one that the child tries for seconds keeps no other waiting
                 found = self.cache.get(key) or self._compile_and_keep(key, constraint, trusted)
         if isinstance(found, CompiledGrammar):
             return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 from torch import Tensor
@@ -69,21 +70,24 @@ class XGrammarNative:
             stop_token_ids=[vocabulary.eos_token_id],
         )
         self._compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+        self._lock = threading.Lock()
 
     def compile(self, kind: NativeKind, source: str) -> XGrammarNativeGrammar:
         try:
-            if kind == "schema":
-                compiled = self._compiler.compile_json_schema(source, strict_mode=False, max_whitespace_cnt=MAX_WHITESPACE)
-            elif kind == "regex":
-                compiled = self._compiler.compile_regex(source)
-            elif kind == "choice":
-                literals = " | ".join(_literal(choice) for choice in sorted(set(json.loads(source))))
-                compiled = self._compiler.compile_grammar(f"root ::= {literals}\n")
-            else:
-                compiled = self._compiler.compile_grammar(source)
+            with self._lock:
+                return XGrammarNativeGrammar(self._compile(kind, source))
         except RuntimeError as error:
             raise NativeRefusal(_reason(str(error))) from error
-        return XGrammarNativeGrammar(compiled)
+
+    def _compile(self, kind: NativeKind, source: str) -> Any:
+        if kind == "schema":
+            return self._compiler.compile_json_schema(source, strict_mode=False, max_whitespace_cnt=MAX_WHITESPACE)
+        if kind == "regex":
+            return self._compiler.compile_regex(source)
+        if kind == "choice":
+            literals = " | ".join(_literal(choice) for choice in sorted(set(json.loads(source))))
+            return self._compiler.compile_grammar(f"root ::= {literals}\n")
+        return self._compiler.compile_grammar(source)
 
 
 def _literal(text: str) -> str:

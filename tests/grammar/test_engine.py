@@ -12,6 +12,8 @@ import torch
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
+from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.grammar.llguidance_engine import LLGuidanceEngine
 from builderbrain.grammar.masks import masks_along
 from builderbrain.grammar.matching import new_bitmask
 from builderbrain.grammar.trial import CompileTrial
@@ -224,3 +226,53 @@ def test_engines_are_shared_between_threads() -> None:
         thread.join()
     assert not faults
     assert len({id(compiled) for _, compiled in results}) == 3
+
+
+def test_a_slow_trial_keeps_no_other_constraint_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    started, release = threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **more: object) -> None:
+        started.set()
+        release.wait(20)
+
+    monkeypatch.setattr(engine._trial, "run", slow)
+    heavy = Constraint(
+        kind="json_schema", source=json.dumps({"$ref": "#/$defs/a", "minimum": 1, "$defs": {"a": {"type": "integer"}}})
+    )
+    thread = threading.Thread(target=engine.compile, args=(heavy,))
+    thread.start()
+    assert started.wait(20)
+    assert engine.compile(Constraint(kind="choice", source='["a"]')).engine == "llguidance"
+    assert thread.is_alive()
+    release.set()
+    thread.join()
+    assert engine.compile(heavy).exact
+    assert len(engine._compiling) == 0
+
+
+def test_a_library_that_refuses_is_followed_by_the_other_one() -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    counted = {"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}}, "maxProperties": 1}
+    assert engine.compile(Constraint(kind="json_schema", source=json.dumps(counted)), trusted=True).engine == "xgrammar"
+    assert engine.compile(Constraint(kind="grammar", source='root ::= "a"\n'), trusted=True).engine == "xgrammar"
+    assert engine.compile(Constraint(kind="json_schema", source='{"type":"integer"}'), trusted=True).engine == "llguidance"
+    with pytest.raises(GrammarRefusedError, match="EBNF"):
+        LLGuidanceEngine(toy_tokenizer(), VOCAB_SIZE).compile(Constraint(kind="grammar", source='root ::= "a"\n'), trusted=True)
+
+
+def test_what_llguidance_leaves_out_is_declared_and_refused_by_the_validator() -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}},
+        "not": {"required": ["b"]},
+    }
+    compiled = engine.compile(Constraint(kind="json_schema", source=json.dumps(schema)), trusted=True)
+    assert (compiled.engine, compiled.exact) == ("llguidance", False)
+    assert set(compiled.declared) == {"/properties/a/uniqueItems", "/not"}
+    assert compiled.validate('{"a":[1,1]}')
+    assert compiled.validate('{"a":[1,2]}') is None
+    dated = engine.compile(Constraint(kind="json_schema", source='{"items":{"type":"string","format":"date"}}'), trusted=True)
+    assert dated.declared == ("/items/format",)
+    assert engine.compile(Constraint(kind="json_schema", source='{"format":"uuid"}'), trusted=True).exact
