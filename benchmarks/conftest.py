@@ -14,4 +14,4 @@ def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, An
     machine_info["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     machine_info["threads"] = torch.get_num_threads()
     machine_info["cores"] = os.cpu_count()
-    machine_info["versions"] = {name: version(name) for name in ("torch", "transformers", "xgrammar")}
+    machine_info["versions"] = {name: version(name) for name in ("torch", "transformers", "xgrammar", "llguidance")}

@@ -19,6 +19,11 @@ def write_json(target: Path, value: dict[str, Any]) -> None:
     target.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def write_derived(target: Path, text: str) -> None:
+    """Write a file that is derived, not edited."""
+    target.write_text(text, encoding="utf-8")
+
+
 def write_report(target: Path, value: dict[str, Any], *, title: str, bars: Sequence[Charted], console: Console) -> None:
     """Write a report and its plot of bars, and say where they are."""
     write_with_plot(target, value, plot=bar_chart(title, bars), console=console)

@@ -66,6 +66,18 @@ class Matcher(Protocol):
         """
         ...
 
+    def forced_text(self) -> bytes:
+        """Bytes that every legal output goes on with from here, empty when there is a choice. May end inside a character."""
+        ...
+
+    def accept_text(self, data: bytes) -> None:
+        """Advance by text, whichever tokens spell it: the state after it depends on bytes alone.
+
+        Raises:
+            GrammarRefusedError: the text is illegal here; nothing has changed.
+        """
+        ...
+
     def is_complete(self) -> bool:
         """Whether the end-of-sequence token was accepted."""
         ...

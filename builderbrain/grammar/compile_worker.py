@@ -1,8 +1,9 @@
 """The child process that tries a compilation before the server does: it may hang, crash or run out of memory.
 
-Protocol, one JSON object a line. In: first {"tokens": [hex], "eos": id, "memory": bytes, "seconds": limit}, then {"kind",
-"source"}. Out: {"ready": true}, then {"error": text or null} for each. Ends when its input ends. An alarm, whose default
-action is to kill, ends it even inside a compilation when the parent that should have killed it is gone.
+Protocol, one JSON object a line. In: first {"tokens": [hex], "eos": id, "engines": [name], "memory": bytes, "seconds":
+limit}, then {"engine", "kind", "source"}. Out: {"ready": true}, then {"error": text or null} for each. Ends when its input
+ends. An alarm, whose default action is to kill, ends it even inside a compilation when the parent that should have killed it
+is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-from builderbrain.grammar.native import first_mask, native_compile, native_compiler
+from builderbrain.grammar.native import native_engine, try_compile
 from builderbrain.grammar.vocabulary import Vocabulary
 
 
@@ -29,8 +30,9 @@ def main() -> None:
     settings = json.loads(sys.stdin.readline())
     tokens = tuple(bytes.fromhex(token) for token in settings["tokens"])
     vocabulary = Vocabulary(token_bytes=tokens, eos_token_id=settings["eos"])
-    compiler = native_compiler(vocabulary)
-    first_mask(native_compile(compiler, "regex", "a"), len(tokens))  # loads everything before memory is capped
+    engines = {name: native_engine(name, vocabulary) for name in settings["engines"]}
+    for engine in engines.values():
+        try_compile(engine, "regex", "a", len(tokens))  # loads everything before memory is capped
     _limit_memory(settings["memory"])
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
@@ -38,8 +40,8 @@ def main() -> None:
         error = None
         signal.alarm(int(settings["seconds"]) + 10)
         try:
-            first_mask(native_compile(compiler, request["kind"], request["source"]), len(tokens))
-        except (RuntimeError, ValueError, TypeError, MemoryError) as reason:
+            try_compile(engines[request["engine"]], request["kind"], request["source"], len(tokens))
+        except (RuntimeError, ValueError, TypeError, MemoryError) as reason:  # NativeRefusal is a ValueError
             error = str(reason) or type(reason).__name__
         signal.alarm(0)
         print(json.dumps({"error": error}), flush=True)

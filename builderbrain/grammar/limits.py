@@ -33,6 +33,27 @@ MAX_REPETITION = 256
 
 _DRAFTS = ("2020-12", "2019-09", "draft-07", "draft-06")
 _UNSUPPORTED_REFERENCES = ("$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor", "$anchor")
+_OLDER_KEYWORDS = {"dependencies": "dependentRequired or dependentSchemas", "additionalItems": "items beside prefixItems"}
+FORMATS = frozenset(
+    (
+        *(
+            "date",
+            "date-time",
+            "time",
+            "duration",
+            "email",
+            "idn-email",
+            "hostname",
+            "idn-hostname",
+            "ipv4",
+            "ipv6",
+            "uri",
+            "iri",
+        ),
+        *("uri-reference", "iri-reference", "uri-template", "uuid", "json-pointer", "relative-json-pointer", "regex"),
+    )
+)
+"""Those of draft 2020-12, which the validator asserts. It would let any text through under another one, without a word."""
 _EBNF_TOKENS = re.compile(
     r'(?P<comment>#[^\n]*)|(?P<literal>"(?:[^"\\\n]|\\.)*")|(?P<set>\[(?:[^\]\\\n]|\\.)*\])'
     r"|(?P<count>\{\s*(\d+)\s*(?:,\s*(\d*)\s*)?\})|(?P<rule>::=)|(?P<bracket>[()])"
@@ -80,6 +101,7 @@ def admit_schema(source: str) -> dict[str, Any] | bool:
         _check_counts(node, pointer)
         _check_literals(node, pointer)
         _check_references(schema, node, pointer)
+        _check_vocabulary(node, pointer, str(schema.get("$schema", "2020-12")))
         if isinstance(pattern := node.get("pattern"), str):
             _admit_json_pattern(pattern, pointer_of(pointer, "pattern"))
         for pattern in node.get("patternProperties", {}) if isinstance(node.get("patternProperties"), dict) else ():
@@ -159,6 +181,22 @@ def _check_references(root: dict[str, Any], node: dict[str, Any], pointer: str) 
     if dialect is not None and not any(draft in str(dialect) for draft in _DRAFTS):
         raise GrammarRefusedError(
             f"expected a $schema of {', '.join(_DRAFTS)}, got {dialect!r:.80}; write it in one of those", field="/$schema"
+        )
+
+
+def _check_vocabulary(node: dict[str, Any], pointer: str, dialect: str) -> None:
+    """What the validator would ignore is refused: a keyword of an older draft, a format that it does not know."""
+    for keyword, successor in _OLDER_KEYWORDS.items():
+        if keyword in node and "2020-12" in dialect:
+            raise GrammarRefusedError(
+                f"expected keywords of draft 2020-12, got {keyword}; use {successor}, or name the older draft in $schema",
+                field=pointer_of(pointer, keyword),
+            )
+    name = node.get("format")
+    if isinstance(name, str) and name not in FORMATS:
+        raise GrammarRefusedError(
+            f"expected a format of {', '.join(sorted(FORMATS))}, got {name!r:.80}; leave it out, or use pattern",
+            field=pointer_of(pointer, "format"),
         )
 
 

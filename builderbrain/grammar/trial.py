@@ -17,7 +17,7 @@ import weakref
 from typing import Any
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, NotReadyError
-from builderbrain.grammar.native import NativeKind
+from builderbrain.grammar.native import EngineName, NativeKind
 from builderbrain.grammar.vocabulary import Vocabulary
 
 _START_SECONDS = 300.0
@@ -35,8 +35,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 class CompileTrial:
     """One child, started at first use and again after it was killed. Trials run one at a time."""
 
-    def __init__(self, vocabulary: Vocabulary, *, seconds: float = 2.0, memory_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, *, engines: tuple[EngineName, ...], seconds: float = 2.0, memory_bytes: int = 1 << 30
+    ) -> None:
         self._vocabulary = vocabulary
+        self._engines = engines
         self._seconds = seconds
         self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,8 +56,8 @@ class CompileTrial:
         with self._lock:
             self._ensure()
 
-    def run(self, kind: NativeKind, source: str, *, field: str) -> None:
-        """Compile `source` in the child.
+    def run(self, engine: EngineName, kind: NativeKind, source: str, *, field: str) -> None:
+        """Compile `source` with that library in the child and fill one mask.
 
         Raises:
             GrammarLimitError: it took longer than the time limit; the child was killed.
@@ -65,7 +68,7 @@ class CompileTrial:
             process = self._ensure()
             reply = None
             try:
-                reply = self._exchange(process, {"kind": kind, "source": source}, self._seconds)
+                reply = self._exchange(process, {"engine": engine, "kind": kind, "source": source}, self._seconds)
             except TimeoutError as error:
                 raise GrammarLimitError(
                     f"compile time: expected at most {self._seconds:g} s, got more; use a smaller or simpler one", field=field
@@ -103,6 +106,7 @@ class CompileTrial:
         settings = {
             "tokens": [token.hex() for token in self._vocabulary.token_bytes],
             "eos": self._vocabulary.eos_token_id,
+            "engines": self._engines,
             "memory": self._memory_bytes,
             "seconds": self._seconds,
         }
@@ -141,10 +145,8 @@ class CompileTrial:
         return reply
 
 
-def refusal(message: str, *, field: str) -> GrammarRefusedError:
-    """The engine's own message, without its timestamps and source positions."""
-    line = message.strip().splitlines()[0] if message.strip() else "no reason given"
-    reason = line.rsplit(".cc:", 1)[-1].partition(": ")[2] or line
+def refusal(reason: str, *, field: str) -> GrammarRefusedError:
+    """A library's refusal as the project's."""
     return GrammarRefusedError(
         f"expected a source that the grammar engine compiles, got: {reason:.200}; correct it", field=field
     )

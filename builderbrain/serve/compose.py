@@ -14,7 +14,7 @@ from builderbrain.decode.model import TokenModel
 from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError, UnsupportedModelError
 from builderbrain.gate.reader import Live, RegistryReader
 from builderbrain.grammar.base import Constraint
-from builderbrain.grammar.xgrammar_engine import XGrammarEngine
+from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.hosts.base import Host, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
@@ -71,7 +71,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     if rail is not None:
         served = _model(host, batcher, rail, version=live.version if live else None)
         models = {name: served, f"{name}:base": base}
-    masks = XGrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
+    masks = GrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
     masks.warm_up()
     backend = ModelBackend(
         models,

@@ -9,7 +9,7 @@ from builderbrain.decode.base import Generation
 from builderbrain.decode.random_model import RandomModel
 from builderbrain.eval import syntax
 from builderbrain.grammar.base import Constraint, ConstraintReport
-from builderbrain.grammar.xgrammar_engine import CompiledXGrammar
+from builderbrain.grammar.engine import CompiledGrammar
 from tests.grammar.toys import VOCAB_SIZE, toy_engine, toy_tokenizer
 
 PLAN = 'root ::= ("s" [1-9] "=talk(text=\\"" [a-z ]{0,8} "\\")\\n")+\n'
@@ -18,7 +18,7 @@ PLAN = 'root ::= ("s" [1-9] "=talk(text=\\"" [a-z ]{0,8} "\\")\\n")+\n'
 class InProcess:
     """The toy engine without its child, which takes seconds to start."""
 
-    def compile(self, constraint: Constraint, *, trusted: bool = False) -> CompiledXGrammar:
+    def compile(self, constraint: Constraint, *, trusted: bool = False) -> CompiledGrammar:
         return toy_engine().compile(constraint, trusted=True)
 
 

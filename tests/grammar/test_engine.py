@@ -12,9 +12,12 @@ import torch
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
+from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.grammar.llguidance_engine import LLGuidanceEngine
 from builderbrain.grammar.masks import masks_along
+from builderbrain.grammar.matching import new_bitmask
 from builderbrain.grammar.trial import CompileTrial
-from builderbrain.grammar.xgrammar_engine import XGrammarEngine, new_bitmask
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from tests.grammar.toys import VOCAB_SIZE, compile_trusted, legal_tokens, random_walk, toy_engine, toy_tokenizer
 
 OPEN = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
@@ -185,21 +188,22 @@ def test_the_cache_is_bounded_in_entries_and_bytes() -> None:
 
 def test_the_child_is_killed_at_its_limits_and_the_next_trial_works() -> None:
     """One child start is seconds, so time, memory, refusal and crash are tried in one go."""
-    trial = CompileTrial(toy_engine().vocabulary, seconds=20.0, memory_bytes=64 << 20)
-    trial.run("regex", "a", field="regex")
+    trial = CompileTrial(toy_engine().vocabulary, engines=("xgrammar",), seconds=5.0, memory_bytes=64 << 20)
+    trial.run("xgrammar", "regex", "a", field="regex")
     with pytest.raises(GrammarRefusedError, match="not defined"):
-        trial.run("ebnf", "root ::= x", field="grammar")
+        trial.run("xgrammar", "ebnf", "root ::= x", field="grammar")
+    trial._seconds = 0.0
+    with pytest.raises(GrammarLimitError, match="compile time") as refusal:
+        trial.run("xgrammar", "regex", "c", field="regex")
+    assert refusal.value.field == "regex"
+    assert trial._process is None
+    trial._seconds = 5.0
+    trial.run("xgrammar", "regex", "b", field="regex")
     heavy = json.dumps({"enum": [f"{index:x}" * 9 for index in range(300_000)]})
     start = time.monotonic()
     with pytest.raises((GrammarRefusedError, GrammarLimitError)):
-        trial.run("schema", heavy, field="")
-    assert time.monotonic() - start < 25
-    trial.run("regex", "b", field="regex")
-    trial._seconds = 0.0
-    with pytest.raises(GrammarLimitError, match="compile time") as refusal:
-        trial.run("regex", "c", field="regex")
-    assert refusal.value.field == "regex"
-    assert trial._process is None
+        trial.run("xgrammar", "schema", heavy, field="")
+    assert time.monotonic() - start < 10
     trial.close()
 
 
@@ -222,3 +226,53 @@ def test_engines_are_shared_between_threads() -> None:
         thread.join()
     assert not faults
     assert len({id(compiled) for _, compiled in results}) == 3
+
+
+def test_a_slow_trial_keeps_no_other_constraint_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    started, release = threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **more: object) -> None:
+        started.set()
+        release.wait(20)
+
+    monkeypatch.setattr(engine._trial, "run", slow)
+    heavy = Constraint(
+        kind="json_schema", source=json.dumps({"$ref": "#/$defs/a", "minimum": 1, "$defs": {"a": {"type": "integer"}}})
+    )
+    thread = threading.Thread(target=engine.compile, args=(heavy,))
+    thread.start()
+    assert started.wait(20)
+    assert engine.compile(Constraint(kind="choice", source='["a"]')).engine == "llguidance"
+    assert thread.is_alive()
+    release.set()
+    thread.join()
+    assert engine.compile(heavy).exact
+    assert len(engine._compiling) == 0
+
+
+def test_a_library_that_refuses_is_followed_by_the_other_one() -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    counted = {"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}}, "maxProperties": 1}
+    assert engine.compile(Constraint(kind="json_schema", source=json.dumps(counted)), trusted=True).engine == "xgrammar"
+    assert engine.compile(Constraint(kind="grammar", source='root ::= "a"\n'), trusted=True).engine == "xgrammar"
+    assert engine.compile(Constraint(kind="json_schema", source='{"type":"integer"}'), trusted=True).engine == "llguidance"
+    with pytest.raises(GrammarRefusedError, match="EBNF"):
+        LLGuidanceEngine(toy_tokenizer(), VOCAB_SIZE).compile(Constraint(kind="grammar", source='root ::= "a"\n'), trusted=True)
+
+
+def test_what_llguidance_leaves_out_is_declared_and_refused_by_the_validator() -> None:
+    engine = GrammarEngine(toy_tokenizer(), VOCAB_SIZE)
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}},
+        "not": {"required": ["b"]},
+    }
+    compiled = engine.compile(Constraint(kind="json_schema", source=json.dumps(schema)), trusted=True)
+    assert (compiled.engine, compiled.exact) == ("llguidance", False)
+    assert set(compiled.declared) == {"/properties/a/uniqueItems", "/not"}
+    assert compiled.validate('{"a":[1,1]}')
+    assert compiled.validate('{"a":[1,2]}') is None
+    dated = engine.compile(Constraint(kind="json_schema", source='{"items":{"type":"string","format":"date"}}'), trusted=True)
+    assert dated.declared == ("/items/format",)
+    assert engine.compile(Constraint(kind="json_schema", source='{"format":"uuid"}'), trusted=True).exact

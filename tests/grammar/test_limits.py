@@ -8,8 +8,9 @@ import time
 import pytest
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError
-from builderbrain.grammar.limits import admit_choice, admit_grammar, admit_schema
+from builderbrain.grammar.limits import FORMATS, admit_choice, admit_grammar, admit_schema
 from builderbrain.grammar.patterns import read_pattern
+from builderbrain.grammar.validate import validator_for
 
 
 def nested(levels: int) -> dict[str, object]:
@@ -117,12 +118,26 @@ def test_what_is_no_strict_schema_text_is_refused(source: str) -> None:
         ({"pattern": "^a\\nb$"}, "/pattern"),
         ({"pattern": "("}, "/pattern"),
         ({"patternProperties": {"(?i)a": True}}, "/patternProperties/(?i)a"),
+        ({"items": {"format": "colour"}}, "/items/format"),
+        ({"properties": {"a": {"dependencies": {"b": ["c"]}}}}, "/properties/a/dependencies"),
+        ({"items": True, "additionalItems": False}, "/additionalItems"),
     ],
 )
 def test_what_no_engine_honours_is_refused_at_its_pointer(schema: dict[str, object], pointer: str) -> None:
     with pytest.raises(GrammarRefusedError) as refusal:
         admit_schema(json.dumps(schema))
     assert refusal.value.field == pointer
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_the_validator_asserts_every_format_that_is_admitted(name: str) -> None:
+    assert not validator_for({"format": name}).is_valid("\\ {(%\x00 :")
+
+
+def test_keywords_of_an_older_draft_pass_when_it_is_named() -> None:
+    draft = "http://json-schema.org/draft-07/schema#"
+    for schema in ({"dependencies": {"b": ["c"]}}, {"items": [True], "additionalItems": False}):
+        assert admit_schema(json.dumps({"$schema": draft, **schema}))["$schema"] == draft
 
 
 def test_anchors_of_top_level_alternatives_are_fine() -> None:

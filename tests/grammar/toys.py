@@ -12,7 +12,11 @@ import torch
 
 from builderbrain.errors import GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import Constraint
-from builderbrain.grammar.xgrammar_engine import CompiledXGrammar, XGrammarEngine, new_bitmask
+from builderbrain.grammar.engine import CompiledGrammar, GrammarEngine
+from builderbrain.grammar.llguidance_engine import LLGuidanceEngine
+from builderbrain.grammar.matching import new_bitmask
+from builderbrain.grammar.native import EngineName
+from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.nano.tokenizer import END_TOKEN, train_tokenizer
 
 _TEXT = '{"name": "value", "id": [1, 2, 3], "x": {"y": true, "z": null}}, [{"a":"b","c":-1.5}] s1=read(path="notes.md") né '
@@ -47,7 +51,13 @@ def toy_engine() -> XGrammarEngine:
     return XGrammarEngine(toy_tokenizer(), VOCAB_SIZE)
 
 
-def compile_trusted(kind: str, source: object) -> CompiledXGrammar:
+@cache
+def toy_engine_of(name: EngineName) -> GrammarEngine:
+    """An engine with one library."""
+    return toy_engine() if name == "xgrammar" else LLGuidanceEngine(toy_tokenizer(), VOCAB_SIZE)
+
+
+def compile_trusted(kind: str, source: object) -> CompiledGrammar:
     """Compile in this process, with the admission limits that schemas always have but without the child."""
     text = source if isinstance(source, str) else json.dumps(source)
     return toy_engine().compile(Constraint(kind=kind, source=text), trusted=True)  # type: ignore[arg-type]
@@ -62,7 +72,7 @@ class Walk:
     refused: int
 
 
-def random_walk(compiled: CompiledXGrammar, seed: int, *, steps: int = 200, end_chance: float = 0.3) -> Walk:
+def random_walk(compiled: CompiledGrammar, seed: int, *, steps: int = 200, end_chance: float = 0.3) -> Walk:
     """Draw legal tokens uniformly, the most hostile model there is; end with `end_chance` where that is legal."""
     rng = np.random.default_rng(seed)
     matcher, bitmask, tokens, refused = compiled.matcher(), new_bitmask(VOCAB_SIZE), [], 0

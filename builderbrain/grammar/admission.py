@@ -1,0 +1,112 @@
+"""From a constraint to what each library compiles for it and to the validator of finished texts.
+
+The source is checked against the admission limits here, once, before any library sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from builderbrain.errors import GrammarRefusedError
+from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.features import feature_pointers
+from builderbrain.grammar.limits import admit_choice, admit_grammar, admit_schema
+from builderbrain.grammar.lowering import lower
+from builderbrain.grammar.native import EngineName, NativeKind
+from builderbrain.grammar.patterns import read_pattern
+from builderbrain.grammar.relaxing import relax
+from builderbrain.grammar.validate import check_json, regex_validator, validator_for
+
+Validate = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A source for one library. `declared`: JSON pointers of keywords that it leaves to the validator."""
+
+    kind: NativeKind
+    source: str
+    declared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """An admitted constraint. `check` is None for EBNF, whose texts are replayed through a fresh matcher."""
+
+    kind: NativeKind
+    source: str
+    check: Validate | None
+    uses: dict[str, list[str]]
+    """JSON pointers by feature of the engine table; of no JSON, the kind alone."""
+    schema: dict[str, Any] | bool | None = None
+    """Of a JSON constraint; None for the others."""
+
+    @property
+    def json(self) -> bool:
+        """Whether outputs are JSON."""
+        return self.schema is not None
+
+    def prepare(self, engine: EngineName) -> Prepared:
+        """The source for a library.
+
+        Raises:
+            GrammarLimitError: the schema grows beyond a limit when it is rewritten.
+            GrammarRefusedError: no value satisfies the schema.
+        """
+        if self.schema is None:
+            return Prepared(kind=self.kind, source=self.source)
+        if engine == "xgrammar":
+            lowered = lower(self.schema)
+            schema, declared = lowered.schema, lowered.declared
+        else:
+            relaxed = relax(self.schema)
+            schema, declared = relaxed.schema, relaxed.declared
+        if schema is False:
+            raise GrammarRefusedError("expected a schema that some value satisfies, got one that none does", field="")
+        return Prepared(kind="schema", source=json.dumps(schema), declared=declared)
+
+
+def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
+    """Check a constraint.
+
+    Args:
+        trusted: the source ships with the project; EBNF has no limits then.
+
+    Raises:
+        GrammarLimitError: over an admission limit; names the limit and the JSON pointer.
+        GrammarRefusedError: malformed, or uses what cannot be enforced.
+    """
+    source = constraint.source
+    if constraint.kind in ("json_object", "json_schema"):
+        schema: dict[str, Any] | bool = {"type": "object"} if constraint.kind == "json_object" else admit_schema(source)
+        validator = validator_for(schema)
+        return Admitted(
+            kind="schema",
+            source=source,
+            check=lambda text: check_json(text, validator),
+            schema=schema,
+            uses=feature_pointers(schema),
+        )
+    if constraint.kind == "regex":
+        read_pattern(source, field="regex")
+        matches = regex_validator(source)
+        return Admitted(
+            kind="regex",
+            source=source,
+            check=lambda text: None if matches.is_valid(text) else "the text does not match the pattern",
+            uses={"regex": []},
+        )
+    if constraint.kind == "choice":
+        choices = frozenset(admit_choice(source))
+        return Admitted(
+            kind="choice",
+            source=source,
+            check=lambda text: None if text in choices else "the text is none of the choices",
+            uses={"choice": []},
+        )
+    if not trusted:
+        admit_grammar(source)
+    return Admitted(kind="ebnf", source=source, check=None, uses={"grammar": []})
