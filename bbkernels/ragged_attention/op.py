@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -74,12 +76,15 @@ def attend_unchecked(
     soft_cap: float | None,
     sinks: Tensor | None,
 ) -> Tensor:
-    """`ragged_attention` for callers whose layers share one table: looking at it again in every layer takes as long as a layer."""
-    options = {"scale": scale, "window": window, "soft_cap": soft_cap, "sinks": sinks}
+    """`ragged_attention` for callers whose layers share one table, which to look at in every layer takes as long as a layer."""
     library = native_library(query) if query.device.type == "cpu" else None
     if library is not None and serves_on_cpu(query, keys, values):
-        return attend_on_cpu(library, query, keys, values, table, starts, lengths, **options)
-    return ragged_attention_reference(query, keys, values, table, starts, lengths, **options)
+        return attend_on_cpu(
+            library, query, keys, values, table, starts, lengths, scale=scale, window=window, soft_cap=soft_cap, sinks=sinks
+        )
+    return ragged_attention_reference(
+        query, keys, values, table, starts, lengths, scale=scale, window=window, soft_cap=soft_cap, sinks=sinks
+    )
 
 
 def _check(
@@ -106,12 +111,12 @@ def _check(
 def _check_places(table: Tensor, starts: Tensor, lengths: Tensor, keys: Tensor, rows: int) -> None:
     """Whether what is read and written is there; on a CPU alone."""
     bounds = starts.tolist()
-    if bounds[0] != 0 or bounds[-1] > rows or any(a > b for a, b in zip(bounds, bounds[1:], strict=False)):
+    if bounds[0] != 0 or bounds[-1] > rows or any(a > b for a, b in pairwise(bounds)):
         raise ValueError(f"expected starts ascending from 0 to at most {rows}, got {bounds}")
     pages, page = keys.shape[:2]
     for row, length in enumerate(lengths.tolist()):
         if bounds[row + 1] - bounds[row] > length:
             raise ValueError(f"expected lengths of at least {bounds[row + 1] - bounds[row]} for sequence {row}, got {length}")
         used = table[row, : -(-length // page)]
-        if used.numel() and not (0 <= int(used.min()) and int(used.max()) < pages):
+        if used.numel() and not (int(used.min()) >= 0 and int(used.max()) < pages):
             raise ValueError(f"expected table with pages in 0..{pages - 1}, got {used.tolist()} for sequence {row}")

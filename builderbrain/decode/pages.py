@@ -1,8 +1,8 @@
 """Which pages of a cache are taken, and which hold the beginning of some text and can be shared.
 
-A page is free, or held by sequences, or kept: nobody holds it, but a later sequence that begins with the same tokens may. The page
-that was let go longest ago is given away first. Pages are known by a hash of all tokens up to their end, so that two texts
-share a page exactly as far as they begin alike.
+A page is free, or held by sequences, or kept: nobody holds it, but a later sequence that begins with the same tokens may. The
+page that was let go longest ago is given away first. Pages are known by a hash of all tokens up to their end, so that two
+texts share a page exactly as far as they begin alike.
 """
 
 from __future__ import annotations

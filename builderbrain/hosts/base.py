@@ -95,6 +95,27 @@ class Host(Protocol):
         """
         ...
 
+    def final_norm(self, states: Tensor) -> Tensor:
+        """The base's last norm, [..., d] -> [..., d]. Differentiable in its input."""
+        ...
+
+    def lm_head(self, states: Tensor) -> Tensor:
+        """Logits [..., V] of normed states [..., d], soft caps included. Differentiable in its input."""
+        ...
+
+    def output_head(self) -> OutputHead:
+        """The head as plain tensors, for the loss kernel; gives the same logits as `lm_head`.
+
+        Raises:
+            UnsupportedModelError: the head is quantised or not linear.
+        """
+        ...
+
+
+@runtime_checkable
+class RaggedHost(Host, Protocol):
+    """A host that can run many sequences in one row."""
+
     def new_pages(self, num_pages: int, page_size: int) -> Pages:
         """Room for keys and values of many sequences, `num_pages` of `page_size` positions each.
 
@@ -115,21 +136,5 @@ class Host(Protocol):
         """Logits [N, V] of states [N, d] before the final norm, without a gradient.
 
         A dense float32 base on a CPU gives a row the same bits whatever N is, here and in `forward_ragged`.
-        """
-        ...
-
-    def final_norm(self, states: Tensor) -> Tensor:
-        """The base's last norm, [..., d] -> [..., d]. Differentiable in its input."""
-        ...
-
-    def lm_head(self, states: Tensor) -> Tensor:
-        """Logits [..., V] of normed states [..., d], soft caps included. Differentiable in its input."""
-        ...
-
-    def output_head(self) -> OutputHead:
-        """The head as plain tensors, for the loss kernel; gives the same logits as `lm_head`.
-
-        Raises:
-            UnsupportedModelError: the head is quantised or not linear.
         """
         ...

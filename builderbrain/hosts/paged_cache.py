@@ -1,9 +1,9 @@
 """Pages of keys and values for `transformers` models, through its cache and attention interfaces.
 
 `attend` is registered under a name of its own and stands in the model's configuration for good. Outside of a ragged call it
-is what the model attended by before, bit for bit. Inside one the cache has already put the new keys and values into their pages, and it
-calls the kernel of `bbkernels.ragged_attention`. Which call it is in stands in a context variable: families differ in what they hand on to
-their attention, and two threads may run one model.
+is what the model attended by before, bit for bit. Inside one the cache has already put the new keys and values into their
+pages, and it calls the kernel of `bbkernels.ragged_attention`. Which call it is in stands in a context variable: families
+differ in what they hand on to their attention, and two threads may run one model.
 """
 
 from __future__ import annotations
@@ -153,9 +153,9 @@ def check_ragged(host: Any) -> None:
     """
     config = host.model.config.get_text_config(decoder=True)
     rotation = getattr(config, "rope_parameters", None) or {}
-    kinds = {rotation.get("rope_type")} | {part.get("rope_type") for part in rotation.values() if isinstance(part, dict)}
-    if kinds & set(_GROWING_ROTATION):
-        raise _refused(host, f"rotary positions of kind {sorted(kinds & set(_GROWING_ROTATION))[0]!r}")
+    kinds = {str(part.get("rope_type")) for part in (rotation, *rotation.values()) if isinstance(part, dict)}
+    for kind in sorted(kinds & set(_GROWING_ROTATION)):
+        raise _refused(host, f"rotary positions of kind {kind!r}")
     if not route_attention(host.model):
         raise _refused(host, f"attention of {type(host.model).__name__}, which is its own")
     some = min(3, host.vocab_size)

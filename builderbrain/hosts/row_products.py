@@ -1,8 +1,8 @@
 """Products of a dense float32 base on a CPU, made so that a row has the same bits whatever rows stand beside it.
 
-Only within `rows_apart`, which ragged calls enter: training and single sequences keep PyTorch's products. The weights are kept a
-second time for it, so that beyond `MOST_WEIGHTS` a base keeps PyTorch's products there as well, and rows may differ in their
-last bits with their number, as they may on a GPU.
+Only within `rows_apart`, which ragged calls enter: training and single sequences keep PyTorch's products. The weights are kept
+a second time for it, so that beyond `MOST_WEIGHTS` a base keeps PyTorch's products there as well, and rows may differ in
+their last bits with their number, as they may on a GPU.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def rows_apart() -> Iterator[None]:
 
 def route_row_products(model: nn.Module) -> bool:
     """Let the dense layers of a model compute by panels within `rows_apart`; whether they do."""
-    layers = [part for part in model.modules() if _is_dense(part)]
+    layers: list[Any] = [part for part in model.modules() if _is_dense(part)]
     if cpu_library() is None or sum(part.weight.numel() for part in layers) > MOST_WEIGHTS:
         return False
     for layer in layers:
@@ -48,8 +48,8 @@ def route_row_products(model: nn.Module) -> bool:
 
 
 def _is_dense(part: Any) -> bool:
-    kind = type(part) is nn.Linear or type(part).__name__ == "Conv1D"
-    return kind and part.weight.dtype == torch.float32 and part.weight.device.type == "cpu"
+    known = type(part) is nn.Linear or type(part).__name__ == "Conv1D"
+    return known and part.weight.dtype == torch.float32 and part.weight.device.type == "cpu"
 
 
 def _multiply(plain: Any, panels: PanelLinear, x: Tensor) -> Tensor:

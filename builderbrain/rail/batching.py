@@ -1,12 +1,12 @@
 """Many outputs' tokens in one pass: continuous batching (Yu et al. 2022, "Orca") of one base under any number of rails.
 
-Outputs ask when they like: `BatchedModel.start` and `append` only note what the model has to see, and `Batcher.run` takes the next
-token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together, and each rail's
-rows through that rail. A prompt that begins as an earlier one did takes over its pages.
+Outputs ask when they like: `BatchedModel.start` and `append` only note what the model has to see, and `Batcher.run` takes the
+next token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together, and each
+rail's rows through that rail. A prompt that begins as an earlier one did takes over its pages.
 
-What an output gets depends on its own tokens alone: on a CPU with the native library, and a dense float32 base, to the last bit,
-whatever runs beside it, however its prompt is cut, and whether pages were taken over. Elsewhere products of the base may round
-otherwise with another number of rows.
+What an output gets depends on its own tokens alone: on a CPU with the native library and a dense float32 base to the last bit,
+whatever runs beside it, however its prompt is cut, and whether pages were taken over. Elsewhere products of the base may
+round otherwise with another number of rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from builderbrain.decode.model import TokenState
 from builderbrain.decode.pages import PagePool
 from builderbrain.errors import BuilderBrainError, ContextLengthError
-from builderbrain.hosts.base import BaseStates, Host
+from builderbrain.hosts.base import BaseStates, RaggedHost
 from builderbrain.hosts.ragged import RaggedBatch
 from builderbrain.rail.cache import RailCache
 from builderbrain.rail.checkpoint import rail_version
@@ -52,7 +52,7 @@ class Batcher:
 
     def __init__(
         self,
-        host: Host,
+        host: RaggedHost,
         *,
         num_pages: int,
         max_tokens: int = 512,
@@ -216,8 +216,8 @@ class Batcher:
             if not parts:
                 return
             taking = [sequences[place] for place, _ in parts]
-            tokens = [new[place][done[place] : done[place] + size] for place, size in parts]
-            batch = self._batch(tokens, [sequences[place].known + done[place] for place, _ in parts], taking)
+            pieces = [new[place][done[place] : done[place] + size] for place, size in parts]
+            batch = self._batch(pieces, [sequences[place].known + done[place] for place, _ in parts], taking)
             rows = torch.cat(
                 [torch.arange(starts[place] + done[place], starts[place] + done[place] + size) for place, size in parts]
             )

@@ -41,7 +41,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 class RailState:
-    """What a sequence carries from step to step beside its pages. Used by one sequence; `copy` it where another begins alike."""
+    """What a sequence carries from step to step beside its pages. Used by one; `copy` it where another begins alike."""
 
     def __init__(self, pointer: int | None = None) -> None:
         self.pointer: int = _function("bb_rail_state_new")() if pointer is None else pointer
@@ -53,7 +53,7 @@ class RailState:
 
 
 class NativeRail:
-    """A rail's weights as the library reads them. They are copied or kept alive; later changes of the rail may be seen or not."""
+    """A rail's weights as the library reads them. Some are copied: later changes of the rail may be seen or not."""
 
     def __init__(self, rail: BuilderRail, host: Host) -> None:
         """Hand the weights over.

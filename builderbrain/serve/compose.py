@@ -15,7 +15,7 @@ from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError,
 from builderbrain.gate.reader import Live, RegistryReader
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.engine import GrammarEngine
-from builderbrain.hosts.base import Host, Tokenizer
+from builderbrain.hosts.base import Host, RaggedHost, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
@@ -151,7 +151,7 @@ def _load_version(registry: RegistryReader, host: Host, batcher: Batcher | None,
 
 def _batcher(settings: ServeSettings, host: Host, context: int) -> Batcher | None:
     """What runs outputs together; None for a base that can only run one sequence at a time, which is said once."""
-    if settings.max_num_seqs == 1:
+    if settings.max_num_seqs == 1 or not isinstance(host, RaggedHost):
         return None
     per_text = -(-context // PAGE_SIZE)
     wanted = settings.kv_cache_tokens or _CACHED_TEXTS * context

@@ -18,8 +18,8 @@ import uvicorn
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
-from builderbrain.serve.__main__ import bind
 from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
+from builderbrain.serve.__main__ import bind
 from builderbrain.serve.app import create_app
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
