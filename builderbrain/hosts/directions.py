@@ -17,6 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from builderbrain.hosts.row_products import RowProduct
+
 _MAX_ROWS = 16_384
 """Rows that the covariance is taken over, evenly spread over the vocabulary."""
 _RIDGE = 1e-3
@@ -38,11 +40,11 @@ class TokenDirections:
         values, vectors = torch.linalg.eigh(covariance)
         # Where no row goes (along 1 when a norm takes the mean off) an inverse would only magnify rounding.
         shares = (values > _NOWHERE * size) / (values + _RIDGE * size)
-        self._dual = (vectors * shares) @ vectors.T
+        self._dual = RowProduct(((vectors * shares) @ vectors.T).T)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """float32 [..., d] for tokens int64 [...]."""
-        return (self._before_norm(self._weight[tokens].float()) - self._mean) @ self._dual
+        return self._dual(self._before_norm(self._weight[tokens].float()) - self._mean)
 
 
 def _transposed_norm(final_norm: Callable[[Tensor], Tensor], like: Tensor) -> Callable[[Tensor], Tensor]:

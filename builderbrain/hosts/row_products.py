@@ -47,6 +47,19 @@ def route_row_products(model: nn.Module) -> bool:
     return bool(layers)
 
 
+class RowProduct:
+    """x W^T for a matrix W [N, K] that is no layer's; made like those of routed layers within `rows_apart`."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+        narrow = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.numel() <= MOST_WEIGHTS
+        self._panels = PanelLinear(weight) if narrow and cpu_library() is not None else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[..., N] of x [..., K]."""
+        return self._panels(x) if self._panels is not None and _apart.get() else x @ self._weight.T
+
+
 def _is_dense(part: Any) -> bool:
     known = type(part) is nn.Linear or type(part).__name__ == "Conv1D"
     return known and part.weight.dtype == torch.float32 and part.weight.device.type == "cpu"

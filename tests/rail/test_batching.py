@@ -113,6 +113,25 @@ def test_what_runs_beside_it_and_how_it_is_cut_change_nothing(nano: tuple[Host, 
         near(said[row], alone(host, rail, prompt, after[row]))
 
 
+def test_bits_do_not_depend_on_what_runs_beside_it_on_the_cut_or_on_pages_taken_over(nano: tuple[Host, BuilderRail]) -> None:
+    host, rail = nano
+    prompt, tokens = host.tokenizer.encode(GOAL), host.tokenizer.encode('s2=read(path="s1.1")')
+    quiet = Batcher(host, num_pages=64, reuse=False)
+    wanted = follow(quiet, BatchedModel(quiet, rail), prompt, tokens)
+    for size in (1, 7, 16, 40):
+        busy = Batcher(host, num_pages=200, max_tokens=size * 9)
+        model = BatchedModel(busy, rail)
+        others = [model.start(host.tokenizer.encode(text) * (1 + place % 2)) for place, text in enumerate(OTHERS * 3)]
+        busy.run()
+        for other in others[:4]:
+            other.append(5)
+        found = follow(busy, model, prompt, tokens)
+        assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+        again = follow(busy, model, prompt, tokens)
+        assert busy.counts.reused > 0
+        assert all(torch.equal(one, other) for one, other in zip(again, wanted, strict=True))
+
+
 def test_a_prompt_that_began_alike_is_not_run_again(nano: tuple[Host, BuilderRail]) -> None:
     host, rail = nano
     batcher = Batcher(host, num_pages=64)
