@@ -94,7 +94,11 @@ def _reply(service: Service, body: ChatRequest, model: str, generations: list[Ge
     return {
         **envelope("chatcmpl", "chat.completion", model, service.fingerprint(generations[0].weight_version)),
         "choices": choices,
-        "usage": usage(generations[0].prompt_tokens, sum(len(generation.tokens) for generation in generations)),
+        "usage": usage(
+            generations[0].prompt_tokens,
+            sum(len(generation.tokens) for generation in generations),
+            generations[0].cached_tokens,
+        ),
         "builderbrain": extension(generations),
     }
 
@@ -115,7 +119,7 @@ async def _chunks(
 
     sent = [SentText() for _ in outputs]
     opened: set[int] = set()
-    counts = [0, 0]
+    counts = [0, 0, 0]
     async with aclosing(output_events(service.engine, service.backend, outputs)) as events:
         async for found in events:
             if found.index not in opened:
@@ -125,7 +129,8 @@ async def _chunks(
                 yield chunk(found.index, {"content": sent[found.index].add(found.step.text)}, found.step)
             if found.generation is not None:
                 service.record(found.generation)
-                counts = [found.generation.prompt_tokens, counts[1] + len(found.generation.tokens)]
+                cached = found.generation.cached_tokens if found.index == 0 else counts[2]
+                counts = [found.generation.prompt_tokens, counts[1] + len(found.generation.tokens), cached]
                 rest = sent[found.index].rest(found.generation.text)
                 last = chunk(
                     found.index,

@@ -110,7 +110,11 @@ async def _reply(
     return {
         **envelope("cmpl", "text_completion", model, service.fingerprint(generations[0].weight_version)),
         "choices": choices,
-        "usage": usage(sum(len(prompt.tokens) for prompt in prompts), sum(len(each.tokens) for each in generations)),
+        "usage": usage(
+            sum(len(prompt.tokens) for prompt in prompts),
+            sum(len(each.tokens) for each in generations),
+            sum(each.cached_tokens for each in generations[:: body.n or 1]),
+        ),
         "builderbrain": extension(generations),
     }
 
@@ -135,7 +139,7 @@ async def _chunks(
     fingerprint = service.fingerprint(service.served(model).version)
     head = stream_head("cmpl", "text_completion", model, fingerprint, with_usage=with_usage)
     sent = [SentText() for _ in outputs]
-    generated = 0
+    generated = cached = 0
 
     def chunk(index: int, text: str, step: Step | None = None, **more: Any) -> dict[str, Any]:
         logprobs = None
@@ -152,6 +156,7 @@ async def _chunks(
                 generation = found.generation
                 service.record(generation)
                 generated += len(generation.tokens)
+                cached += generation.cached_tokens if found.index % (body.n or 1) == 0 else 0
                 last = chunk(
                     found.index,
                     sent[found.index].rest(generation.text),
@@ -160,4 +165,4 @@ async def _chunks(
                 yield {**last, "builderbrain": extension([generation])}
     if with_usage:
         prompt_tokens = sum(len(output.prompt) for output in outputs[:: body.n or 1])
-        yield {**head, "choices": [], "usage": usage(prompt_tokens, generated)}
+        yield {**head, "choices": [], "usage": usage(prompt_tokens, generated, cached)}

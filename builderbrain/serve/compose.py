@@ -90,6 +90,9 @@ def compose(settings: ServeSettings) -> FastAPI:
         run_model=(lambda: None) if batcher is None else batcher.run,
     )
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
+    if batcher is not None:
+        pool = batcher.pool
+        telemetry.watch_pages(lambda: 1.0 - pool.available / pool.num_pages)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
     grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
     routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root))]

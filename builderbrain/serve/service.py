@@ -138,7 +138,10 @@ class Service:
     def record(self, generation: Generation) -> None:
         """Count a finished output."""
         self.telemetry.finished(
-            prompt_tokens=generation.prompt_tokens, tokens=len(generation.tokens), reason=generation.finish_reason
+            prompt_tokens=generation.prompt_tokens,
+            cached_tokens=generation.cached_tokens,
+            tokens=len(generation.tokens),
+            reason=generation.finish_reason,
         )
         if generation.constraint is not None:
             self.telemetry.constrained(engine=generation.constraint.engine, valid=generation.constraint.valid)

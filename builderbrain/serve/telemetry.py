@@ -19,6 +19,8 @@ class Telemetry:
         self._model = model_name
         self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens processed.")
         self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens generated.")
+        self._prefix_queries = self._counter("vllm:prefix_cache_queries", "Prompt tokens looked for in the prefix cache.")
+        self._prefix_hits = self._counter("vllm:prefix_cache_hits", "Prompt tokens taken over from the prefix cache.")
         self._success = self._counter("vllm:request_success", "Outputs finished.", "finished_reason")
         self._first = self._histogram("vllm:time_to_first_token_seconds", "From submission to the first token.")
         self._next = self._histogram("vllm:inter_token_latency_seconds", "Between two tokens of one output.")
@@ -37,7 +39,11 @@ class Telemetry:
             ("vllm:num_requests_running", "Outputs being decoded.", running),
             ("vllm:num_requests_waiting", "Outputs waiting for a place.", waiting),
         ):
-            Gauge(name, text, ["model_name"], registry=self._registry).labels(self._model).set_function(read)
+            self._gauge(name, text, read)
+
+    def watch_pages(self, used: Callable[[], float]) -> None:
+        """Read the share of cache pages that are held from this at every scrape."""
+        self._gauge("vllm:kv_cache_usage_perc", "Share of the cache pages that outputs hold, 1 is all.", used)
 
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
@@ -58,9 +64,11 @@ class Telemetry:
             code = failure.code if isinstance(failure, BuilderBrainError) else type(failure).__name__
             self._failures.labels(self._model, code).inc()
 
-    def finished(self, *, prompt_tokens: int, tokens: int, reason: str) -> None:
-        """An output reached its end."""
+    def finished(self, *, prompt_tokens: int, cached_tokens: int, tokens: int, reason: str) -> None:
+        """An output reached its end; `cached_tokens` of its prompt had not to be run."""
         self._prompt_tokens.labels(self._model).inc(prompt_tokens)
+        self._prefix_queries.labels(self._model).inc(prompt_tokens)
+        self._prefix_hits.labels(self._model).inc(cached_tokens)
         self._generation_tokens.labels(self._model).inc(tokens)
         self._success.labels(self._model, reason).inc()
 
@@ -79,6 +87,9 @@ class Telemetry:
     def responded(self, status: int) -> None:
         """A reply was sent."""
         self._responses.labels(self._model, str(status)).inc()
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        Gauge(name, text, ["model_name"], registry=self._registry).labels(self._model).set_function(read)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, ["model_name", *labels], registry=self._registry)
