@@ -40,7 +40,7 @@ class ChainTrainConfig:
     slots: int = 8192
     reads_base: bool = False
     evidence: bool = True
-    readers: int = 1
+    readers: int = 2
     linear: int = 8192
     checkpoint_every: int = 200
     tensorboard: Literal["auto", "always", "never"] = "auto"

@@ -1,0 +1,166 @@
+"""Tokens a second of sixteen JSON-schema requests at once: this engine beside `transformers`' `generate` with xgrammar's mask.
+
+`python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`
+
+One base, one tokenizer, one thread, the same prompts, schemas and temperature; sides in turn, so that what else the machine does
+meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended; only
+tokens up to a request's own end count, for both. Compiled grammars and loaded weights are there before the clock runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from builderbrain.decode.base import SamplingParameters
+from builderbrain.grammar.base import CompiledConstraint, Constraint
+from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.hosts.base import RaggedHost
+from builderbrain.hosts.load import NANO, load_host
+from builderbrain.rail.batching import BatchedModel, Batcher
+from builderbrain.rail.bundled import BUNDLED_RAIL
+from builderbrain.rail.checkpoint import load_rail
+from builderbrain.serve.engine import Engine
+from builderbrain.serve.generation import OutputRequest, generate
+from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
+
+MAX_TOKENS = 96
+SCHEMAS: tuple[dict[str, Any], ...] = (
+    {"type": "object", "properties": {"name": {"type": "string", "maxLength": 24}, "count": {"type": "integer"},
+     "open": {"type": "boolean"}}, "required": ["name", "count", "open"], "additionalProperties": False},
+    {"type": "object", "properties": {"path": {"type": "string", "maxLength": 32}, "kind": {"enum": ["file", "folder", "link"]},
+     "size": {"type": "integer", "minimum": 0}}, "required": ["path", "kind", "size"], "additionalProperties": False},
+    {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}, "tag": {"enum": ["red", "green", "blue"]}},
+     "required": ["id", "tag"], "additionalProperties": False}, "minItems": 2, "maxItems": 4},
+)  # fmt: skip
+PROMPTS = (
+    "search for the promotion gate and describe it as JSON: ",
+    "list the files of this folder and say of each what it is: ",
+    "read the first path and give its numbers: ",
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A name and what runs all requests once; returns the number of tokens generated."""
+
+    name: str
+    run: Callable[[int], int]
+
+
+def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int) -> Side:
+    """This engine, in the process: no HTTP."""
+    batcher = Batcher(host, num_pages=count * 16, max_tokens=1024, reuse=False)
+    model = BatchedModel(batcher, load_rail(BUNDLED_RAIL) if rail else None)
+    backend = ModelBackend(
+        {"model": model}, root=NANO, mask_engine=GrammarEngine(host.tokenizer, host.vocab_size),
+        facts=TokenizerFacts(special_tokens={}, prefix=()), description="benchmark",
+    )  # fmt: skip
+    engine = Engine(max_running=count, max_waiting=count, deadline_seconds=600.0, run_model=batcher.run)
+    engine.start()
+
+    def run(seed: int) -> int:
+        works = [
+            generate(
+                backend,
+                OutputRequest(
+                    model="model",
+                    prompt=tuple(host.tokenizer.encode(PROMPTS[place % len(PROMPTS)])),
+                    parameters=SamplingParameters(max_tokens=MAX_TOKENS, temperature=1.0, seed=seed * 1000 + place),
+                    constraint=constraints[place],
+                ),
+            )
+            for place in range(count)
+        ]
+        tickets = engine.submit_all(works, [None] * count)
+        return sum(len(ticket.future.result(600).tokens) for ticket in tickets)
+
+    name = f"engine, {'rail' if rail else 'base'}, {'free' if constraints[0] is None else 'grammar'}"
+    return Side(name, run)
+
+
+def generate_side(host: Any, count: int) -> Side:
+    """`generate` over one padded batch, xgrammar's logits processor per row."""
+    import xgrammar
+    from transformers import LogitsProcessor, LogitsProcessorList
+
+    model, tokenizer = host.model, host.tokenizer.backend
+    info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=host.vocab_size)
+    compiler = xgrammar.GrammarCompiler(info)
+    compiled = [compiler.compile_json_schema(json.dumps(schema), any_whitespace=False) for schema in SCHEMAS]
+    rows = [host.tokenizer.encode(PROMPTS[place % len(PROMPTS)]) for place in range(count)]
+    longest = max(map(len, rows))
+    pad = host.tokenizer.eos_token_id
+    tokens = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    processor_type: Any = xgrammar.contrib.hf.LogitsProcessor
+    assert issubclass(processor_type, LogitsProcessor)
+
+    def run(seed: int) -> int:
+        torch.manual_seed(seed)
+        processor = processor_type([compiled[place % len(compiled)] for place in range(count)])
+        with torch.no_grad():
+            out = model.generate(
+                input_ids=tokens, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, max_new_tokens=MAX_TOKENS,
+                pad_token_id=pad, eos_token_id=pad, logits_processor=LogitsProcessorList([processor]),
+            )  # fmt: skip
+        new = out[:, longest:]
+        ended = (new == pad).long()
+        return int(torch.where(ended.any(1), ended.argmax(1), new.shape[1]).sum())
+
+    return Side("transformers generate, base, grammar", run)
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--requests", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    host: Any = load_host(NANO, tap_points=load_rail(BUNDLED_RAIL).config.tap_points)
+    engine = GrammarEngine(host.tokenizer, host.vocab_size)
+    compiled = [engine.compile(Constraint(kind="json_schema", source=json.dumps(schema)), trusted=True) for schema in SCHEMAS]
+    grammars: list[CompiledConstraint | None] = [compiled[place % len(compiled)] for place in range(options.requests)]
+    free: list[CompiledConstraint | None] = [None] * options.requests
+    sides = [
+        generate_side(host, options.requests),
+        engine_side(host, grammars, False, options.requests),
+        engine_side(host, grammars, True, options.requests),
+        engine_side(host, free, False, options.requests),
+        engine_side(host, free, True, options.requests),
+    ]
+    rates: dict[str, list[float]] = {side.name: [] for side in sides}
+    for turn in range(options.rounds + 1):
+        for side in sides:
+            begin, spent = time.perf_counter(), time.process_time()
+            made = side.run(turn)
+            seconds, used = time.perf_counter() - begin, time.process_time() - spent
+            if turn:
+                rates[side.name].append(made / used)
+            print(f"{turn} {side.name}: {made} tokens, {seconds:.2f} s, {used:.2f} s of processor time", flush=True)
+    first = median(rates[sides[0].name])
+    table = {
+        name: {"tokens_per_cpu_second": median(found), "over_generate": median(found) / first} for name, found in rates.items()
+    }
+    for name, values in table.items():
+        print(
+            f"{name}: {values['tokens_per_cpu_second']:.0f} tokens per second of processor time, {values['over_generate']:.2f}x"
+        )
+    if options.json is not None:
+        options.json.write_text(
+            json.dumps({"requests": options.requests, "rounds": options.rounds, "sides": table}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
