@@ -86,13 +86,16 @@ def masked_sample(
             expect_tensor(name, getattr(penalties, name), FLOAT32, (rows,), beside=beside)
         for name in ("prompt_counts", "output_counts"):
             expect_tensor(name, getattr(penalties, name), INT32, (rows, vocab_size), beside=beside)
-    token, logprob, log_mass, status = torch.ops.bbkernels.masked_sample(
-        logits, temperature, seed, position, bitmask, illegal_penalty, *cuts, *strengths
-    )
+    arguments = (logits, temperature, seed, position, bitmask, illegal_penalty, *cuts, *strengths)
+    if logits.device.type == "cpu" and not torch.compiler.is_compiling():
+        # An operator's way costs a processor more than the draw, and only a graph needs it.
+        with torch.no_grad():
+            token, logprob, log_mass, status = _sample(*arguments)
+    else:
+        token, logprob, log_mass, status = torch.ops.bbkernels.masked_sample(*arguments)
     return SampleResult(token=token, logprob=logprob, allowed_log_mass=log_mass, status=status)
 
 
-@operator("bbkernels::masked_sample")
 def _sample(
     logits: Tensor,
     temperature: Tensor,
@@ -147,7 +150,10 @@ def _sample_on_cuda(library: Library, logits: Tensor, **arguments: Any) -> Sampl
     return sample_on_cuda(library, logits, **arguments, stream=torch.cuda.current_stream().cuda_stream)
 
 
-@_sample.register_fake
+_operator = operator("bbkernels::masked_sample")(_sample)
+
+
+@_operator.register_fake
 def _(
     logits: Tensor,
     temperature: Tensor,
