@@ -86,13 +86,15 @@ def masked_sample(
             expect_tensor(name, getattr(penalties, name), FLOAT32, (rows,), beside=beside)
         for name in ("prompt_counts", "output_counts"):
             expect_tensor(name, getattr(penalties, name), INT32, (rows, vocab_size), beside=beside)
-    arguments = (logits, temperature, seed, position, bitmask, illegal_penalty, *cuts, *strengths)
+    rest = (*cuts, *strengths)
     if logits.device.type == "cpu" and not torch.compiler.is_compiling():
         # An operator's way costs a processor more than the draw, and only a graph needs it.
         with torch.no_grad():
-            token, logprob, log_mass, status = _sample(*arguments)
+            token, logprob, log_mass, status = _sample(logits, temperature, seed, position, bitmask, illegal_penalty, *rest)
     else:
-        token, logprob, log_mass, status = torch.ops.bbkernels.masked_sample(*arguments)
+        token, logprob, log_mass, status = torch.ops.bbkernels.masked_sample(
+            logits, temperature, seed, position, bitmask, illegal_penalty, *rest
+        )
     return SampleResult(token=token, logprob=logprob, allowed_log_mass=log_mass, status=status)
 
 
