@@ -23,7 +23,6 @@ from builderbrain.errors import ContextLengthError, InvalidRequestError, Unsuppo
 from builderbrain.hosts.anatomy import dissect, layer_input, layer_output
 from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
 from builderbrain.hosts.directions import TokenDirections
-from builderbrain.hosts.paged_cache import PagedCache, check_ragged, ragged_call
 from builderbrain.hosts.ragged import Pages, RaggedBatch
 from builderbrain.hosts.row_products import route_row_products, rows_apart
 from builderbrain.hosts.taps import check_tap_points, default_tap_points
@@ -145,6 +144,8 @@ class HuggingFaceHost:
             UnsupportedModelError: the family does not attend through the interface of `transformers`, turns its positions by
                 the longest of a batch, or gives other states this way.
         """
+        from builderbrain.hosts.paged_cache import PagedCache, check_ragged
+
         if not self._ragged:
             check_ragged(self)
             route_row_products(self.model)
@@ -154,6 +155,8 @@ class HuggingFaceHost:
     @torch.no_grad()
     def forward_ragged(self, batch: RaggedBatch, pages: Pages) -> BaseStates:
         """Run the base over the new tokens of many sequences; see `Host.forward_ragged`."""
+        from builderbrain.hosts.paged_cache import PagedCache, ragged_call
+
         if not isinstance(pages, PagedCache):
             raise InvalidRequestError(f"expected pages of this host, got {type(pages).__name__}", field="pages")
         with ragged_call(batch, pages), rows_apart():

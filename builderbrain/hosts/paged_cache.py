@@ -18,10 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface
 from transformers.cache_utils import Cache
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 
 from bbkernels.ragged_attention import attend_unchecked
 from builderbrain.errors import UnsupportedModelError
@@ -122,18 +119,21 @@ def _eager(module: nn.Module, *args: Any, **options: Any) -> tuple[Tensor, Tenso
     return out
 
 
-_PLAIN = {"sdpa": (sdpa_attention_forward, sdpa_mask), "eager": (_eager, eager_mask)}
-
-
 def route_attention(model: Any) -> bool:
     """Let a model attend by `attend`, if it takes attention functions at all; whether it does.
 
     What the model computes does not change by it.
     """
+    # Imported here: it makes a folder for compiled code.
+    from transformers import AttentionInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
+
+    known: dict[str, tuple[Any, Any]] = {"sdpa": (sdpa_attention_forward, sdpa_mask), "eager": (_eager, eager_mask)}
     plain = model.config._attn_implementation
-    if plain not in _PLAIN or not getattr(model, "_supports_attention_backend", False):
+    if plain not in known or not getattr(model, "_supports_attention_backend", False):
         return False
-    function, mask = _PLAIN[plain]
+    function, mask = known[plain]
     name = f"{ATTENTION}_{plain}"
     AttentionInterface.register(name, partial(attend, function))
     AttentionMaskInterface.register(name, mask)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from builderbrain.decode.model import TokenState
 from builderbrain.errors import TamperedVersionError
 from builderbrain.serve.boundary import Keys
 from builderbrain.serve.live import LiveFollower, live_router
@@ -82,6 +85,16 @@ def test_outputs_in_flight_finish_on_their_version() -> None:
         poll_seconds=60,
     )
     body = {"prompt": "x", "max_tokens": 60}
+    under_way, promoted = threading.Event(), threading.Event()
+    first = backend._models["script"]
+    start = first.start
+
+    def held(prompt: Sequence[int]) -> TokenState:
+        under_way.set()
+        assert promoted.wait(30)
+        return start(prompt)
+
+    first.start = held  # type: ignore[method-assign]
     with (
         running_server(
             service, routers=(live_router(follower),), lifetimes=(follower,), keys=Keys(administrator="boss")
@@ -90,11 +103,11 @@ def test_outputs_in_flight_finish_on_their_version() -> None:
         ThreadPoolExecutor(1) as pool,
     ):
         before = pool.submit(http.post, "/v1/completions", json=body)
-        while not service.engine.num_running:
-            time.sleep(0.0005)
+        assert under_way.wait(30)
         registry.pointer = "v2"
         assert http.post("/v1/admin/reload").status_code == 403
         assert http.post("/v1/admin/reload", headers={"Authorization": "Bearer boss"}).json() == {"version": "v2"}
+        promoted.set()
         after = http.post("/v1/completions", json=body).json()
         assert http.get("/version").json()["weight_version"] == "v2"
     old = before.result().json()

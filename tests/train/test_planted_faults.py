@@ -46,7 +46,7 @@ class Fault:
 
 
 def detach_a_block(run: Trainer) -> None:
-    run.rail.blocks[0].mlp.down.register_forward_hook(lambda _module, _inputs, output: output.detach())  # type: ignore[union-attr,operator]
+    run.rail.blocks[0].mlp.register_forward_hook(lambda _module, _inputs, output: output.detach())  # type: ignore[union-attr,operator]
 
 
 def starve_a_skill(run: Trainer) -> None:

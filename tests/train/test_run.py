@@ -120,7 +120,7 @@ def test_every_trainable_parameter_gets_a_gradient_and_a_cut_graph_is_refused(ba
     check_gradient_flow(run.pair, batch)
     rail = run.pair.rail
     assert rail is not None
-    rail.blocks[0].mlp.down.register_forward_hook(lambda _module, _args, output: output.detach())  # type: ignore[union-attr,operator]
+    rail.blocks[0].mlp.register_forward_hook(lambda _module, _args, output: output.detach())  # type: ignore[union-attr,operator]
     with pytest.raises(DeadGradientError, match=r"blocks\.0\.mlp"):
         check_gradient_flow(run.pair, batch)
 
