@@ -3,8 +3,8 @@
 `python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`
 
 One base, one tokenizer, one thread, the same prompts, schemas and temperature; sides in turn, so that what else the machine
-does meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended; only
-tokens up to a request's own end count, for both. Compiled grammars and loaded weights are there before the clock runs.
+does meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended;
+only tokens up to a request's own end count, for both. Compiled grammars and loaded weights are there before the clock runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ SCHEMAS: tuple[dict[str, Any], ...] = (
     {"type": "object", "properties": {"path": {"type": "string", "maxLength": 32}, "kind": {"enum": ["file", "folder", "link"]},
      "size": {"type": "integer", "minimum": 0}}, "required": ["path", "kind", "size"], "additionalProperties": False},
     {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"},
-     "tag": {"enum": ["red", "green", "blue"]}}, "required": ["id", "tag"], "additionalProperties": False}, "minItems": 2, "maxItems": 4},
+     "tag": {"enum": ["red", "green", "blue"]}}, "required": ["id", "tag"], "additionalProperties": False},
+     "minItems": 2, "maxItems": 4},
 )  # fmt: skip
 PROMPTS = (
     "search for the promotion gate and describe it as JSON: ",
