@@ -25,8 +25,9 @@ def ragged_attention_reference(
     soft_cap: float | None,
     sinks: Tensor | None,
 ) -> Tensor:
-    """See `bbkernels.ragged_attention.ragged_attention`."""
+    """See `bbkernels.ragged_attention.ragged_attention`; float32 (float64 for float64 inputs) inside."""
     out = torch.zeros_like(query)
+    wide = torch.promote_types(query.dtype, torch.float32)
     group = query.shape[1] // keys.shape[2]
     bounds = starts.tolist()
     for row, length in enumerate(lengths.tolist()):
@@ -34,8 +35,8 @@ def ragged_attention_reference(
         if first == end:
             continue
         pages = table[row, : -(-length // keys.shape[1])].long()
-        k, v = (cache[pages].flatten(0, 1)[:length].repeat_interleave(group, 1) for cache in (keys, values))
-        scores = torch.einsum("nhd,lhd->hnl", query[first:end], k) * scale
+        k, v = (cache[pages].flatten(0, 1)[:length].to(wide).repeat_interleave(group, 1) for cache in (keys, values))
+        scores = torch.einsum("nhd,lhd->hnl", query[first:end].to(wide), k) * scale
         if soft_cap is not None:
             scores = soft_cap * torch.tanh(scores / soft_cap)
         at = torch.arange(length - (end - first), length, device=query.device)[:, None]
@@ -45,8 +46,8 @@ def ragged_attention_reference(
             seen &= place > at - window
         scores = scores.masked_fill(~seen, -torch.inf)
         if sinks is not None:
-            beside = sinks.to(scores.dtype)[:, None, None].expand(-1, end - first, 1)
+            beside = sinks.to(wide)[:, None, None].expand(-1, end - first, 1)
             scores = torch.cat([scores, beside], -1)
-        weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))[..., :length]
-        out[first:end] = torch.einsum("hnl,lhd->nhd", weights.to(v.dtype), v)
+        weights = scores.softmax(-1)[..., :length]
+        out[first:end] = torch.einsum("hnl,lhd->nhd", weights, v).to(query.dtype)
     return out
