@@ -200,3 +200,17 @@ def test_a_failing_pass_is_told_to_those_in_it_and_ends_nobody_else(nano: tuple[
     prompt = host.tokenizer.encode(GOAL)
     near(follow(batcher, model, prompt, []), alone(host, rail, prompt, []))
     assert batcher.pool.available == 64
+
+
+def test_a_rail_without_a_native_form_says_the_same_and_shares_no_pages(
+    nano: tuple[Host, BuilderRail], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, rail = nano
+    monkeypatch.setattr("builderbrain.rail.batching.why_not_native", lambda rail, host: "a test")
+    batcher = Batcher(host, num_pages=64, max_tokens=24)
+    model = BatchedModel(batcher, rail)
+    assert model.native is None
+    prompt, tokens = host.tokenizer.encode(GOAL), host.tokenizer.encode("s2=read(")
+    near(follow(batcher, model, prompt, tokens), alone(host, rail, prompt, tokens))
+    near(follow(batcher, model, prompt, tokens), alone(host, rail, prompt, tokens))
+    assert batcher.counts.reused == 0
