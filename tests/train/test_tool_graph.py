@@ -206,7 +206,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(folder: Path, tmp_path
 
 
 def test_readers_of_one_run_are_trained_apart(folder: Path, tmp_path: Path) -> None:
-    alone = load_rail(ChainTrainer(config(folder, tmp_path / "alone", "epochs=2")).run())
+    alone = load_rail(ChainTrainer(config(folder, tmp_path / "alone", "epochs=2", "readers=1")).run())
     rail = load_rail(ChainTrainer(config(folder, tmp_path / "three", "epochs=2", "readers=3")).run())
     first, second, third = rail.chain.readers
     assert all(one.equal(other) for one, other in zip(alone.chain.parameters(), rail.chain.parameters_of(0), strict=True))
