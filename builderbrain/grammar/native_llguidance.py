@@ -42,7 +42,7 @@ class _Tokens:
         self.special_token_ids: Sequence[int] = [vocabulary.eos_token_id]
 
     def __call__(self, text: bytes | str) -> list[int]:
-        raise NotImplementedError("expected no encoding in a mask; llguidance must not force tokens (no_forcing)")
+        raise RuntimeError("expected no encoding in a mask; llguidance must not force tokens (no_forcing)")
 
 
 class LLGuidanceNativeMatcher:

@@ -113,7 +113,7 @@ class Batcher:
             if not state.pages:
                 self._take_over(state)
             count = min(len(state.unread), room)
-            if count and self._make_room(state, count, chosen):
+            if count and self._make_room(state, count):
                 chosen.append((state, count))
                 room -= count
             if not room:
@@ -141,7 +141,7 @@ class Batcher:
             if found is not None:
                 state.rail_state = found.copy()
 
-    def _make_room(self, state: BatchedState, count: int, chosen: list[tuple[BatchedState, int]]) -> bool:
+    def _make_room(self, state: BatchedState, count: int) -> bool:
         """Pages for `count` more tokens; where there are none, the newest other sequence gives its own back and starts anew."""
         wanted = -(-(state.known + count) // self.pool.page_size)
         while len(state.pages) < wanted:

@@ -154,7 +154,10 @@ def _load_version(registry: RegistryReader, host: Host, batcher: Batcher | None,
 
 def _batcher(settings: ServeSettings, host: Host, context: int) -> Batcher | None:
     """What runs outputs together; None for a base that can only run one sequence at a time, which is said once."""
-    if settings.max_num_seqs == 1 or not isinstance(host, RaggedHost):
+    if settings.max_num_seqs == 1:
+        return None
+    if not isinstance(host, RaggedHost):
+        logger.warning("outputs are decoded in turn, not together: %s runs one sequence at a time", host.name)
         return None
     per_text = -(-context // PAGE_SIZE)
     wanted = settings.kv_cache_tokens or _CACHED_TEXTS * context

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from builderbrain.config import overrides_of
+from builderbrain.errors import BuilderBrainError
 
 
 def parse_run(
@@ -31,6 +33,19 @@ def parse_run(
         parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan of the run, train nothing")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a key")
     return parser.parse_intermixed_args(arguments)
+
+
+def exit_status(train: Callable[[], None]) -> int:
+    """Run a training command: 0 done, 2 refused with a reason on standard error, 130 interrupted."""
+    try:
+        train()
+    except BuilderBrainError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
 
 
 def unknown_command(name: str, commands: Collection[str]) -> str | None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builderbrain.config import load_config
-from builderbrain.errors import BuilderBrainError
-from builderbrain.train.command_line import parse_run
+from builderbrain.train.command_line import exit_status, parse_run
 from builderbrain.train.imagination.config import PolicyTrainConfig
 from builderbrain.train.imagination.trainer import PolicyTrainer
 from builderbrain.train.run_folder import check_output
@@ -25,17 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "behaviour.target=1; docs/world.md",
         defaults=PolicyTrainConfig(world="FOLDER", data="FILE", output="DIR"),
     )
-    try:
+
+    def train() -> None:
         config = load_config(PolicyTrainConfig, options.config, options.overrides)
         check_output(Path(config.output))
         trainer = PolicyTrainer(config)
         parameters = sum(parameter.numel() for parameter in trainer.policy.parameters())
         print(f"{len(trainer.starts)} requests, {len(trainer.decisions)} decisions, {parameters:,} parameters", flush=True)
         print(f"the trained policy is in {trainer.run()}", flush=True)
-    except BuilderBrainError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status(train)

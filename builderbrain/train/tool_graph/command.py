@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builderbrain.config import load_config
-from builderbrain.errors import BuilderBrainError
-from builderbrain.train.command_line import parse_run
+from builderbrain.train.command_line import exit_status, parse_run
 from builderbrain.train.run_folder import check_output
 from builderbrain.train.tool_graph.chain_config import ChainTrainConfig
 from builderbrain.train.tool_graph.chain_trainer import ChainTrainer
@@ -24,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "output=runs/chain; docs/toolgraph.md",
         defaults=ChainTrainConfig(),
     )
-    try:
+
+    def train() -> None:
         config = load_config(ChainTrainConfig, options.config, options.overrides)
         check_output(Path(config.output))
         trainer = ChainTrainer(config)
@@ -32,10 +32,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fitted = 0 if trainer.head.linear is None else trainer.head.linear.weights.numel()
         print(f"{trainer.rows}; {parameters:,} parameters, {fitted:,} more in closed form, {trainer.steps} steps", flush=True)
         print(f"the trained rail is in {trainer.run()}", flush=True)
-    except BuilderBrainError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status(train)

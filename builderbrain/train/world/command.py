@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builderbrain.config import load_config
-from builderbrain.errors import BuilderBrainError
-from builderbrain.train.command_line import parse_run
+from builderbrain.train.command_line import exit_status, parse_run
 from builderbrain.train.run_folder import check_output
 from builderbrain.train.world.config import WorldTrainConfig
 from builderbrain.train.world.trainer import WorldTrainer
@@ -23,17 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m builderbrain.train world data=decisions.jsonl output=runs/world seed=0; docs/world.md",
         defaults=WorldTrainConfig(data="FILE", output="DIR"),
     )
-    try:
+
+    def train() -> None:
         config = load_config(WorldTrainConfig, options.config, options.overrides)
         check_output(Path(config.output))
         trainer = WorldTrainer(config)
         parameters = sum(parameter.numel() for parameter in trainer.world.parameters())
         print(f"{len(trainer.train)} sessions, {len(trainer.held_out)} held out, {parameters:,} parameters", flush=True)
         print(f"the trained world model is in {trainer.run()}", flush=True)
-    except BuilderBrainError as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_status(train)
