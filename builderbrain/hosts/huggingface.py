@@ -23,6 +23,7 @@ from builderbrain.errors import ContextLengthError, InvalidRequestError, Unsuppo
 from builderbrain.hosts.anatomy import dissect, layer_input, layer_output
 from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
 from builderbrain.hosts.directions import TokenDirections
+from builderbrain.hosts.native_decoder import NativeDecoder, why_not_native
 from builderbrain.hosts.ragged import Pages, RaggedBatch
 from builderbrain.hosts.row_products import route_row_products, rows_apart
 from builderbrain.hosts.taps import check_tap_points, default_tap_points
@@ -30,6 +31,7 @@ from builderbrain.hosts.taps import check_tap_points, default_tap_points
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from builderbrain.hosts.paged_cache import PagedCache
     from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 
 _LENGTH_NAMES = ("max_position_embeddings", "max_seq_len", "seq_length")
@@ -96,7 +98,9 @@ class HuggingFaceHost:
         self._logit_rule = anatomy.logit_rule
         self._directions = TokenDirections(self.output_head().weight, self.final_norm)
         self._add_hooks(anatomy.layers)
+        self._layers = anatomy.layers
         self._ragged = False
+        self._native: NativeDecoder | None = None
         self._no_mask = torch.empty(1, 1, 1, 1, device=self.device)
 
     def new_cache(self) -> Cache:
@@ -144,11 +148,15 @@ class HuggingFaceHost:
             UnsupportedModelError: the family does not attend through the interface of `transformers`, turns its positions by
                 the longest of a batch, or gives other states this way.
         """
-        from builderbrain.hosts.paged_cache import PagedCache, check_ragged
+        from builderbrain.hosts.paged_cache import PagedCache, check_ragged, route_host
 
         if not self._ragged:
-            check_ragged(self)
-            route_row_products(self.model)
+            route_host(self)
+            asked = check_ragged(self)
+            if why_not_native(self._decoder, self._layers, asked) is None:
+                self._native = NativeDecoder(self._decoder, self._layers, self.max_length, asked)
+                check_ragged(self)
+            route_row_products(self.model if self._native is None else self._head)
             self._ragged = True
         return PagedCache(num_pages, page_size)
 
@@ -159,6 +167,8 @@ class HuggingFaceHost:
 
         if not isinstance(pages, PagedCache):
             raise InvalidRequestError(f"expected pages of this host, got {type(pages).__name__}", field="pages")
+        if self._native is not None:
+            return self._run_native(self._native, batch, pages)
         with ragged_call(batch, pages), rows_apart():
             # A mask of four dimensions is taken as it is; the attention does not look at it.
             return self._run(
@@ -168,6 +178,20 @@ class HuggingFaceHost:
                 position_ids=batch.positions[None],
                 attention_mask=self._no_mask,
             )
+
+    def _run_native(self, native: NativeDecoder, batch: RaggedBatch, pages: PagedCache) -> BaseStates:
+        pages.make_layers(native.num_layers, native.groups, native.size)
+        keys, values = ([held[layer] for layer in range(native.num_layers)] for held in (pages.keys, pages.values))
+        embedding: Tensor = self.model.get_input_embeddings()(batch.tokens)
+        taps = native.step(batch, embedding, keys, values, self.tap_points)
+        with rows_apart():
+            unembedding = self._directions(batch.tokens)
+        return BaseStates(
+            tokens=batch.tokens[None],
+            embedding=embedding[None],
+            unembedding=unembedding[None],
+            taps=tuple(tap[None] for tap in taps),
+        )
 
     @torch.no_grad()
     def ragged_logits(self, states: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ class PagedCache(Cache):
         self.num_pages, self.page_size = num_pages, page_size
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
+        self.asked: dict[int, dict[str, Any]] = {}
+        """What each layer's attention was asked for when it last ran."""
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -51,6 +53,13 @@ class PagedCache(Cache):
                 held[layer_idx] = torch.zeros(shape, dtype=states.dtype, device=states.device)
             held[layer_idx].flatten(0, 1).index_copy_(0, call.batch.slots, rows)
         return key_states, value_states
+
+    def make_layers(self, count: int, groups: int, size: int) -> None:
+        """Make the pages [P, L, G, D] of `count` layers in float32 on the CPU, unless they are there."""
+        for layer in range(count):
+            if layer not in self.keys:
+                for held in (self.keys, self.values):
+                    held[layer] = torch.zeros(self.num_pages, self.page_size, groups, size)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """0: positions are told with every call."""
@@ -97,6 +106,12 @@ def attend(
         return plain(module, query, key, value, attention_mask, **options)
     layer: Any = module.layer_idx
     scaling = options.get("scaling")
+    asked = call.cache.asked[layer] = {
+        "scale": query.shape[-1] ** -0.5 if scaling is None else float(scaling),
+        "window": options.get("sliding_window"),
+        "soft_cap": options.get("softcap"),
+        "sinks": options.get("s_aux"),
+    }
     attended = attend_unchecked(
         query[0].transpose(0, 1),
         call.cache.keys[layer],
@@ -104,10 +119,7 @@ def attend(
         call.batch.table,
         call.batch.starts,
         call.batch.lengths,
-        scale=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
-        window=options.get("sliding_window"),
-        soft_cap=options.get("softcap"),
-        sinks=options.get("s_aux"),
+        **asked,
     )
     return attended[None], None
 
@@ -145,11 +157,11 @@ _GROWING_ROTATION = ("dynamic", "longrope")
 """Kinds of rotary positions that turn all rows of a batch by its longest one."""
 
 
-def check_ragged(host: Any) -> None:
-    """Route a host's attention and prove that sequences side by side get the states that they get alone.
+def route_host(host: Any) -> None:
+    """Route a host's attention.
 
     Raises:
-        UnsupportedModelError: they do not.
+        UnsupportedModelError: it does not go through the interface of `transformers`, or turns its positions by the longest row.
     """
     config = host.model.config.get_text_config(decoder=True)
     rotation = getattr(config, "rope_parameters", None) or {}
@@ -158,6 +170,14 @@ def check_ragged(host: Any) -> None:
         raise _refused(host, f"rotary positions of kind {kind!r}")
     if not route_attention(host.model):
         raise _refused(host, f"attention of {type(host.model).__name__}, which is its own")
+
+
+def check_ragged(host: Any) -> dict[int, dict[str, Any]]:
+    """Prove that sequences side by side get the states that they get alone; what each layer's attention was asked for.
+
+    Raises:
+        UnsupportedModelError: they do not.
+    """
     some = min(3, host.vocab_size)
     rows = [[1 % host.vocab_size] * 2 + [0], [some - 1, 0, 1 % host.vocab_size, 0, some - 1]]
     cache = PagedCache(num_pages=6, page_size=2)
@@ -175,6 +195,7 @@ def check_ragged(host: Any) -> None:
             one, other = mine[0, rows_of].float(), theirs[0, 2:].float()
             if (one - other).abs().max() > torch.finfo(mine.dtype).eps ** 0.5 * other.abs().max():
                 raise _refused(host, "states that differ from those of a sequence alone")
+    return cache.asked
 
 
 def _refused(host: Any, got: str) -> UnsupportedModelError:
