@@ -23,6 +23,8 @@ import torch
 from builderbrain.decode.base import SamplingParameters
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.grammar.jump import JumpForward
+from builderbrain.grammar.vocabulary import vocabulary_for
 from builderbrain.hosts.base import RaggedHost
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.rail.batching import BatchedModel, Batcher
@@ -33,15 +35,32 @@ from builderbrain.serve.generation import OutputRequest, generate
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 
 MAX_TOKENS = 96
+
+
+def _record(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _text(most: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": most}
+
+
+def _number(most: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": most}
+
+
 SCHEMAS: tuple[dict[str, Any], ...] = (
-    {"type": "object", "properties": {"name": {"type": "string", "maxLength": 24}, "count": {"type": "integer"},
-     "open": {"type": "boolean"}}, "required": ["name", "count", "open"], "additionalProperties": False},
-    {"type": "object", "properties": {"path": {"type": "string", "maxLength": 32}, "kind": {"enum": ["file", "folder", "link"]},
-     "size": {"type": "integer", "minimum": 0}}, "required": ["path", "kind", "size"], "additionalProperties": False},
-    {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"},
-     "tag": {"enum": ["red", "green", "blue"]}}, "required": ["id", "tag"], "additionalProperties": False},
-     "minItems": 2, "maxItems": 4},
-)  # fmt: skip
+    _record(
+        name=_text(24), quantity=_number(999), unit={"enum": ["piece", "kilogram", "litre"]}, available={"type": "boolean"}
+    ),
+    _record(path=_text(32), kind={"enum": ["file", "folder", "link"]}, size=_number(99999), readable={"type": "boolean"}),
+    _record(tool={"enum": ["search", "read", "list"]}, arguments=_record(pattern=_text(24), limit=_number(50))),
+    _record(sentiment={"enum": ["positive", "neutral", "negative"]}, score=_number(100), reason=_text(40)),
+    _record(title=_text(32), start=_record(hour=_number(23), minute=_number(59)), participants=_number(20)),
+    {"type": "array", "items": _record(id=_number(999), tag={"enum": ["red", "green", "blue"]}), "minItems": 2, "maxItems": 3},
+)
+"""What is asked of such servers most: records of short texts, bounded numbers, choices and flags. A base that knows nothing of
+JSON ends all of them, because each is bounded."""
 PROMPTS = (
     "search for the promotion gate and describe it as JSON: ",
     "list the files of this folder and say of each what it is: ",
@@ -64,6 +83,7 @@ def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], 
     backend = ModelBackend(
         {"model": model}, root=NANO, mask_engine=GrammarEngine(host.tokenizer, host.vocab_size),
         facts=TokenizerFacts(special_tokens={}, prefix=()), description="benchmark",
+        jump=JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
     )  # fmt: skip
     engine = Engine(max_running=count, max_waiting=count, deadline_seconds=600.0, run_model=batcher.run)
     engine.start()

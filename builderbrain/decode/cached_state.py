@@ -21,18 +21,21 @@ class CachedState:
         self, next_logits: Callable[[Tensor], Tensor], prompt_tokens: Sequence[int], device: torch.device | str
     ) -> None:
         self._next_logits, self._device = next_logits, device
-        self._logits = self._advance(list(prompt_tokens))
+        self._unread = list(prompt_tokens)
 
     ready = True
     reused = 0
 
     def logits(self) -> Tensor:
-        """Logits [V] of the next token, in the base's dtype."""
+        """Logits [V] of the next token, in the base's dtype. Runs what was not run yet, all at once."""
+        if self._unread:
+            self._logits = self._advance(self._unread)
+            self._unread = []
         return self._logits
 
     def append(self, token: int) -> None:
-        """Extend the sequence and compute the next logits."""
-        self._logits = self._advance([token])
+        """Extend the sequence."""
+        self._unread.append(token)
 
     def close(self) -> None:
         """Nothing is held beyond the object itself."""

@@ -45,6 +45,10 @@ class Detokeniser:
             self.text = self.text[:stop_at]
         return Piece(text=text, stop_at=stop_at)
 
+    def add_text(self, data: bytes) -> None:
+        """Add forced text, which completes no stop string: there are none where text is forced."""
+        self.text += self._decoder.decode(data)
+
     def emit(self, *, final: bool) -> str:
         """Text not emitted yet; until `final`, without an ending that may be the start of a stop string."""
         end = len(self.text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -18,11 +19,12 @@ from torch import Tensor
 
 from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.decode.detokenise import Detokeniser
-from builderbrain.decode.model import TokenModel, TokenState
+from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
 from builderbrain.decode.parameters import check_context, check_parameters
-from builderbrain.decode.sampler import Draw, Sampler
+from builderbrain.decode.sampler import Draw, Sampler, checked
 from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint, ConstraintReport
+from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 
 _REFUSALS_BEFORE_REFINING = 16
@@ -40,11 +42,13 @@ class Decoding:
         constraint: CompiledConstraint | None = None,
         *,
         stop_tokens: frozenset[int] = frozenset(),
+        jump: JumpForward | None = None,
     ) -> None:
         """Check the request. The model first runs in `step`.
 
         Args:
             stop_tokens: ids that end an unconstrained output beside the end-of-sequence token; never part of its text.
+            jump: adds text that a constraint forces without model steps, where neither stop strings nor logprobs are asked for.
 
         Raises:
             InvalidRequestError, ContextLengthError: a parameter is out of bounds, or prompt and output do not fit.
@@ -61,7 +65,10 @@ class Decoding:
         self._matcher = None if constraint is None else constraint.matcher()
         self._bitmask: Tensor | None = None
         self._state: TokenState | None = None
-        self._pending: int | None = None
+        self._together: DrawsTogether | None = None
+        self._pending: list[int] = []
+        asks = parameters.stop or parameters.logprobs is not None
+        self._jump = None if self._matcher is None or asks else jump
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._finish: FinishReason | None = None
@@ -90,7 +97,10 @@ class Decoding:
         """
         if self._finish is not None:
             return None
-        logits = self._advanced().logits()
+        state = self._advanced()
+        if self._finish is not None:  # all of it was forced
+            return Step(token=self._tokens[-1], text=self._detokeniser.emit(final=True))
+        logits = state.logits()
         draw = self._draw(logits)
         self.allowed_log_masses.append(draw.allowed_log_mass)
         logprob = self._sampler.logprob(draw, logits, self._bitmask)
@@ -121,17 +131,24 @@ class Decoding:
         )
 
     def _advanced(self) -> TokenState:
-        """The state after everything that was kept."""
+        """The state after everything that was kept, told what the next token will be drawn with."""
         if self._state is None:
             self._state = self._model.start(self._prompt)
-        elif self._pending is not None:
-            self._state.append(self._pending)
-        self._pending = None
+            self._together = self._state if isinstance(self._state, DrawsTogether) else None
+            self._jump_ahead()
+        elif not self._pending:
+            return self._state
+        for token in self._pending:
+            self._state.append(token)
+        self._pending = []
+        if self._together is not None and self._finish is None:
+            with suppress(MaskEmptyError):  # `step` meets it again, and says so
+                self._together.ask(self._sampler.row(self._mask(), len(self._tokens)))
         return self._state
 
     def _keep(self, token: int, logprob: TokenLogprob | None) -> None:
         """Add a token to the output and see whether that finishes it."""
-        self._pending = token
+        self._pending.append(token)
         self._tokens.append(token)
         self._sampler.count(token)
         if logprob is not None:
@@ -141,17 +158,41 @@ class Decoding:
             self._finish = "stop"
         elif len(self._tokens) >= self._parameters.max_tokens:
             self._finish = "length"
+        else:
+            self._jump_ahead()
+
+    def _jump_ahead(self) -> None:
+        """Add what the constraint forces. Tokens that the model has not seen may be replaced by others of the same text."""
+        if self._jump is None or self._matcher is None:
+            return
+        room = self._parameters.max_tokens - len(self._tokens)
+        found = self._jump.jump(self._matcher, self._tokens, most_dropped=len(self._pending), most_tokens=room)
+        if found is None:
+            return
+        kept = len(self._tokens) - found.drop
+        for token, times in (*((token, -1) for token in self._tokens[kept:]), *((token, 1) for token in found.tokens)):
+            self._sampler.count(token, times)
+        self._tokens[kept:] = found.tokens
+        self._pending[len(self._pending) - found.drop :] = found.tokens
+        self._detokeniser.add_text(found.text)
+        self._bitmask = None
+        if self._only_the_end_is_legal():
+            self._finish = "stop"
+        elif len(self._tokens) >= self._parameters.max_tokens:
+            self._finish = "length"
 
     def _draw(self, logits: Tensor) -> Draw:
         """A token that the constraint accepts; the matcher is advanced by it."""
         position = len(self._tokens)
-        if self._matcher is None:
-            return self._sampler.draw(logits, None, position)
-        if self._bitmask is None:
-            self._bitmask = self._fill()
+        early = None if self._together is None else self._together.drawn
+        if early is None:
+            draw = self._sampler.draw(logits, self._mask(), position)
+        else:
+            draw = checked(early, self._sampler.row(self._mask(), position))
+        if self._matcher is None or self._bitmask is None:
+            return draw
         refusals = 0
         while True:
-            draw = self._sampler.draw(logits, self._bitmask, position)
             if not self._stops_too_early(draw.token):
                 try:
                     self._matcher.accept(draw.token)
@@ -161,6 +202,17 @@ class Decoding:
             _clear_bit(self._bitmask, draw.token)
             if refusals == _REFUSALS_BEFORE_REFINING:
                 self._matcher.refine(self._bitmask)
+            draw = self._sampler.draw(logits, self._bitmask, position)
+
+    def _mask(self) -> Tensor | None:
+        """The legal next tokens; None where all are.
+
+        Raises:
+            MaskEmptyError: there is none.
+        """
+        if self._matcher is not None and self._bitmask is None:
+            self._bitmask = self._fill()
+        return self._bitmask
 
     def _fill(self) -> Tensor:
         bitmask = torch.zeros((self._model.vocab_size + 31) // 32, dtype=torch.int32)
@@ -185,9 +237,8 @@ class Decoding:
             self._bitmask = self._fill()
         except MaskEmptyError:
             return False  # the next step raises it again; this one's token stands
-        words, end = self._bitmask.clone(), self._model.eos_token_id
-        _clear_bit(words, end)
-        if bool(words.any()) or not bool(self._bitmask.any()):
+        words, end = self._bitmask.numpy(), self._model.eos_token_id
+        if np.count_nonzero(words) != 1 or words[end // 32] != np.uint32(1 << (end % 32)).view(np.int32):
             return False
         self._matcher.accept(end)
         return True

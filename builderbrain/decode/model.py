@@ -6,10 +6,11 @@ Adapters live with what they adapt: `decode.host_model` for a bare host, the rai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from builderbrain.decode.sampler import Draw, Row
 from builderbrain.hosts.base import Tokenizer
 
 
@@ -36,6 +37,20 @@ class TokenState(Protocol):
 
     def close(self) -> None:
         """Give back what the sequence holds. It is not used any more."""
+        ...
+
+
+@runtime_checkable
+class DrawsTogether(Protocol):
+    """A `TokenState` whose model draws for many outputs at once, in the pass that makes their logits."""
+
+    @property
+    def drawn(self) -> Draw | None:
+        """What was drawn with the row that was asked for, None where none was; `ready` states only."""
+        ...
+
+    def ask(self, row: Row) -> None:
+        """Say what the next token will be drawn with. Forgotten with the next `append`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""One row of `bbkernels.masked_sample` for one output: its parameters as tensors, its counts, its logprobs."""
+"""Rows of `bbkernels.masked_sample`: the parameters, the counts and the logprobs of outputs, drawn alone or together."""
 
 from __future__ import annotations
 
@@ -14,84 +14,142 @@ from builderbrain.errors import InvalidRequestError, MaskEmptyError, NonFiniteLo
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the token at `position` of one output is drawn with: int32 counts [V] where there are penalties, a mask int32
+    [ceil(V / 32)] under a constraint."""
+
+    parameters: SamplingParameters
+    seed: int
+    position: int
+    bitmask: Tensor | None
+    counts: tuple[Tensor, Tensor] | None
+    """Of the prompt's tokens and of the output's."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Draw:
     """A sampled token, its logprob within the allowed set, and the log-mass of that set (minus the grammar energy)."""
 
     token: int
     logprob: float
     allowed_log_mass: float
+    status: SampleStatus = SampleStatus.OK
+
+
+def draw_rows(logits: Tensor, rows: Sequence[Row]) -> list[Draw]:
+    """Draw one token per row of logits [S, V], together; what a row draws does not depend on the others.
+
+    A row from which nothing can be drawn has its reason as `status`; see `checked`.
+    """
+    # Rows that need no mask, cuts or penalties pay for none.
+    groups: dict[tuple[bool, bool, bool], list[int]] = {}
+    for place, row in enumerate(rows):
+        kind = (row.bitmask is not None, _cuts(row.parameters), row.counts is not None)
+        groups.setdefault(kind, []).append(place)
+    if len(groups) == 1:
+        return _draw_group(logits, rows)
+    found: list[Draw | None] = [None] * len(rows)
+    for places in groups.values():
+        drawn = _draw_group(logits[torch.tensor(places, device=logits.device)], [rows[place] for place in places])
+        for place, draw in zip(places, drawn, strict=True):
+            found[place] = draw
+    return [draw for draw in found if draw is not None]
+
+
+def _cuts(parameters: SamplingParameters) -> bool:
+    return (parameters.top_k, parameters.top_p, parameters.min_p) != (0, 1, 0)
+
+
+def _draw_group(logits: Tensor, rows: Sequence[Row]) -> list[Draw]:
+    """As `draw_rows`, for rows that need the same arguments."""
+    device, asked = logits.device, [row.parameters for row in rows]
+
+    def reals(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=device)
+
+    def integers(values: list[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=device)
+
+    truncation = penalties = None
+    if _cuts(asked[0]):
+        truncation = Truncation(
+            min_p=reals([p.min_p for p in asked]),
+            top_k=integers([p.top_k for p in asked]),
+            top_p=reals([p.top_p for p in asked]),
+        )
+    counts = [row.counts for row in rows if row.counts is not None]
+    if counts:
+        prompts, outputs = (torch.stack(part).to(device) for part in zip(*counts, strict=True))
+        penalties = Penalties(
+            repetition=reals([p.repetition_penalty for p in asked]),
+            presence=reals([p.presence_penalty for p in asked]),
+            frequency=reals([p.frequency_penalty for p in asked]),
+            prompt_counts=prompts,
+            output_counts=outputs,
+        )
+    masks = [row.bitmask for row in rows if row.bitmask is not None]
+    result = masked_sample(
+        logits,
+        temperature=reals([p.temperature for p in asked]),
+        seed=integers([row.seed for row in rows]),
+        position=integers([row.position for row in rows]),
+        bitmask=torch.stack(masks).to(device) if masks else None,
+        truncation=truncation,
+        penalties=penalties,
+    )
+    parts = (result.token, result.logprob, result.allowed_log_mass, result.status)
+    return [
+        Draw(token=token, logprob=logprob, allowed_log_mass=mass, status=SampleStatus(status))
+        for token, logprob, mass, status in zip(*(part.tolist() for part in parts), strict=True)
+    ]
+
+
+def checked(draw: Draw, row: Row) -> Draw:
+    """The draw of a row.
+
+    Raises:
+        MaskEmptyError: the mask leaves no token of positive probability.
+        NonFiniteLogitsError: the logits hold NaN or +inf.
+        InvalidRequestError: a sampling parameter is outside its range.
+    """
+    if draw.status is SampleStatus.INVALID:
+        raise InvalidRequestError(f"expected sampling parameters within their ranges (see masked_sample), got {row.parameters}")
+    if draw.status is SampleStatus.EMPTY:
+        raise MaskEmptyError("expected a legal next token of positive probability, got none; loosen the constraint")
+    if draw.status is SampleStatus.NON_FINITE:
+        raise NonFiniteLogitsError(
+            f"expected finite logits, got NaN or infinity at output token {row.position}; use another version of the weights"
+        )
+    return draw
 
 
 class Sampler:
-    """Draws the tokens of one output. Holds the counts that penalties need; `count` them in as they are kept."""
+    """The rows of one output. Holds the counts that penalties need; `count` tokens as they are kept."""
 
     def __init__(self, parameters: SamplingParameters, prompt_tokens: Sequence[int], vocab_size: int) -> None:
         self._parameters = parameters
         self._vocab_size = vocab_size
         # Any integer seed, as the int64 with the same low bits.
         self._seed = (parameters.seed + (1 << 63)) % (1 << 64) - (1 << 63)
-        self._penalised = (parameters.repetition_penalty, parameters.presence_penalty, parameters.frequency_penalty) != (
-            1,
-            0,
-            0,
-        )
-        self._truncated = (parameters.top_k, parameters.top_p, parameters.min_p) != (0, 1, 0)
-        self._prompt_counts = torch.zeros((1, vocab_size), dtype=torch.int32)
-        self._output_counts = torch.zeros((1, vocab_size), dtype=torch.int32)
-        if self._penalised:
+        self._counts: tuple[Tensor, Tensor] | None = None
+        if (parameters.repetition_penalty, parameters.presence_penalty, parameters.frequency_penalty) != (1, 0, 0):
             ids = torch.tensor(list(prompt_tokens), dtype=torch.int64)
-            self._prompt_counts[0] = torch.bincount(ids, minlength=vocab_size)[:vocab_size].to(torch.int32)
+            prompt = torch.bincount(ids, minlength=vocab_size)[:vocab_size].to(torch.int32)
+            self._counts = (prompt, torch.zeros(vocab_size, dtype=torch.int32))
 
-    def count(self, token: int) -> None:
-        """Count a token that was kept."""
-        if self._penalised:
-            self._output_counts[0, token] += 1
+    def count(self, token: int, times: int = 1) -> None:
+        """Count a token that was kept; -1 times for one that was taken back."""
+        if self._counts is not None:
+            self._counts[1][token] += times
+
+    def row(self, bitmask: Tensor | None, position: int) -> Row:
+        """What the token at `position` is drawn with."""
+        return Row(parameters=self._parameters, seed=self._seed, position=position, bitmask=bitmask, counts=self._counts)
 
     def draw(self, logits: Tensor, bitmask: Tensor | None, position: int) -> Draw:
-        """Draw the token at `position` from logits [V] and a mask int32 [ceil(V / 32)].
-
-        Raises:
-            MaskEmptyError: the mask leaves no token of positive probability.
-            NonFiniteLogitsError: the logits hold NaN or +inf.
-            InvalidRequestError: a sampling parameter is outside its range.
-        """
-        p, device = self._parameters, logits.device
-
-        def row(value: float) -> Tensor:
-            return torch.tensor([value], dtype=torch.float32, device=device)
-
-        def index(value: int) -> Tensor:
-            return torch.tensor([value], dtype=torch.int64, device=device)
-
-        truncation = Truncation(min_p=row(p.min_p), top_k=index(p.top_k), top_p=row(p.top_p)) if self._truncated else None
-        penalties = None
-        if self._penalised:
-            penalties = Penalties(
-                repetition=row(p.repetition_penalty),
-                presence=row(p.presence_penalty),
-                frequency=row(p.frequency_penalty),
-                prompt_counts=self._prompt_counts.to(device),
-                output_counts=self._output_counts.to(device),
-            )
-        result = masked_sample(
-            logits[None],
-            temperature=row(p.temperature),
-            seed=index(self._seed),
-            position=index(position),
-            bitmask=None if bitmask is None else bitmask[None].to(device),
-            truncation=truncation,
-            penalties=penalties,
-        )
-        status = SampleStatus(int(result.status))
-        if status is SampleStatus.INVALID:
-            raise InvalidRequestError(f"expected sampling parameters within their ranges (see masked_sample), got {p}")
-        if status is SampleStatus.EMPTY:
-            raise MaskEmptyError("expected a legal next token of positive probability, got none; loosen the constraint")
-        if status is SampleStatus.NON_FINITE:
-            raise NonFiniteLogitsError(
-                f"expected finite logits, got NaN or infinity at output token {position}; use another version of the weights"
-            )
-        return Draw(token=int(result.token), logprob=float(result.logprob), allowed_log_mass=float(result.allowed_log_mass))
+        """Draw the token at `position` from logits [V] and a mask int32 [ceil(V / 32)]; see `checked` for what it raises."""
+        row = self.row(bitmask, position)
+        return checked(draw_rows(logits[None], [row])[0], row)
 
     def logprob(self, draw: Draw, logits: Tensor, bitmask: Tensor | None) -> TokenLogprob | None:
         """The draw with the alternatives that the request asks for, best first."""

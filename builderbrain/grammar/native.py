@@ -16,7 +16,7 @@ EngineName = Literal["llguidance", "xgrammar"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 NativeKind = Literal["schema", "regex", "choice", "ebnf"]
 MAX_WHITESPACE = 16
-"""Whitespace characters in a row between JSON tokens; without a cap an output may be all spaces."""
+"""Whitespace characters in a row between JSON tokens under xgrammar, which cannot do without everywhere."""
 
 
 class NativeRefusal(ValueError):

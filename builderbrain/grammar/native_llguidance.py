@@ -20,12 +20,16 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from builderbrain.grammar.native import MAX_WHITESPACE, EngineName, NativeKind, NativeRefusal
+from builderbrain.grammar.native import EngineName, NativeKind, NativeRefusal
 from builderbrain.grammar.vocabulary import Vocabulary
 
 MAX_LEXER_STATES = 50_000
 """About 1 to 2 kB each, for the grammar and all of its matchers."""
-_JSON_OPTIONS = {"whitespace_pattern": rf"[\x20\x0A\x0D\x09]{{1,{MAX_WHITESPACE}}}", "json_allowed_escapes": 'nrbtf\\"'}
+_JSON_OPTIONS = {
+    "whitespace_flexible": False, "item_separator": ",", "key_separator": ":", "json_allowed_escapes": 'nrbtf\\"'
+}  # fmt: skip
+"""Between the parts of JSON there are no spaces, as JSON.stringify writes it: every value has such a text, an output cannot run
+into spaces, and what stands between two values is forced, so that it needs no step of the model."""
 _HEADER = '%llguidance {"no_forcing": true}\n'
 _BYTES_BESIDE_SOURCE = 64 * 1024
 

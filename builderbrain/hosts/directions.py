@@ -17,12 +17,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from builderbrain.hosts.row_products import RowProduct
+from builderbrain.hosts.row_products import RowProduct, are_rows_apart
 
 _MAX_ROWS = 16_384
 """Rows that the covariance is taken over, evenly spread over the vocabulary."""
 _RIDGE = 1e-3
 """Added to the covariance in units of its mean diagonal, so that it can be inverted."""
+_MOST_KEPT = 1 << 24
+"""Values of a table of all directions that is kept; a larger vocabulary's are computed as they are asked for."""
 _NOWHERE = 1e-6
 """Variance, in the same units, below which rows do not differ in a direction."""
 
@@ -42,8 +44,20 @@ class TokenDirections:
         shares = (values > _NOWHERE * size) / (values + _RIDGE * size)
         self._dual = RowProduct(((vectors * shares) @ vectors.T).T)
 
+        self._table: Tensor | None = None
+
     def __call__(self, tokens: Tensor) -> Tensor:
         """float32 [..., d] for tokens int64 [...]."""
+        if self._table is not None and are_rows_apart():
+            return self._table[tokens]
+        return self._computed(tokens)
+
+    def keep_all(self) -> None:
+        """Compute those of a small vocabulary once and for all, each as it would be computed alone."""
+        if self._weight.numel() <= _MOST_KEPT:
+            self._table = self._computed(torch.arange(len(self._weight), device=self._weight.device))
+
+    def _computed(self, tokens: Tensor) -> Tensor:
         return self._dual(self._before_norm(self._weight[tokens].float()) - self._mean)
 
 

@@ -156,6 +156,8 @@ class HuggingFaceHost:
             if why_not_native(self._decoder, self._layers, asked) is None:
                 self._native = NativeDecoder(self._decoder, self._layers, self.max_length, asked)
                 check_ragged(self)
+            with rows_apart():
+                self._directions.keep_all()
             route_row_products(self.model if self._native is None else self._head)
             self._ragged = True
         return PagedCache(num_pages, page_size)

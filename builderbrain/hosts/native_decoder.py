@@ -46,9 +46,7 @@ class NativeDecoder:
         asked: see `why_not_native`.
     """
 
-    def __init__(
-        self, decoder: Any, layers: Sequence[nn.Module], max_length: int, asked: dict[int, dict[str, Any]]
-    ) -> None:
+    def __init__(self, decoder: Any, layers: Sequence[nn.Module], max_length: int, asked: dict[int, dict[str, Any]]) -> None:
         parts: list[Any] = list(layers)
         first = parts[0]
         attention, config = first.self_attn, first.self_attn.config

@@ -161,7 +161,7 @@ def route_host(host: Any) -> None:
     """Route a host's attention.
 
     Raises:
-        UnsupportedModelError: it does not go through the interface of `transformers`, or turns its positions by the longest row.
+        UnsupportedModelError: it does not go through the interface of `transformers`, or turns positions by the longest row.
     """
     config = host.model.config.get_text_config(decoder=True)
     rotation = getattr(config, "rope_parameters", None) or {}

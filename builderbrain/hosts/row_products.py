@@ -35,6 +35,11 @@ def rows_apart() -> Iterator[None]:
         _apart.reset(token)
 
 
+def are_rows_apart() -> bool:
+    """Whether the caller is within `rows_apart`."""
+    return _apart.get()
+
+
 def route_row_products(model: nn.Module) -> bool:
     """Let the dense layers of a model compute by panels within `rows_apart`; whether they do."""
     layers: list[Any] = [part for part in model.modules() if _is_dense(part)]

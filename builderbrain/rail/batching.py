@@ -20,6 +20,7 @@ from torch import Tensor
 
 from builderbrain.decode.model import TokenState
 from builderbrain.decode.pages import PagePool
+from builderbrain.decode.sampler import Draw, Row, draw_rows
 from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.hosts.base import BaseStates, RaggedHost
 from builderbrain.hosts.ragged import RaggedBatch
@@ -182,6 +183,7 @@ class Batcher:
             logits = self.host.ragged_logits(rows)
             for place, row in zip(done, logits, strict=True):
                 sequences[place].answer = row
+            _draw([sequences[place] for place in done], logits)
         self.counts.passes += 1
         self.counts.tokens += len(batch.tokens)
 
@@ -305,6 +307,8 @@ class BatchedState:
         self.pages: list[int] = []
         self.named = self.reused = 0
         self.answer: Tensor | None = None
+        self.row: Row | None = None
+        self.drawn: Draw | None = None
         self.failure: BaseException | None = None
         self.set_back = False
         self.begin_anew()
@@ -348,7 +352,12 @@ class BatchedState:
         if len(self.tokens) >= self.model.max_length:
             raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
         self.tokens.append(token)
-        self.answer = None
+        self.answer = self.row = self.drawn = None
+
+    def ask(self, row: Row) -> None:
+        """Draw the next token with `row` in the pass that makes its logits."""
+        if self.answer is None:
+            self.row = row
 
     def fail(self, error: BaseException) -> None:
         """The pass failed."""
@@ -357,6 +366,17 @@ class BatchedState:
     def close(self) -> None:
         """Give the pages back."""
         self.model.batcher.close(self.number)
+
+
+def _draw(sequences: Sequence[BatchedState], logits: Tensor) -> None:
+    """Draw for those that asked, from logits [S, V]."""
+    places = [place for place, state in enumerate(sequences) if state.row is not None]
+    if not places:
+        return
+    asking = logits if len(places) == len(sequences) else logits[torch.tensor(places, device=logits.device)]
+    draws = draw_rows(asking, [row for state in sequences if (row := state.row) is not None])
+    for place, draw in zip(places, draws, strict=True):
+        sequences[place].drawn = draw
 
 
 def _rows(states: BaseStates, rows: Tensor) -> BaseStates:

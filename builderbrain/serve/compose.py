@@ -15,6 +15,8 @@ from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError,
 from builderbrain.gate.reader import Live, RegistryReader
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.grammar.jump import JumpForward
+from builderbrain.grammar.vocabulary import vocabulary_for
 from builderbrain.hosts.base import Host, RaggedHost, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
@@ -80,6 +82,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         facts=tokenizer_facts(host.tokenizer),
         description=f"{settings.model} {host.dtype} {settings.quantization}",
         max_length=context,
+        jump=None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
     )
     telemetry = Telemetry(name)
     engine = Engine(

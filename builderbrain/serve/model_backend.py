@@ -12,6 +12,7 @@ from builderbrain.decode.generate import Decoding
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import UnknownModelError
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
+from builderbrain.grammar.jump import JumpForward
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.serve.backend import WAITING, Output, ServedModel, Waiting
 
@@ -34,6 +35,7 @@ class ModelBackend:
         facts: of the base's tokenizer.
         description: see `Backend.description`.
         max_length: context in tokens; None takes the base's.
+        jump: adds forced text without model steps, where the models run several tokens of an output at once.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ModelBackend:
         facts: TokenizerFacts,
         description: str,
         max_length: int | None = None,
+        jump: JumpForward | None = None,
     ) -> None:
         self._models = dict(models)
         self._root = root
@@ -56,6 +59,7 @@ class ModelBackend:
         self.special_tokens = facts.special_tokens
         self.prefix = facts.prefix
         self.description = description
+        self._jump = jump
 
     def models(self) -> tuple[ServedModel, ...]:
         """See `Backend.models`."""
@@ -76,7 +80,7 @@ class ModelBackend:
         stop_tokens: frozenset[int],
     ) -> Output:
         """See `Backend.begin`."""
-        return Decoding(self._model(model), prompt, parameters, constraint=constraint, stop_tokens=stop_tokens)
+        return Decoding(self._model(model), prompt, parameters, constraint=constraint, stop_tokens=stop_tokens, jump=self._jump)
 
     def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | Waiting | None]:
         """See `Backend.score`. Float32 log-softmax over the tokenizer's own ids."""
