@@ -79,7 +79,8 @@ class Decoding:
         """Whether `step` would find the model's answer there. Asking hands the model what it has not seen yet."""
         if self._finish is not None:
             return True
-        return self._advanced().ready
+        state = self._advanced()
+        return self._finish is not None or state.ready
 
     def close(self) -> None:
         """Give back what the model holds for this output."""

@@ -28,6 +28,7 @@ MAY_START_OR_CONNECT = {
     "bbkernels.governed_loss.native": "calls functions of those libraries",
     "bbkernels.panel_linear.native": "calls functions of those libraries",
     "bbkernels.ragged_attention.native": "calls functions of those libraries",
+    "builderbrain.hosts.native_decoder": "calls functions of those libraries",
     "bbkernels.reading.native": "calls functions of those libraries",
     "bbkernels.rms_norm.native": "calls functions of those libraries",
     "bbkernels.skill_adapter.native": "calls functions of those libraries",
