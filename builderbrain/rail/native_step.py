@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bbkernels.native import cpu_library
-from builderbrain.errors import UnsupportedModelError
+from builderbrain.errors import ConfigError, UnsupportedModelError
 from builderbrain.hosts.base import BaseStates, Host
 from builderbrain.hosts.ragged import RaggedBatch
 from builderbrain.rail.block import BuilderBlock
@@ -90,7 +90,13 @@ class NativeRail:
         self.record: int = _function("bb_rail_record")(self.pointer)
 
     def new_pages(self, num_pages: int, page_size: int) -> Tensor:
-        """float32 [P, record * L]: what the rail keeps of each position; numbered as the base's pages are."""
+        """float32 [P, record * L]: what the rail keeps of each position; numbered as the base's pages are.
+
+        Raises:
+            ConfigError: `page_size` L is no power of two.
+        """
+        if page_size < 1 or page_size & (page_size - 1):
+            raise ConfigError(f"expected pages of a power of two positions, got {page_size}", field="page_size")
         return torch.zeros(num_pages, self.record * page_size)
 
     def step(
@@ -108,12 +114,12 @@ class NativeRail:
         """
         inputs = [state[0].to(torch.float32).contiguous() for state in (states.embedding, states.unembedding, *states.taps)]
         fused, skill = torch.empty_like(inputs[0]), torch.empty(len(batch.tokens), dtype=torch.int64)
-        page_size = pages.shape[1] // self.record
+        shift = (pages.shape[1] // self.record).bit_length() - 1
         pointers = (_POINTER * len(sequences))(*[state.pointer for state in sequences])
         _function("bb_rail_step")(
             self.pointer, pointers, len(sequences), batch.tokens.data_ptr(), batch.starts.data_ptr(), batch.lengths.data_ptr(),
             batch.table.data_ptr(), batch.table.shape[1], inputs[0].data_ptr(), inputs[1].data_ptr(), _addresses(inputs[2:]),
-            pages.data_ptr(), page_size, fused.data_ptr(), skill.data_ptr(), level, torch.get_num_threads(),
+            pages.data_ptr(), shift, fused.data_ptr(), skill.data_ptr(), level, torch.get_num_threads(),
         )  # fmt: skip
         return fused[None].to(states.embedding.dtype), skill
 

@@ -75,11 +75,6 @@ BB_INLINE void add(const float* more, int64_t size, float* x) {
   }
 }
 
-BB_INLINE Lanes sigmoid(Lanes x) {
-  const Lanes e = exponential(x < 0.0f ? x : -x);
-  return (x < 0.0f ? e : Lanes{} + 1.0f) / (1.0f + e);
-}
-
 BB_INLINE void gate(const float* gates, const float* up, int64_t size, int64_t activation, float* y) {
   for (int64_t i = 0; i < size; i += kLanes) {
     const Lanes x = load(gates + i);

@@ -96,6 +96,11 @@ BB_INLINE Lanes exponential(Lanes x) {
   return x < -87.0f ? Lanes{} : p * two;
 }
 
+BB_INLINE Lanes sigmoid(Lanes x) {
+  const Lanes e = exponential(x < 0.0f ? x : -x);
+  return (x < 0.0f ? e : Lanes{} + 1.0f) / (1.0f + e);
+}
+
 // The largest lane; NaN is passed over, since it comes back with its own exponential.
 BB_INLINE float largest_of(Lanes v) {
   Lanes other = BB_TAKE(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);

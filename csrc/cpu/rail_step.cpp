@@ -81,7 +81,7 @@ struct Step {
   State* const* states;
   const int64_t* tokens;
   const int32_t *starts, *lengths, *table;
-  int64_t width, page;
+  int64_t width, shift;
   const float *embedding, *unembedding;
   const float* const* taps;
   float *pages, *fused;
@@ -92,9 +92,10 @@ struct Step {
 struct Field {
   float* pages;
   const int32_t* table;
-  int64_t page, record, offset, size;
+  int64_t shift, record, offset, size;  // a page has 2^shift positions
   BB_INLINE float* at(int64_t position) const {
-    return pages + (table[position / page] * record + offset) * page + position % page * size;
+    const int64_t page = int64_t{1} << shift;
+    return pages + ((table[position >> shift] * record + offset) << shift) + (position & (page - 1)) * size;
   }
 };
 
@@ -236,7 +237,7 @@ BB_INLINE void run(const Step& step, int64_t begin, int64_t end) {
     }
   }
   const auto field = [&](int64_t row, int64_t offset, int64_t size) {
-    return Field{step.pages, step.table + owner[row] * step.width, step.page, rail.record(), offset, size};
+    return Field{step.pages, step.table + owner[row] * step.width, step.shift, rail.record(), offset, size};
   };
   const int64_t widest = std::max({rail.enter.out(), rail.blocks[0].heads.out(), rail.blocks[0].gate_up.out(), rail.leave.out(),
                                    rail.copying.out(), rail.label_enter.in(), rail.reading_enter.in(), rail.blocks[0].query.out(), d});
@@ -396,7 +397,12 @@ BB_INLINE void run(const Step& step, int64_t begin, int64_t end) {
     block.gate_up.multiply(normed.data(), c, rows, made.data());
     for (int64_t n = 0; n < rows; ++n) {
       const float *gate = made.data() + n * block.gate_up.out(), *up = gate + s.hidden;
-      for (int64_t i = 0; i < s.hidden; ++i) more[n * s.hidden + i] = silu(gate[i]) * up[i];
+      int64_t i = 0;
+      for (; i + kLanes <= s.hidden; i += kLanes) {
+        const Lanes x = load(gate + i), value = x * sigmoid(x) * load(up + i);
+        std::memcpy(more.data() + n * s.hidden + i, &value, sizeof value);
+      }
+      for (; i < s.hidden; ++i) more[n * s.hidden + i] = silu(gate[i]) * up[i];
     }
     block.down.multiply(more.data(), s.hidden, rows, made.data());
     for (int64_t n = 0; n < rows; ++n) {
@@ -613,14 +619,14 @@ BB_EXPORT void* bb_rail_state_copy(const void* state) { return new bb::State(*st
 BB_EXPORT void bb_rail_state_free(void* state) { delete static_cast<bb::State*>(state); }
 
 // N = starts[sequences] rows: tokens [N], embedding, unembedding and each of `taps` [N, d], fused [N, d] and skill [N] to be
-// written; pages [P, record * page], table [sequences, width], lengths [sequences] with the new tokens.
+// written; pages [P, record * 2^shift], table [sequences, width], lengths [sequences] with the new tokens.
 BB_EXPORT void bb_rail_step(const void* rail, void* const* states, int64_t sequences, const int64_t* tokens,
                             const int32_t* starts, const int32_t* lengths, const int32_t* table, int64_t width,
                             const float* embedding, const float* unembedding, const float* const* taps, float* pages,
-                            int64_t page, float* fused, int64_t* skill, int level, int threads) {
+                            int64_t shift, float* fused, int64_t* skill, int level, int threads) {
   using namespace bb;
   const Step step{*static_cast<const Rail*>(rail), reinterpret_cast<State* const*>(states), tokens, starts, lengths, table,
-                  width, page, embedding, unembedding, taps, pages, fused, skill};
+                  width, shift, embedding, unembedding, taps, pages, fused, skill};
   const Run run = best(level);
   const int64_t share = (sequences + threads - 1) / std::max(1, threads);
   parallel_for(sequences, std::max<int64_t>(1, share), threads, [&](int64_t begin, int64_t end) { run(step, begin, end); });
