@@ -4,9 +4,9 @@ Tiles are lanes x positions and warps: about the largest that spill on none of s
 
 | head size | one row per text, 16 bits | more rows, 16 bits | one row, float32 | more rows, float32 |
 |---|---|---|---|---|
-| to 64 | 16 x 64, 4 | 128 x 64, 4 | 16 x 32, 4 | 64 x 32, 8 |
+| to 64 | 16 x 64, 4 | 128 x 64, 4 | 16 x 32, 4 | 32 x 32, 8 |
 | to 128 | 16 x 64, 4 | 128 x 64, 8 | 16 x 32, 8 | 32 x 32, 8 |
-| to 256 | 16 x 32, 4 | 64 x 32, 8 | 16 x 32, 8 | 32 x 16, 8 |
+| to 256 | 16 x 32, 4 | 32 x 32, 8 | 16 x 32, 8 | 32 x 16, 8 |
 
 64 positions are 32 on devices older than sm_90 and on sm_120. With more than 16 query heads to a head of keys the tiles of more
 rows serve one row as well, with as many lanes as there are such heads at least.
@@ -108,11 +108,9 @@ def _tile(single: bool, size: int, dtype: torch.dtype, architecture: int) -> tup
     if interprets():
         return (16, 16, 4) if single else (32, 16, 4)  # so that small inputs take several
     if dtype.itemsize == 4:
-        if size > 128:
-            return (16, 32, 8) if single else (32, 16, 8)
-        if size > 64:
-            return (16, 32, 8) if single else (32, 32, 8)
-        return (16, 32, 4) if single else (64, 32, 8)
+        if single:
+            return 16, 32, 8 if size > 64 else 4
+        return 32, 16 if size > 128 else 32, 8
     keys = 64 if size <= 128 and 90 <= architecture < 120 else 32
     if single:
         return 16, keys, 4

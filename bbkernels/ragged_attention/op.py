@@ -183,11 +183,11 @@ def _check(
     expect_tensor("query", query, FLOATING, ("N", "H", "D"))
     rows, heads, size = query.shape
     expect_tensor("keys", keys, FLOATING, ("P", "L", "G", size), beside=("query", query))
+    if not keys.shape[1] or not keys.shape[2] or heads % keys.shape[2]:
+        raise ValueError(f"expected keys [P, L, G, D] with {heads} heads a multiple of G and L above 0, got {list(keys.shape)}")
     expect_tensor("values", values, FLOATING, tuple(keys.shape), beside=("query", query))
     for name, value in (("keys", keys), ("values", values)):
         expect_same_dtype(name, value, "query", query)
-    if not keys.shape[1] or not keys.shape[2] or heads % keys.shape[2]:
-        raise ValueError(f"expected keys [P, L, G, D] with {heads} heads a multiple of G and L above 0, got {list(keys.shape)}")
     expect_tensor("table", table, INT32, ("S", "W"), beside=("query", query))
     expect_tensor("starts", starts, INT32, (table.shape[0] + 1,), beside=("query", query))
     expect_tensor("lengths", lengths, INT32, (table.shape[0],), beside=("query", query))
