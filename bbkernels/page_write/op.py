@@ -35,11 +35,15 @@ def write_pages(keys: Tensor, values: Tensor, key_pages: Tensor, value_pages: Te
     for name, value in (("values", values), ("key_pages", key_pages), ("value_pages", value_pages)):
         expect_same_dtype(name, value, "keys", keys)
     expect_tensor("slots", slots, INT64, (shape[0],), beside=("keys", keys))
-    if not shape[0]:
-        return
     places = key_pages.shape[0] * key_pages.shape[1]
-    if can_look(slots) and (highest := int(slots.max())) >= places:
+    if shape[0] and can_look(slots) and (highest := int(slots.max())) >= places:
         raise ValueError(f"expected slots below {places}, places of all pages, got {highest}")
+    write_unchecked(keys, values, key_pages, value_pages, slots)
+
+
+@torch.no_grad()
+def write_unchecked(keys: Tensor, values: Tensor, key_pages: Tensor, value_pages: Tensor, slots: Tensor) -> None:
+    """`write_pages` for callers whose layers share one set of slots, on a CPU almost as quick as the copies themselves."""
     if launches_kernels(keys) or torch.compiler.is_compiling():
         torch.ops.bbkernels.page_write(keys, values, key_pages, value_pages, slots)
     else:

@@ -1,9 +1,9 @@
 """Device code of `ragged_attention`; the formula is in `reference.py`.
 
-The query heads that share a head of keys stand as lanes of one tile, `group` lanes for each of its rows, so that keys and values
-are read once for all of them. A tile belongs to one sequence. Which one, the device finds out: sequence s has the tiles from
-`starts[s] // block_rows + s` on, at least as many as its rows need, so that the number of programs follows from shapes alone
-and those left over end at once. Rows behind the last sequence are one more, of no positions.
+The query heads that share a head of keys stand as lanes of one tile, `group` lanes for each of its rows: keys and values are
+read once for all of them. A tile belongs to one sequence. Which one, the device finds out: sequence s has the tiles from
+`starts[s] // block_rows + s` on, at least as many as its rows need. So the number of programs follows from shapes alone, and
+those left over end at once. Rows behind the last sequence are one more, of no positions.
 
 Where tiles alone would leave a GPU idle, positions are shared out among `splits` programs per tile (Flash-Decoding, Dao et al.
 2023), by the length that the device knows, and a second kernel joins their results. Blocks of positions begin at multiples of
@@ -58,9 +58,9 @@ def ragged_attention_parts(
     largest = tl.full((lanes,), float("-inf"), tl.float32)
     total = tl.full((lanes,), 0.0, tl.float32)
     if sinks is not None:
-        if split == 0:
-            largest = tl.load(sinks + head, mask=held, other=0.0).to(tl.float32) * 1.4426950408889634
-            total += 1.0
+        sink = tl.load(sinks + head, mask=held, other=0.0).to(tl.float32) * 1.4426950408889634
+        largest = tl.where(split == 0, sink, largest)
+        total = tl.where(split == 0, 1.0, total)
     result = tl.full((lanes, block_size), 0.0, tl.float32)
     # Positions that any row of the tile sees, and the blocks of them that are this program's.
     end = tl.maximum(length - end_row + tl.minimum(tile_row + block_rows, end_row), 0)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from bbkernels.page_write import write_pages
+from bbkernels.page_write import write_unchecked
 from bbkernels.ragged_attention import attend_unchecked
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.ragged import RaggedBatch
@@ -49,7 +49,7 @@ class PagedCache(Cache):
         if layer_idx not in self.keys:
             for held, rows in ((self.keys, keys), (self.values, values)):
                 held[layer_idx] = rows.new_zeros(self.num_pages, self.page_size, *rows.shape[1:])
-        write_pages(keys, values, self.keys[layer_idx], self.values[layer_idx], call.batch.slots)
+        write_unchecked(keys, values, self.keys[layer_idx], self.values[layer_idx], call.batch.slots)
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:

@@ -45,9 +45,12 @@ def compare(given: dict[str, Tensor], **options: Any) -> None:
     assert_within_budget("out", out, ragged_attention_reference(**given, **chosen), truth)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
-@pytest.mark.parametrize(("heads", "groups", "size"), MODELS)
+@pytest.mark.parametrize(
+    ("heads", "groups", "size", "dtype"),
+    [(*model, torch.bfloat16) for model in MODELS]
+    + [(*model, dtype) for model in ((32, 8, 128), (8, 4, 256), (6, 6, 32)) for dtype in (torch.float32, torch.float16)],
+)
 def test_values_are_those_of_the_reference(
     heads: int, groups: int, size: int, batch: tuple[list[int], list[int]], dtype: torch.dtype
 ) -> None:
@@ -55,7 +58,9 @@ def test_values_are_those_of_the_reference(
 
 
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
-@pytest.mark.parametrize("options", [{"window": 1}, {"window": 100}, {"soft_cap": 3.0}, {"sinks": True}, {"window": 100, "sinks": True}])
+@pytest.mark.parametrize(
+    "options", [{"window": 1}, {"window": 100}, {"soft_cap": 3.0}, {"sinks": True}, {"window": 100, "sinks": True}]
+)
 def test_windows_caps_and_sinks(batch: tuple[list[int], list[int]], options: dict[str, Any]) -> None:
     given = on_device(inputs(*batch, heads=8, groups=2, size=64, page=16), torch.bfloat16)
     if "sinks" in options:
