@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["rows", "sequences"])
+@triton.jit(do_not_specialize=["rows", "sequences", "table_stride"])
 def ragged_attention_parts(
     query, keys, values, table, starts, lengths, sinks, out, part_mass,
     rows, sequences, query_stride, query_head_stride,

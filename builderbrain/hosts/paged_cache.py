@@ -30,7 +30,10 @@ ATTENTION = "builderbrain"
 
 
 class PagedCache(Cache):
-    """`num_pages` pages of `page_size` positions for every layer, [P, L, G, D] each; made when a layer first writes."""
+    """`num_pages` pages of `page_size` positions for every layer, [P, L, G, D] each; made when a layer first writes.
+
+    Writes may be captured in a CUDA graph once every layer has its pages.
+    """
 
     def __init__(self, num_pages: int, page_size: int) -> None:
         super().__init__(layers=[])

@@ -38,7 +38,8 @@ def cases(scale: Scale) -> Iterator[Case]:
 
         yield Case(
             operation="page_write", name=f"{rows} x {groups} heads of {size}", make=make, run=_write, judge=_judge,
-            peers={"index_copy_": _copies}, bytes=4 * rows * groups * size * dtype.itemsize, beats={"index_copy_": 1.0} if scale == "accelerator" else {},
+            peers={"index_copy_": _copies}, bytes=4 * rows * groups * size * dtype.itemsize,
+            beats={"index_copy_": 1.0} if scale == "accelerator" else {},
         )  # fmt: skip
 
 
