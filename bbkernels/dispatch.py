@@ -28,8 +28,8 @@ def launches_kernels(tensor: Tensor) -> bool:
     return _has_triton() and (tensor.is_cuda or interprets())
 
 
-def operator(name: str) -> Callable[[Callable[..., Any]], CustomOpDef]:
-    """`torch.library.custom_op` for a function that mutates nothing and launches on the device of its first tensor.
+def operator(name: str, *, mutates: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], CustomOpDef]:
+    """`torch.library.custom_op` for a function that mutates the arguments named and launches on the device of its first tensor.
 
     Triton launches on the current device, whatever the tensors' is, and neither PyTorch nor Triton sees to it.
     """
@@ -41,8 +41,8 @@ def operator(name: str) -> Callable[[Callable[..., Any]], CustomOpDef]:
             with torch.cuda.device_of(first):  # does nothing for a CPU tensor
                 return function(*arguments)
 
-        schema = torch.library.infer_schema(function, mutates_args=())
-        return torch.library.custom_op(name, on_its_device, mutates_args=(), schema=schema)
+        schema = torch.library.infer_schema(function, mutates_args=mutates)
+        return torch.library.custom_op(name, on_its_device, mutates_args=mutates, schema=schema)
 
     return register
 

@@ -41,6 +41,8 @@ def variants() -> Iterator[Variant]:
     from bbkernels.governed_loss import variants as governed_loss
     from bbkernels.masked_sample import variants as masked_sample
     from bbkernels.nf4_linear import variants as nf4_linear
+    from bbkernels.page_write import variants as page_write
+    from bbkernels.ragged_attention import variants as ragged_attention
     from bbkernels.skill_adapter import variants as skill_adapter
 
     yield from cached_attention.variants()
@@ -49,6 +51,8 @@ def variants() -> Iterator[Variant]:
     yield from governed_loss.variants()
     yield from masked_sample.variants()
     yield from nf4_linear.variants()
+    yield from page_write.variants()
+    yield from ragged_attention.variants()
     yield from skill_adapter.variants()
 
 

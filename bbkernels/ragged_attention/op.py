@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from bbkernels.checks import FLOATING, INT32, can_look, expect_number, expect_same_dtype, expect_tensor, expect_values
-from bbkernels.dispatch import native_library
+from bbkernels.cross_attention.launch import architecture_of, product_type
+from bbkernels.dispatch import launches_kernels, native_library, operator
+from bbkernels.ragged_attention.launch import MAX_SIZE, join_warps, multiprocessors_of, plan
 from bbkernels.ragged_attention.native import attend_on_cpu, serves_on_cpu
 from bbkernels.ragged_attention.reference import ragged_attention_reference
 
@@ -77,6 +79,30 @@ def attend_unchecked(
     sinks: Tensor | None,
 ) -> Tensor:
     """`ragged_attention` for callers whose layers share one table, which to look at in every layer takes as long as a layer."""
+    if _has_kernel(query) or torch.compiler.is_compiling():
+        out: Tensor = torch.ops.bbkernels.ragged_attention(
+            query, keys, values, table, starts, lengths, sinks, scale, window, soft_cap
+        )
+        return out
+    return _without_kernel(query, keys, values, table, starts, lengths, sinks, scale, window, soft_cap)
+
+
+def _has_kernel(query: Tensor) -> bool:
+    return launches_kernels(query) and query.shape[-1] <= MAX_SIZE
+
+
+def _without_kernel(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    table: Tensor,
+    starts: Tensor,
+    lengths: Tensor,
+    sinks: Tensor | None,
+    scale: float,
+    window: int | None,
+    soft_cap: float | None,
+) -> Tensor:
     library = native_library(query) if query.device.type == "cpu" else None
     if library is not None and serves_on_cpu(query, keys, values):
         return attend_on_cpu(
@@ -87,17 +113,81 @@ def attend_unchecked(
     )
 
 
+@operator("bbkernels::ragged_attention")
+def _attend(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    table: Tensor,
+    starts: Tensor,
+    lengths: Tensor,
+    sinks: Tensor | None,
+    scale: float,
+    window: int | None,
+    soft_cap: float | None,
+) -> Tensor:
+    if not _has_kernel(query):  # in a graph of a CPU
+        return _without_kernel(query, keys, values, table, starts, lengths, sinks, scale, window, soft_cap).contiguous()
+    from bbkernels.ragged_attention.kernel import ragged_attention_join, ragged_attention_parts
+
+    (rows, heads, size), (_, page, groups, _) = query.shape, keys.shape
+    out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+    if not out.numel():
+        return out
+    for name, pages in (("keys", keys), ("values", values)):
+        if pages.stride(-1) != 1:  # a copy of all pages would cost more than the attention
+            raise ValueError(f"expected {name} with neighbouring values in a vector (last stride 1), got {pages.stride(-1)}")
+    query, table = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, table))
+    capacity = page * table.shape[1]
+    cut = plan(
+        rows, table.shape[0], heads, groups, size, capacity if window is None else min(capacity, window), query.dtype,
+        architecture=architecture_of(query.device), multiprocessors=multiprocessors_of(query.device),
+    )  # fmt: skip
+    parts, mass = out, None
+    if cut.splits > 1:
+        parts = torch.empty(rows, heads, cut.splits, size, dtype=torch.float32, device=query.device)
+        mass = torch.empty(rows, heads, cut.splits, dtype=torch.float32, device=query.device)
+    ragged_attention_parts[(cut.tiles, groups, cut.splits)](
+        query, keys, values, table, starts.contiguous(), lengths.contiguous(), None if sinks is None else sinks.contiguous(),
+        parts, mass, rows, table.shape[0], *query.stride()[:2], *keys.stride()[:3], *values.stride()[:3], table.stride(0),
+        scale, window or 0, soft_cap or 0.0, heads, heads // groups, size, cut.block_size, cut.lanes, cut.block_rows,
+        cut.block_keys, max(16, 1 << table.shape[0].bit_length()), page, cut.least, product_type(query.dtype),
+        num_warps=cut.warps,
+    )  # fmt: skip
+    if mass is not None:
+        ragged_attention_join[(rows * heads,)](
+            parts, mass, out, cut.splits, size, cut.block_size, num_warps=join_warps(size)
+        )  # fmt: skip
+    return out
+
+
+@_attend.register_fake
+def _(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    table: Tensor,
+    starts: Tensor,
+    lengths: Tensor,
+    sinks: Tensor | None,
+    scale: float,
+    window: int | None,
+    soft_cap: float | None,
+) -> Tensor:
+    return torch.empty(query.shape, dtype=query.dtype, device=query.device)
+
+
 def _check(
     query: Tensor, keys: Tensor, values: Tensor, table: Tensor, starts: Tensor, lengths: Tensor, sinks: Tensor | None
 ) -> None:
     expect_tensor("query", query, FLOATING, ("N", "H", "D"))
     rows, heads, size = query.shape
     expect_tensor("keys", keys, FLOATING, ("P", "L", "G", size), beside=("query", query))
+    if not keys.shape[1] or not keys.shape[2] or heads % keys.shape[2]:
+        raise ValueError(f"expected keys [P, L, G, D] with {heads} heads a multiple of G and L above 0, got {list(keys.shape)}")
     expect_tensor("values", values, FLOATING, tuple(keys.shape), beside=("query", query))
     for name, value in (("keys", keys), ("values", values)):
         expect_same_dtype(name, value, "query", query)
-    if not keys.shape[1] or not keys.shape[2] or heads % keys.shape[2]:
-        raise ValueError(f"expected keys [P, L, G, D] with {heads} heads a multiple of G and L above 0, got {list(keys.shape)}")
     expect_tensor("table", table, INT32, ("S", "W"), beside=("query", query))
     expect_tensor("starts", starts, INT32, (table.shape[0] + 1,), beside=("query", query))
     expect_tensor("lengths", lengths, INT32, (table.shape[0],), beside=("query", query))

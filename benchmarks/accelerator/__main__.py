@@ -26,6 +26,8 @@ OPERATIONS = (
     "gated_fusion",
     "cross_attention",
     "cached_attention",
+    "ragged_attention",
+    "page_write",
     "masked_sample",
     "governed_loss",
     "nf4_linear",

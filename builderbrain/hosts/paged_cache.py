@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
+from bbkernels.page_write import write_unchecked
 from bbkernels.ragged_attention import attend_unchecked
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.ragged import RaggedBatch
@@ -29,7 +30,10 @@ ATTENTION = "builderbrain"
 
 
 class PagedCache(Cache):
-    """`num_pages` pages of `page_size` positions for every layer, [P, L, G, D] each; made when a layer first writes."""
+    """`num_pages` pages of `page_size` positions for every layer, [P, L, G, D] each; made when a layer first writes.
+
+    Writes may be captured in a CUDA graph once every layer has its pages.
+    """
 
     def __init__(self, num_pages: int, page_size: int) -> None:
         super().__init__(layers=[])
@@ -46,12 +50,11 @@ class PagedCache(Cache):
         call = _call.get()
         if call is None or call.cache is not self:
             raise RuntimeError("expected pages to be used by Host.forward_ragged alone")
-        for held, states in ((self.keys, key_states), (self.values, value_states)):
-            rows = states[0].transpose(0, 1)
-            if layer_idx not in held:
-                shape = (self.num_pages, self.page_size, *rows.shape[1:])
-                held[layer_idx] = torch.zeros(shape, dtype=states.dtype, device=states.device)
-            held[layer_idx].flatten(0, 1).index_copy_(0, call.batch.slots, rows)
+        keys, values = key_states[0].transpose(0, 1), value_states[0].transpose(0, 1)
+        if layer_idx not in self.keys:
+            for held, rows in ((self.keys, keys), (self.values, values)):
+                held[layer_idx] = rows.new_zeros(self.num_pages, self.page_size, *rows.shape[1:])
+        write_unchecked(keys, values, self.keys[layer_idx], self.values[layer_idx], call.batch.slots)
         return key_states, value_states
 
     def make_layers(self, count: int, groups: int, size: int) -> None:

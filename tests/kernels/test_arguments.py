@@ -17,6 +17,8 @@ from bbkernels.governed_loss import OutputHead, governed_loss
 from bbkernels.masked_sample import Penalties, Truncation, masked_sample
 from bbkernels.nf4_linear import Nf4Weight, mxfp4_linear, nf4_linear
 from bbkernels.nf4_linear.reference import NF4
+from bbkernels.page_write import write_pages
+from bbkernels.ragged_attention import ragged_attention
 from bbkernels.skill_adapter import reference as skill_reference
 from bbkernels.skill_adapter import skill_adapter
 
@@ -109,6 +111,29 @@ OPERATIONS = {
             *UNKNOWN, *LENGTHS, ("pages", zeros(3, 4, 0, 8)),
             *(("table", integers(0, page, 1, 0, dtype=WORD).view(2, 2)) for page in (3, -1)),
         ],
+    ),
+    "ragged_attention": Operation(
+        ragged_attention,
+        {
+            "query": zeros(3, 2, 8), "keys": zeros(3, 4, 1, 8), "values": zeros(3, 4, 1, 8),
+            "table": integers(0, 2, 1, 9, dtype=WORD).view(2, 2), "starts": integers(0, 1, 3, dtype=WORD),
+            "lengths": integers(6, 2, dtype=WORD), "scale": 0.3, "window": 2, "soft_cap": 30.0, "sinks": zeros(2),
+        },
+        [
+            *((name, value) for name in ("scale", "soft_cap") for value in NEVER), ("window", 0), ("window", 1.5),
+            ("keys", zeros(3, 4, 0, 8)), ("keys", zeros(3, 0, 1, 8)), ("lengths", integers(9, 2, dtype=WORD)),
+            ("lengths", integers(6, 1, dtype=WORD)), ("starts", integers(0, 2, 4, dtype=WORD)),
+            ("starts", integers(0, 2, 1, dtype=WORD)), ("table", integers(0, 3, 1, 9, dtype=WORD).view(2, 2)),
+        ],
+        optional=("window", "soft_cap", "sinks"),
+    ),
+    "write_pages": Operation(
+        write_pages,
+        {
+            "keys": zeros(3, 1, 8), "values": zeros(3, 1, 8), "key_pages": zeros(2, 4, 1, 8),
+            "value_pages": zeros(2, 4, 1, 8), "slots": integers(7, -1, 0),
+        },
+        [("slots", integers(8, 0, 1))],
     ),
     "masked_sample": Operation(
         sample,

@@ -16,6 +16,7 @@ from builderbrain.decode.generate import generate
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts import load_host
+from builderbrain.hosts.ragged import RaggedBatch
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.pair import Pair
 from builderbrain.train.config import TrainConfig
@@ -107,3 +108,19 @@ def test_a_packed_base_gives_the_same_states(tmp_path: Path, request: pytest.Fix
         expected = host.forward(tokens).taps[-1]
         request.getfixturevalue("interpreted")
         torch.testing.assert_close(host.forward(tokens).taps[-1], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])  # windows and a soft cap; windows and sinks
+def test_many_texts_in_one_row_give_the_same_states(family: str, request: pytest.FixtureRequest) -> None:
+    host = family_host(family)
+
+    def states() -> list[torch.Tensor]:
+        pages = host.new_pages(num_pages=5, page_size=4)
+        batches = [([[5, 9, 2, 7, 1, 3], [3]], [0, 0]), ([[8], [4, 4]], [6, 1])]
+        batches = [RaggedBatch.of(new, known, [[4, 1], [0]], page_size=4) for new, known in batches]
+        return [host.forward_ragged(batch, pages).taps[-1] for batch in batches]
+
+    expected = states()
+    request.getfixturevalue("interpreted")
+    for found, state in zip(states(), expected, strict=True):
+        torch.testing.assert_close(found, state, rtol=1e-4, atol=1e-5)

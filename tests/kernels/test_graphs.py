@@ -15,6 +15,7 @@ from bbkernels.gated_fusion import gated_fusion
 from bbkernels.governed_loss import OutputHead, governed_loss
 from bbkernels.masked_sample import Penalties, Truncation, masked_sample
 from bbkernels.nf4_linear import mxfp4_linear, nf4_linear
+from bbkernels.ragged_attention import ragged_attention
 from bbkernels.skill_adapter import reference as skill_reference
 from bbkernels.skill_adapter import skill_adapter
 from tests.kernels.four_bit import mxfp4_weight, nf4_weight, rows_of
@@ -66,6 +67,10 @@ def cases() -> Iterator[tuple[str, Callable[..., Any], list[Tensor]]]:
     served = draw(2, 4, 6), draw(2, 2, 2, 6)
     yield "slots", lambda cache: slotted_attention(served[0], cache, lengths, served[1], NOTHING), [draw(2, 6, 2, 6)]
     yield "pages", lambda pages: paged_attention(served[0], pages, table, lengths, served[1], NOTHING), [draw(3, 4, 2, 6)]
+    starts = torch.tensor([0, 2, 3], dtype=torch.int32)
+    ragged = {"table": table, "starts": starts, "lengths": lengths, "scale": 0.3, "window": 3}
+    keys, values = draw(3, 4, 2, 6), draw(3, 4, 2, 6) + 1.0
+    yield "many texts", lambda x: ragged_attention(x, keys, values, **ragged), [draw(3, 4, 6)]
     yield "plain draw", lambda logits: sample(logits, False), [draw(3, 70)]
     yield "penalised draw", lambda logits: sample(logits, True), [draw(3, 70)]
     bitmask = pack(draw(4, 70) > 0)

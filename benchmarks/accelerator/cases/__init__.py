@@ -18,10 +18,13 @@ def all_cases(scale: Scale) -> Iterator[Case]:
         gated_fusion,
         governed_loss,
         masked_sample,
+        page_write,
+        ragged_attention,
         skill_adapter,
     )
 
-    rooms = [gated_fusion, cross_attention, cached_attention, masked_sample, governed_loss, four_bit_linear, skill_adapter]
+    attention = [cross_attention, cached_attention, ragged_attention, page_write]
+    rooms = [gated_fusion, *attention, masked_sample, governed_loss, four_bit_linear, skill_adapter]
     try:
         from benchmarks.accelerator.cases import whole_engine
     except ImportError as error:  # kernels alone can be measured where the engine's packages are not installed
