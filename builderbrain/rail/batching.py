@@ -172,6 +172,11 @@ class Batcher:
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
         for model, places in by_model.items():
+            if len(places) == len(sequences) and model.native is not None and self._ends_within_pages(sequences, new):
+                fused, _ = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
+                for state, tokens in zip(sequences, new, strict=True):
+                    model.keep(state, state.known + len(tokens))
+                continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
                            [starts[place] for place in places], states, fused)  # fmt: skip
         for state, count in chosen:
@@ -186,6 +191,11 @@ class Batcher:
             _draw([sequences[place] for place in done], logits)
         self.counts.passes += 1
         self.counts.tokens += len(batch.tokens)
+
+    def _ends_within_pages(self, sequences: Sequence[BatchedState], new: Sequence[Sequence[int]]) -> bool:
+        """Whether no sequence goes on beyond the end of a page, so that one step of a rail takes them all."""
+        size = self.pool.page_size
+        return all(state.known % size + len(tokens) <= size for state, tokens in zip(sequences, new, strict=True))
 
     def _run_rail(
         self,
