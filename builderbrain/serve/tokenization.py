@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.serve.chat import chat_prompt
+from builderbrain.serve.conversation import conversation_prompt
 from builderbrain.serve.fields import RequestModel, read_request, refusal
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.requests import Message
@@ -48,7 +48,8 @@ def tokenization_router(service: Service) -> APIRouter:
         body = await read_request(request, TokenizeRequest)
         service.served(body.model)
         if body.messages is not None:
-            tokens = await chat_prompt(service, body.messages)
+            said = [message.said(index) for index, message in enumerate(body.messages)]
+            tokens = await conversation_prompt(service, said, None, field="messages")
         else:
             prefix = list(service.backend.prefix) if body.add_special_tokens else []
             tokens = prefix + await service.encode(body.prompt or "", field="prompt")
