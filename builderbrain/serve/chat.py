@@ -21,7 +21,7 @@ from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
 from builderbrain.serve.streaming import stream_reply
 from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text
-from builderbrain.serve.toolbox import Toolbox, invalid
+from builderbrain.serve.toolbox import Toolbox
 
 
 def chat_router(service: Service) -> APIRouter:
@@ -43,16 +43,13 @@ def chat_router(service: Service) -> APIRouter:
 
 
 async def _outputs(service: Service, body: ChatRequest, model: str, toolbox: Toolbox | None) -> list[OutputRequest]:
-    constraint = await service.constraint(body)
-    if toolbox is not None and constraint is not None:
-        field = "structured_outputs" if body.structured_outputs is not None else "response_format"
-        raise invalid(field, "expected text without a format beside tools; send it with tool_choice none, or without tools")
     asked = Conversation(
         model=model,
         said=tuple(message.said(index) for index, message in enumerate(body.messages)),
         said_field="messages",
         toolbox=toolbox,
-        constraint=constraint,
+        constraint=await service.constraint(body),
+        format_field="response_format" if body.structured_outputs is None else "structured_outputs",
         sampling=body,
         max_tokens=body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,

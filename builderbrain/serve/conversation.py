@@ -10,7 +10,7 @@ from builderbrain.serve.generation import OutputRequest, attempts_for, sampling_
 from builderbrain.serve.requests import SamplingRequest
 from builderbrain.serve.said import Said, turns_of
 from builderbrain.serve.service import Service
-from builderbrain.serve.toolbox import Toolbox
+from builderbrain.serve.toolbox import Toolbox, invalid
 from builderbrain.serve.turn_constraint import TurnConstraint
 
 
@@ -23,7 +23,8 @@ class Conversation:
     said_field: str
     toolbox: Toolbox | None
     constraint: CompiledConstraint | None
-    """Of the text. With a toolbox that has one of its own, None."""
+    """Of the text. A toolbox has one of its own, so there cannot be both."""
+    format_field: str
     sampling: SamplingRequest
     max_tokens: int | None
     max_tokens_field: str = "max_tokens"
@@ -43,6 +44,11 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
     constraint = asked.constraint
     place: Callable[[str], str] = str
     if asked.toolbox is not None:
+        if constraint is not None:
+            raise invalid(
+                asked.format_field,
+                "expected text without a format beside tools; send it with tool_choice none, or without tools",
+            )
         place = asked.toolbox.place
         constraint = await service.compile(
             asked.toolbox.constraint, place, advice="; or send strict: false, which asks for any object"

@@ -169,18 +169,16 @@ def requested_constraint(body: SamplingRequest) -> tuple[str, Constraint] | None
     if shape is not None and shape.type == "json_object":
         return "response_format", Constraint(kind="json_object", source="{}")
     if shape is not None and shape.type == "structural_tag":
-        return "response_format", Constraint(
-            kind="structural_tag", source=_json_text(shape.structural_tag(), "response_format")
-        )
+        return "response_format", Constraint(kind="structural_tag", source=json_text(shape.structural_tag(), "response_format"))
     if shape is not None and shape.json_schema is not None:
         path = "response_format.json_schema.schema"
-        return path, Constraint(kind="json_schema", source=_json_text(shape.json_schema.schema_, path))
+        return path, Constraint(kind="json_schema", source=json_text(shape.json_schema.schema_, path))
     outputs = body.structured_outputs
     if outputs is None:
         return None
     if outputs.json_ is not None:
         path = "structured_outputs.json"
-        source = outputs.json_ if isinstance(outputs.json_, str) else _json_text(outputs.json_, path)
+        source = outputs.json_ if isinstance(outputs.json_, str) else json_text(outputs.json_, path)
         return path, Constraint(kind="json_schema", source=source)
     if outputs.regex is not None:
         return "structured_outputs.regex", Constraint(kind="regex", source=outputs.regex)
@@ -188,13 +186,18 @@ def requested_constraint(body: SamplingRequest) -> tuple[str, Constraint] | None
         return "structured_outputs.choice", Constraint(kind="choice", source=json.dumps(outputs.choice))
     if outputs.structural_tag is not None:
         path, tag = "structured_outputs.structural_tag", outputs.structural_tag
-        return path, Constraint(kind="structural_tag", source=tag if isinstance(tag, str) else _json_text(tag, path))
+        return path, Constraint(kind="structural_tag", source=tag if isinstance(tag, str) else json_text(tag, path))
     if outputs.grammar is not None:
         return "structured_outputs.grammar", Constraint(kind="grammar", source=outputs.grammar)
     return "structured_outputs.json_object", Constraint(kind="json_object", source="{}")
 
 
-def _json_text(schema: Any, path: str) -> str:
+def json_text(schema: Any, path: str) -> str:
+    """The JSON text of what stands at `path` of a request.
+
+    Raises:
+        InvalidRequestError: it holds a number that JSON has not.
+    """
     try:
         return json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except ValueError as error:

@@ -101,6 +101,22 @@ class Begun:
         return state
 
 
+@dataclass(frozen=True)
+class Broken(Script):
+    """Says its text and then has no next token."""
+
+    def start(self, prompt_tokens: Sequence[int]) -> _State:
+        state = super().start(prompt_tokens)
+        logits = state.logits
+        left = [logits] * (len(self.tokenizer.encode(self.text)))
+
+        def until_it_breaks() -> torch.Tensor:
+            return left.pop()() if left else torch.full((self.vocab_size,), torch.nan)
+
+        state.logits = until_it_breaks  # type: ignore[method-assign]
+        return state
+
+
 @cache
 def _masks() -> tuple[HuggingFaceTokenizer, GrammarEngine]:
     tokenizer = HuggingFaceTokenizer(tiny_tokenizer())
@@ -108,11 +124,11 @@ def _masks() -> tuple[HuggingFaceTokenizer, GrammarEngine]:
 
 
 def tool_service(special_tokens: dict[str, int] | None = None, **scripts: str) -> Service:
-    """A service whose models are `random`, the scripts by their names, and `begun`: a trigger, then anything."""
+    """A service whose models are `random`, the scripts by their names, `begun` (a trigger, then anything) and `broken`."""
     tokenizer, masks = _masks()
     random = RandomModel(tokenizer, VOCAB_SIZE, seed=5, end_bias=3.0, max_length=CONTEXT)
     said: dict[str, Any] = {name: Script(tokenizer, text) for name, text in {**SCRIPTS, **scripts}.items()}
-    said["begun"] = Begun(random, "<tool_call>")
+    said |= {"begun": Begun(random, "<tool_call>"), "broken": Broken(tokenizer, "so it")}
     backend = ModelBackend(
         {"random": random, **said},
         root="none",
