@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from builderbrain.grammar.strict_text import StrictJson
+from builderbrain.grammar.strict_text import StrictJson, StrictText
 from builderbrain.grammar.structural_tags import TagSet
-from builderbrain.grammar.utf8 import REFUSED, TEXT, utf8_table
+from builderbrain.grammar.utf8 import TEXT
 
 
 class _Reading(NamedTuple):
@@ -47,7 +47,7 @@ class StrictTags:
         self._triggers = [(trigger.encode(), tags.triggered(trigger)) for trigger in tags.triggers]
         self._tail = max((len(trigger) for trigger, _ in self._triggers), default=1) - 1
         self._json = StrictJson()
-        self._utf8 = [row.tolist() for row in utf8_table()]
+        self._utf8 = StrictText()
 
     def start(self) -> State:
         if self._tags.at_least_one:
@@ -63,18 +63,22 @@ class StrictTags:
         return any(reading.part == "done" or (reading.part == "text" and reading.offset == TEXT) for reading in state)
 
     def advance(self, state: State, data: bytes) -> State | None:
-        for byte in data:
-            state = frozenset(following for reading in state for following in self._step(reading, byte))
-            if not state:
-                return None
-        return state
+        position = 0
+        while position < len(data) and state:
+            only = next(iter(state)) if len(state) == 1 else None
+            if only is not None and only.part == "text":
+                state, position = self._in_text(only, data, position)
+            else:
+                state = frozenset(following for reading in state for following in self._step(reading, data[position]))
+                position += 1
+        return state or None
 
     def _any_tag(self) -> State:
         return frozenset(_Reading("begin", tag=index) for index in range(len(self._begins)))
 
     def _step(self, reading: _Reading, byte: int) -> State:
         if reading.part == "text":
-            return self._in_text(reading, byte)
+            return self._in_text(reading, bytes([byte]), 0)[0]
         if reading.part == "value":
             following = self._json.advance(reading.value, bytes([byte]))
             found = frozenset() if following is None else frozenset([reading._replace(value=following)])
@@ -88,15 +92,24 @@ class StrictTags:
             return self._any_tag() if done else frozenset([reading._replace(offset=reading.offset + 1)])
         return frozenset()
 
-    def _in_text(self, reading: _Reading, byte: int) -> State:
-        utf8 = self._utf8[reading.offset][byte]
-        if utf8 == REFUSED:
-            return frozenset()
-        text = reading.tail + bytes([byte])
-        for trigger, tags in self._triggers:
-            if text.endswith(trigger):
-                return frozenset(self._begun(tag, len(trigger)) for tag in tags)
-        return frozenset([_Reading("text", offset=utf8, tail=text[-self._tail :] if self._tail else b"")])
+    def _in_text(self, reading: _Reading, data: bytes, start: int) -> tuple[State, int]:
+        """Read on until a trigger is whole, or all of it; gives the readings and the position after them."""
+        text = reading.tail + data[start:]
+        places = [
+            (at + len(trigger), index) for index, (trigger, _) in enumerate(self._triggers) if (at := text.find(trigger)) >= 0
+        ]
+        if places:
+            end, index = min(places)
+            trigger, tags = self._triggers[index]
+            end += start - len(reading.tail)
+            # A trigger begins and ends between characters, so what is before it must do so.
+            whole = self._utf8.advance(reading.offset, data[start:end]) == TEXT
+            return frozenset(self._begun(tag, len(trigger)) for tag in tags if whole), end
+        utf8 = self._utf8.advance(reading.offset, data[start:])
+        if utf8 is None:
+            return frozenset(), len(data)
+        tail = text[-self._tail :] if self._tail else b""
+        return frozenset([_Reading("text", offset=utf8, tail=tail)]), len(data)
 
     def _in_begin(self, tag: int, offset: int, byte: int) -> State:
         return frozenset([self._begun(tag, offset + 1)] if self._begins[tag][offset] == byte else [])

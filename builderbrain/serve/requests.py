@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from builderbrain.serve.fields import RequestModel, refusal
 from builderbrain.serve.said import PastCall, Said
-from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice
-from builderbrain.serve.toolbox import Choice, Toolbox, make_toolbox
+from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice, offered
+from builderbrain.serve.toolbox import Choice, Toolbox
 
 MAX_OUTPUTS = 16
 MAX_PROMPTS = 64
@@ -252,10 +252,9 @@ class ChatRequest(SamplingRequest):
         Raises:
             InvalidRequestError: the tools or the choice among them.
         """
-        functions = [tool.function.function(f"tools.{index}.function") for index, tool in enumerate(self.tools or ())]
         asked = self.tool_choice
         choice = asked.choice() if isinstance(asked, ToolChoice) else Choice(mode=asked or "auto")
-        return make_toolbox(functions, choice, parallel=self.parallel_tool_calls is not False)
+        return offered(self.tools, choice, parallel=self.parallel_tool_calls is not False)
 
 
 class CompletionRequest(SamplingRequest):

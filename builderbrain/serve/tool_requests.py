@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from builderbrain.serve.fields import RequestModel, refusal
-from builderbrain.serve.toolbox import Choice, ToolFunction, argument_schema
+from builderbrain.serve.toolbox import Choice, Toolbox, ToolFunction, argument_schema, make_toolbox
 
 MAX_TOOLS = 128
 FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
@@ -48,6 +48,16 @@ class Tool(RequestModel):
 
     type: Literal["function"]
     function: FunctionDefinition
+
+
+def offered(tools: list[Tool] | None, choice: Choice | None = None, *, parallel: bool = True) -> Toolbox | None:
+    """The toolbox of `tools`; None when no function may be called.
+
+    Raises:
+        InvalidRequestError: the tools or the choice among them.
+    """
+    functions = [tool.function.function(f"tools.{index}.function") for index, tool in enumerate(tools or ())]
+    return make_toolbox(functions, choice or Choice(), parallel=parallel)
 
 
 class FunctionReference(RequestModel):

@@ -253,6 +253,14 @@ def test_calls_and_results_become_turns(http: httpx.Client, client: openai.OpenA
     )
 
 
+def test_a_prompt_with_tools_can_be_counted(http: httpx.Client, client: openai.OpenAI) -> None:
+    counted = http.post("/tokenize", json={"messages": QUESTION, "tools": TOOLS}).json()
+    assert counted["count"] == client.chat.completions.create(**asked("words")).usage.prompt_tokens
+    text = http.post("/detokenize", json={"tokens": counted["tokens"]}).json()["prompt"]
+    assert '"name": "search", "description": "Find text.", "parameters": {"type": "object"' in text
+    assert http.post("/tokenize", json={"prompt": "x", "tools": TOOLS}).json()["error"]["param"] == "tools"
+
+
 def past(arguments: str = "{}", answers: str = "c") -> list[dict[str, Any]]:
     made = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
     return [{"role": "assistant", "tool_calls": [made]}, {"role": "tool", "tool_call_id": answers, "content": "x"}]
