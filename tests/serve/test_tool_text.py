@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from builderbrain.decode.base import Generation
 from builderbrain.errors import BuilderBrainError
-from builderbrain.serve.answers import answer_of
+from builderbrain.serve.answers import OutputReader, answer_of
 from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text, ToolCallParser, functions_text
+from builderbrain.serve.toolbox import Choice, ToolFunction, make_toolbox
 from tests.serve.tooling import CLOCK_CALL, SCRIPTS, SEARCH_CALL, call
 
 ARGUMENTS = '{"text": "é\\"}{<\U0001f7df", "most": 3}'
@@ -69,6 +71,27 @@ def test_events_come_as_soon_as_they_are_certain() -> None:
     assert parser.feed('"}}\n</tool') == [Arguments(0, '"}'), CallEnds(0)]
     assert parser.feed("_call>") == []
     assert parser.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("\n".join([call("f", '{"a": [1]}'), call("f", '{"a": [2, 2]}'), call("f", '{"a": []}')]), ["f"]),
+        ("\n".join([call("f", '{"a": [1]}'), call("f", '{"a": [2, 1]}'), call("f", '{"a": [1')[:-15]]), ["f", "f"]),
+        (f"so: {call('f', '{}').partition('}')[0]}", []),
+    ],
+)
+def test_a_cut_output_that_nobody_could_judge_shows_valid_calls_alone(text: str, names: list[str]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+    function = ToolFunction(name="f", description=None, schema=schema, shown=schema, place="p", name_place="n")
+    toolbox = make_toolbox([function], Choice(), parallel=True)
+    cut = Generation(tokens=(1,), text=text, finish_reason="length", prompt_tokens=1, weight_version="v")
+    reader = OutputReader(toolbox, held=True)
+    assert [event for character in text for event in reader.step(character)] == []
+    answer = answer_of(reader.end(cut))
+    assert [each.name for each in answer.calls] == names
+    assert all(each.whole for each in answer.calls)
+    assert answer.text == ("so:" if text.startswith("so") else None)
 
 
 @pytest.mark.parametrize(
