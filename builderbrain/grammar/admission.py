@@ -15,10 +15,12 @@ from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.features import feature_pointers
 from builderbrain.grammar.limits import admit_choice, admit_grammar, admit_schema
 from builderbrain.grammar.lowering import lower
-from builderbrain.grammar.native import EngineName, NativeKind
+from builderbrain.grammar.native import ENGINES, EngineName, NativeKind
 from builderbrain.grammar.patterns import read_pattern
 from builderbrain.grammar.relaxing import relax
+from builderbrain.grammar.structural_tags import Tag, TagSet, read_structural_tags
 from builderbrain.grammar.validate import check_json, regex_validator, validator_for
+from builderbrain.grammar.validate_tags import check_tags
 
 Validate = Callable[[str], str | None]
 
@@ -43,11 +45,23 @@ class Admitted:
     """JSON pointers by feature of the engine table; of no JSON, the kind alone."""
     schema: dict[str, Any] | bool | None = None
     """Of a JSON constraint; None for the others."""
+    tags: TagSet | None = None
+    """Of a structural tag; None for the others."""
 
     @property
     def json(self) -> bool:
         """Whether outputs are JSON."""
         return self.schema is not None
+
+    @property
+    def schemas(self) -> tuple[dict[str, Any] | bool, ...]:
+        """Every schema of the source."""
+        return tuple(tag.schema for tag in self.tags.tags) if self.tags else () if self.schema is None else (self.schema,)
+
+    @property
+    def engines(self) -> tuple[EngineName, ...]:
+        """The libraries that can make its masks. In structural tags xgrammar does not bound whitespace."""
+        return ENGINES if self.tags is None else ("llguidance",)
 
     def prepare(self, engine: EngineName) -> Prepared:
         """The source for a library.
@@ -56,6 +70,8 @@ class Admitted:
             GrammarLimitError: the schema grows beyond a limit when it is rewritten.
             GrammarRefusedError: no value satisfies the schema.
         """
+        if self.tags is not None:
+            return _prepare_tags(self.tags)
         if self.schema is None:
             return Prepared(kind=self.kind, source=self.source)
         if engine == "xgrammar":
@@ -90,6 +106,8 @@ def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
             schema=schema,
             uses=feature_pointers(schema),
         )
+    if constraint.kind == "structural_tag":
+        return _admit_tags(source)
     if constraint.kind == "regex":
         read_pattern(source, field="regex")
         matches = regex_validator(source)
@@ -110,3 +128,38 @@ def admit(constraint: Constraint, *, trusted: bool) -> Admitted:
     if not trusted:
         admit_grammar(source)
     return Admitted(kind="ebnf", source=source, check=None, uses={"grammar": []})
+
+
+def _admit_tags(source: str) -> Admitted:
+    tags = read_structural_tags(source)
+    validators = [_tag_validator(tag) for tag in tags.tags]
+    uses: dict[str, list[str]] = {}
+    for tag in tags.tags:
+        for feature, pointers in feature_pointers(tag.schema).items():
+            uses.setdefault(feature, []).extend(tag.pointer + pointer for pointer in pointers)
+    return Admitted(kind="tags", source=source, check=lambda text: check_tags(text, tags, validators), uses=uses, tags=tags)
+
+
+def _tag_validator(tag: Tag) -> Any:
+    try:
+        return validator_for(tag.schema)
+    except GrammarRefusedError as error:
+        raise GrammarRefusedError(error.message, field=tag.pointer + (error.field or "")) from error
+
+
+def _prepare_tags(tags: TagSet) -> Prepared:
+    relaxed = [relax(tag.schema) for tag in tags.tags]
+    for tag, found in zip(tags.tags, relaxed, strict=True):
+        if found.schema is False:
+            raise GrammarRefusedError("expected a schema that some value satisfies, got one that none does", field=tag.pointer)
+    fields = {
+        "triggers": tags.triggers,
+        "separator": tags.separator,
+        "at_least_one": tags.at_least_one,
+        "stop_after_first": tags.stop_after_first,
+        "tags": [
+            {"begin": tag.begin, "schema": found.schema, "end": tag.end} for tag, found in zip(tags.tags, relaxed, strict=True)
+        ],
+    }
+    declared = tuple(tag.pointer + pointer for tag, found in zip(tags.tags, relaxed, strict=True) for pointer in found.declared)
+    return Prepared(kind="tags", source=json.dumps(fields, ensure_ascii=False), declared=declared)

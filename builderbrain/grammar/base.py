@@ -10,12 +10,13 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-ConstraintKind = Literal["json_object", "json_schema", "grammar", "regex", "choice"]
+ConstraintKind = Literal["json_object", "json_schema", "grammar", "regex", "choice", "structural_tag"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """A request's constraint: `kind`, and its `source` text (JSON text of a schema, EBNF, a pattern, a JSON list)."""
+    """A request's constraint: `kind`, and its `source` text (JSON text of a schema or a structural tag, EBNF, a pattern, a JSON
+    list)."""
 
     kind: ConstraintKind
     source: str

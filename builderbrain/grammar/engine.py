@@ -9,6 +9,7 @@ source is followed by the next one; the report names the one that was used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +22,9 @@ from builderbrain.grammar.matching import StrictMatcher, new_bitmask
 from builderbrain.grammar.native import ENGINES, EngineName, NativeEngine, NativeGrammar, NativeRefusal, native_engine
 from builderbrain.grammar.one_at_a_time import OneAtATime
 from builderbrain.grammar.overlay import Overlay
+from builderbrain.grammar.strict_tags import StrictTags
 from builderbrain.grammar.strict_text import StrictJson, StrictText
+from builderbrain.grammar.structural_tags import TagSet
 from builderbrain.grammar.trial import CompileTrial, refusal
 from builderbrain.grammar.vocabulary import vocabulary_for
 from builderbrain.grammar.weight import is_light
@@ -152,20 +155,38 @@ class GrammarEngine:
                 field="grammar",
             )
         admitted = admit(constraint, trusted=trusted)
-        field = "" if admitted.json else constraint.kind
+        field = "" if admitted.json or admitted.tags else constraint.kind
         refusals: dict[EngineName, GrammarRefusedError] = {}
-        for name in order_engines(admitted.uses, self.engines):
+        names = [name for name in order_engines(admitted.uses, self.engines) if name in admitted.engines]
+        if not names:
+            raise GrammarRefusedError(
+                f"expected a kind that {' or '.join(self.engines)} enforces, got {constraint.kind}; use json, regex or choice"
+            )
+        for name in names:
             try:
                 return self._compile_with(name, constraint, admitted, trusted=trusted, field=field)
             except GrammarRefusedError as error:
                 refusals[name] = error
+        if admitted.tags is not None:
+            self._refuse_the_tag(admitted.tags, names[0], trusted=trusted)
         raise _combined(refusals, admitted, field)
+
+    def _refuse_the_tag(self, tags: TagSet, name: EngineName, *, trusted: bool) -> None:
+        """Raise the refusal of the first tag whose schema the library does not take alone; none may be."""
+        for tag in tags.tags:
+            constraint = Constraint(kind="json_schema", source=json.dumps(tag.schema))
+            alone = admit(constraint, trusted=trusted)
+            try:
+                self._compile_with(name, constraint, alone, trusted=trusted, field="")
+            except GrammarRefusedError as error:
+                place = error.field or _place([error], alone)
+                raise GrammarRefusedError(error.message, field=tag.pointer + place) from error
 
     def _compile_with(
         self, name: EngineName, constraint: Constraint, admitted: Admitted, *, trusted: bool, field: str
     ) -> CompiledGrammar:
         prepared = admitted.prepare(name)
-        if not trusted and not is_light(name, prepared.source, admitted.schema):
+        if not trusted and not is_light(name, prepared.source, admitted.schemas):
             self._trial.run(name, prepared.kind, prepared.source, field=field)
         try:
             native = self._natives[name].compile(prepared.kind, prepared.source)
@@ -177,7 +198,7 @@ class GrammarEngine:
             left_out=prepared.declared,
             loose=_loose(name, admitted),
             native=native,
-            overlay=self._json_overlay if admitted.json else self._text_overlay,
+            overlay=self._overlay(admitted),
             strict_text=self._natives[name].strict_text,
             check=admitted.check,
         )
@@ -189,6 +210,11 @@ class GrammarEngine:
                 field=field,
             ) from error
         return compiled
+
+    def _overlay(self, admitted: Admitted) -> Overlay:
+        if admitted.tags is not None:
+            return Overlay(StrictTags(admitted.tags), self.vocabulary)
+        return self._json_overlay if admitted.json else self._text_overlay
 
 
 def _loose(name: EngineName, admitted: Admitted) -> tuple[str, ...]:

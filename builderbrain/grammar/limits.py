@@ -65,11 +65,11 @@ def over(limit: str, *, most: int, got: int, field: str, remedy: str) -> Grammar
     return GrammarLimitError(f"{limit}: expected at most {most}, got {got}; {remedy}", field=field)
 
 
-def check_source_size(source: str, *, field: str) -> None:
-    """Raises GrammarLimitError when the text is over MAX_SOURCE_BYTES."""
-    size = len(source) if len(source) > MAX_SOURCE_BYTES else len(source.encode("utf-8", "surrogatepass"))
-    if size > MAX_SOURCE_BYTES:
-        raise over("source size in bytes", most=MAX_SOURCE_BYTES, got=size, field=field, remedy="send a smaller one")
+def check_source_size(source: str, *, field: str, most: int = MAX_SOURCE_BYTES) -> None:
+    """Raises GrammarLimitError when the text is over `most` bytes."""
+    size = len(source) if len(source) > most else len(source.encode("utf-8", "surrogatepass"))
+    if size > most:
+        raise over("source size in bytes", most=most, got=size, field=field, remedy="send a smaller one")
 
 
 def admit_schema(source: str) -> dict[str, Any] | bool:

@@ -14,7 +14,7 @@ from builderbrain.grammar.vocabulary import Vocabulary
 
 EngineName = Literal["llguidance", "xgrammar"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-NativeKind = Literal["schema", "regex", "choice", "ebnf"]
+NativeKind = Literal["schema", "regex", "choice", "ebnf", "tags"]
 MAX_WHITESPACE = 16
 """Whitespace characters in a row between JSON tokens under xgrammar, which cannot do without everywhere."""
 
@@ -78,7 +78,8 @@ class NativeEngine(Protocol):
         """Compile a source.
 
         Args:
-            source: JSON text of a schema, a pattern that the whole text matches, JSON text of a list of strings, or EBNF.
+            source: JSON text of a schema, a pattern that the whole text matches, JSON text of a list of strings, EBNF, or JSON
+                text of the fields of a `TagSet`.
 
         Raises:
             NativeRefusal: the library does not take it.

@@ -134,18 +134,63 @@ class LLGuidanceNative:
 def _rule(kind: NativeKind, source: str) -> str:
     """The start rule in llguidance's own notation."""
     if kind == "schema":
-        schema = json.loads(source)
-        if schema is False:
-            raise NativeRefusal("no value satisfies the schema")
-        options = {} if schema is True else schema
-        return f"start: %json {json.dumps(options | {'x-guidance': _JSON_OPTIONS})}\n"
+        return f"start: {_json(json.loads(source))}\n"
     if kind == "regex":
         from llguidance import regex_to_lark
 
         return f"start: TEXT\nTEXT: /{regex_to_lark(source, 'dw')}/\n"
     if kind == "choice":
         return "start: TEXT\nTEXT: " + " | ".join(json.dumps(choice) for choice in sorted(set(json.loads(source)))) + "\n"
+    if kind == "tags":
+        return _tags(json.loads(source))
     raise NativeRefusal("llguidance takes no EBNF")
+
+
+def _json(schema: dict[str, Any] | bool) -> str:
+    """A schema inside a rule."""
+    if schema is False:
+        raise NativeRefusal("no value satisfies the schema")
+    options = {} if schema is True else schema
+    return f"%json {json.dumps(options | {'x-guidance': _JSON_OPTIONS})}"
+
+
+def _tags(source: dict[str, Any]) -> str:
+    """The rules of a `TagSet`. A trigger ends free text as soon as it is there, because its lexeme is lazy."""
+    tags, triggers, separator = source["tags"], source["triggers"], source["separator"]
+    rules = [f"value_{n}: {_json(tag['schema'])} {_literal(tag['end'])}" for n, tag in enumerate(tags)]
+    rules += [f"tag_{n}: {_literal(tag['begin'])} value_{n}" for n, tag in enumerate(tags)]
+    any_tag = "(" + " | ".join(f"tag_{n}" for n in range(len(tags))) + ")"
+    within = []
+    for at, trigger in enumerate(triggers):
+        within.append(f"after_{at}")
+        rules.append(f"until_{at}[lazy]: ANY {_literal(trigger)}")
+        bodies = [
+            f"{_literal(tag['begin'][len(trigger) :])} value_{n}"
+            for n, tag in enumerate(tags)
+            if tag["begin"].startswith(trigger)
+        ]
+        rules.append(f"after_{at}: until_{at} ({' | '.join(bodies)})")
+    if triggers:
+        holding = " | ".join(f"ANY {_literal(trigger)} ANY" for trigger in triggers)
+        rules += ["ANY: /(?s:.*)/", f"TEXT: ANY & ~({holding})"]
+    any_within = f"({' | '.join(within)})"
+    more = "" if source["stop_after_first"] else f"({_literal(separator or '')} {any_tag})*"
+    if triggers and separator is None:
+        start = f"{any_tag} " if source["at_least_one"] else ""
+        if source["stop_after_first"]:
+            start = start or f"{any_within} | TEXT"
+        else:
+            start += f"{any_within}* TEXT"
+    elif source["at_least_one"]:
+        start = f"{any_tag} {more}"
+    else:
+        start = f"{any_within} {more} | TEXT" if triggers else f"({any_tag} {more})?"
+    return "\n".join([f"start: {start}", *rules, ""])
+
+
+def _literal(text: str) -> str:
+    """A text inside a rule; nothing for the empty one."""
+    return json.dumps(text, ensure_ascii=False) if text else ""
 
 
 def _reason(message: str) -> str:

@@ -87,6 +87,8 @@ class XGrammarNative:
         if kind == "choice":
             literals = " | ".join(_literal(choice) for choice in sorted(set(json.loads(source))))
             return self._compiler.compile_grammar(f"root ::= {literals}\n")
+        if kind == "tags":
+            raise NativeRefusal("xgrammar bounds no whitespace in structural tags")
         return self._compiler.compile_grammar(source)
 
 

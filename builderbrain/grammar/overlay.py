@@ -6,6 +6,7 @@ V vocabulary, S lexical states, L bytes of the longest token.
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,6 @@ class Overlay:
     def __init__(self, machine: TextMachine, vocabulary: Vocabulary) -> None:
         self.machine = machine
         self.vocabulary = vocabulary
-        lengths = np.array([len(token) for token in vocabulary.token_bytes], dtype=np.int64)
-        # By falling length, the tokens that still have a byte in column c are a prefix.
-        self._order = np.argsort(-lengths, kind="stable")
-        self._lengths = lengths[self._order]
-        joined = b"".join(vocabulary.token_bytes[index] for index in self._order)
-        self._bytes = np.frombuffer(joined, dtype=np.uint8)
-        self._starts = np.concatenate([[0], np.cumsum(self._lengths)[:-1]]).astype(np.int64)
         self._masks: dict[int, NDArray[np.int32]] = {}
         self._lock = threading.Lock()
 
@@ -41,14 +35,30 @@ class Overlay:
                 self._masks[lexical] = self._compute(lexical)
             return self._masks[lexical]
 
+    @cached_property
+    def _columns(self) -> _Columns:
+        return _Columns(self.vocabulary)
+
     def _compute(self, lexical: int) -> NDArray[np.int32]:
-        width = len(self._order)
+        tokens = self._columns
+        width = len(tokens.order)
         states = np.full(width, lexical, dtype=np.int16)
-        for column in range(int(self._lengths.max(initial=0))):
-            active = int(np.searchsorted(-self._lengths, -column, side="left"))
+        for column in range(int(tokens.lengths.max(initial=0))):
+            active = int(np.searchsorted(-tokens.lengths, -column, side="left"))
             alive = states[:active]
-            following = self.machine.table[alive, self._bytes[self._starts[:active] + column]]
+            following = self.machine.table[alive, tokens.bytes[tokens.starts[:active] + column]]
             states[:active] = np.where(alive == REFUSED, REFUSED, following)
         allowed = np.zeros((width + 31) // 32 * 32, dtype=bool)
-        allowed[self._order] = (states != REFUSED) & (self._lengths > 0)
+        allowed[tokens.order] = (states != REFUSED) & (tokens.lengths > 0)
         return np.packbits(allowed, bitorder="little").view(np.int32)
+
+
+class _Columns:
+    """The vocabulary's bytes by falling length, so that the tokens that still have a byte in column c are a prefix."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        lengths = np.array([len(token) for token in vocabulary.token_bytes], dtype=np.int64)
+        self.order = np.argsort(-lengths, kind="stable")
+        self.lengths = lengths[self.order]
+        self.bytes = np.frombuffer(b"".join(vocabulary.token_bytes[index] for index in self.order), dtype=np.uint8)
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64)

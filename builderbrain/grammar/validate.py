@@ -1,8 +1,9 @@
 """Independent checks of finished texts; none shares code with the engine that made the mask.
 
 JSON: strict parsing, then jsonschema-rs (Rust, linear-time regular expressions, no network). Regex: the same linear-time
-matcher. Choice: membership. An EBNF grammar has no second implementation here; its text is replayed byte by byte through a
-fresh matcher, which catches faults of tokenisation and masks but not of the grammar's reading.
+matcher. Choice: membership. Structural tags: tag by tag, in `validate_tags.py`. An EBNF grammar has no second implementation
+here; its text is replayed byte by byte through a fresh matcher, which catches faults of tokenisation and masks but not of the
+grammar's reading.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ through the child.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -19,10 +20,14 @@ MAX_LIGHT_COMBINATIONS = 64
 _COMBINED = ("anyOf", "oneOf", "allOf")
 
 
-def is_light(engine: EngineName, source: str, schema: dict[str, Any] | bool | None) -> bool:
-    """Whether `source`, prepared from `schema` (None: no JSON), needs no trial."""
+def is_light(engine: EngineName, source: str, schemas: Iterable[dict[str, Any] | bool]) -> bool:
+    """Whether `source`, prepared from these schemas (none: no JSON), needs no trial. Those of a structural tag stand apart."""
     if engine != "llguidance" or len(source) > MAX_LIGHT_BYTES:
         return False
+    return all(map(_multiplies_little, schemas))
+
+
+def _multiplies_little(schema: dict[str, Any] | bool) -> bool:
     combinations = 1
     for _, node in walk(schema):
         if "$ref" in node and len(node) > 1:

@@ -20,6 +20,7 @@ from builderbrain.serve.completions import completions_router
 from builderbrain.serve.plans import plans_router
 from builderbrain.serve.probes import probes_router
 from builderbrain.serve.replies import error_reply, json_reply
+from builderbrain.serve.responses import responses_router
 from builderbrain.serve.service import Service
 from builderbrain.serve.tokenization import tokenization_router
 
@@ -69,7 +70,7 @@ def create_app(
     app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded)
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
-    own = (chat_router, completions_router, tokenization_router, plans_router, probes_router)
+    own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)
     every = (*(make(service) for make in own), *routers)
     for router in every:
         app.include_router(router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -11,22 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from builderbrain.decode.base import Generation, Step
-from builderbrain.serve.chat_template import Turn
+from builderbrain.serve.answers import Call, OutputReader, call_id, read_answer
+from builderbrain.serve.conversation import Conversation, conversation_outputs
 from builderbrain.serve.fields import read_request
-from builderbrain.serve.generation import (
-    OutputRequest,
-    attempts_for,
-    generate,
-    output_events,
-    results,
-    sampling_parameters,
-    several,
-)
+from builderbrain.serve.generation import OutputRequest, generate, output_events, results
 from builderbrain.serve.replies import json_reply
-from builderbrain.serve.requests import ChatRequest, Message
+from builderbrain.serve.requests import ChatRequest
 from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
-from builderbrain.serve.streaming import SentText, stream_reply
+from builderbrain.serve.streaming import stream_reply
+from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text
+from builderbrain.serve.toolbox import Toolbox
 
 
 def chat_router(service: Service) -> APIRouter:
@@ -37,58 +32,51 @@ def chat_router(service: Service) -> APIRouter:
     async def chat_completions(request: Request) -> Response:
         body = await read_request(request, ChatRequest)
         model = service.served(body.model).name
-        outputs = await _outputs(service, body, model)
+        toolbox = body.toolbox()
+        outputs = await _outputs(service, body, model, toolbox)
         if body.stream:
-            return await stream_reply(_chunks(service, body, model, outputs), request.state.request_id)
+            return await stream_reply(_chunks(service, body, model, toolbox, outputs), request.state.request_id)
         generations: list[Generation] = await results(service.engine, [generate(service.backend, output) for output in outputs])
-        return json_reply(_reply(service, body, model, generations))
+        return json_reply(_reply(service, body, model, toolbox, generations))
 
     return router
 
 
-async def chat_prompt(service: Service, messages: list[Message]) -> list[int]:
-    """Token ids of a conversation, in the base's own template."""
-    turns = [Turn(role="system" if turn.role == "developer" else turn.role, text=turn.text()) for turn in messages]
-    for turn in turns:  # each alone may be too long to tokenise at all
-        service.refuse_huge(turn.text, field="messages")
-    backend = service.backend
-    return await service.off_loop(
-        sum(len(turn.text) for turn in turns),
-        lambda: service.template.render(turns, backend.special_tokens, backend.tokenizer.encode, backend.prefix),
-    )
-
-
-async def _outputs(service: Service, body: ChatRequest, model: str) -> list[OutputRequest]:
-    constraint = await service.constraint(body)
-    prompt = await chat_prompt(service, body.messages)
-    asked = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
-    parameters = sampling_parameters(
-        body,
-        max_tokens=service.room(prompt, asked, default=None, field="messages"),
-        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        stops=() if constraint else service.template.stop_strings,
-    )
-    output = OutputRequest(
+async def _outputs(service: Service, body: ChatRequest, model: str, toolbox: Toolbox | None) -> list[OutputRequest]:
+    asked = Conversation(
         model=model,
-        prompt=tuple(prompt),
-        parameters=parameters,
-        constraint=constraint,
-        stop_tokens=service.template.stop_tokens(service.backend.special_tokens),
-        attempts=attempts_for(constraint, stream=bool(body.stream)),
+        said=tuple(message.said(index) for index, message in enumerate(body.messages)),
+        said_field="messages",
+        toolbox=toolbox,
+        constraint=await service.constraint(body),
+        format_field="response_format" if body.structured_outputs is None else "structured_outputs",
+        sampling=body,
+        max_tokens=body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens,
+        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        count=body.n or 1,
+        stream=bool(body.stream),
     )
-    return several(output, body.n or 1)
+    return await conversation_outputs(service, asked)
 
 
-def _reply(service: Service, body: ChatRequest, model: str, generations: list[Generation]) -> dict[str, Any]:
+def _reply(
+    service: Service, body: ChatRequest, model: str, toolbox: Toolbox | None, generations: list[Generation]
+) -> dict[str, Any]:
     choices = []
     for index, generation in enumerate(generations):
         service.record(generation)
+        answer = read_answer(generation, toolbox)
+        content = answer.text or "" if toolbox is None else answer.text
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+        calls = [call for call in answer.calls if call.whole]
+        if calls:
+            message["tool_calls"] = list(map(_tool_call, calls))
         choices.append(
             {
                 "index": index,
-                "message": {"role": "assistant", "content": generation.text, "refusal": None},
+                "message": message,
                 "logprobs": chat_logprobs(service.backend.tokenizer, generation.logprobs) if body.logprobs else None,
-                **ending(generation),
+                **_ending(generation, called=bool(calls)),
             }
         )
     return {
@@ -103,8 +91,36 @@ def _reply(service: Service, body: ChatRequest, model: str, generations: list[Ge
     }
 
 
+def _tool_call(call: Call) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _ending(generation: Generation, *, called: bool) -> dict[str, Any]:
+    """How a choice ended; with calls that is `tool_calls`, unless it was cut."""
+    found = ending(generation)
+    return {**found, "finish_reason": "tool_calls"} if called and generation.finish_reason == "stop" else found
+
+
+def _delta(events: Iterable[Event]) -> dict[str, Any]:
+    """What events add to a message. A call's `id`, `type` and `name` come once, with its first piece."""
+    text = ""
+    calls: dict[int, dict[str, Any]] = {}
+    for event in events:
+        match event:
+            case Text(piece):
+                text += piece
+            case CallBegins(index, name):
+                function = {"name": name, "arguments": ""}
+                calls[index] = {"index": index, "id": call_id(), "type": "function", "function": function}
+            case Arguments(index, piece):
+                calls.setdefault(index, {"index": index, "function": {"arguments": ""}})["function"]["arguments"] += piece
+            case CallEnds(_):
+                pass
+    return {**({"content": text} if text else {}), **({"tool_calls": list(calls.values())} if calls else {})}
+
+
 async def _chunks(
-    service: Service, body: ChatRequest, model: str, outputs: list[OutputRequest]
+    service: Service, body: ChatRequest, model: str, toolbox: Toolbox | None, outputs: list[OutputRequest]
 ) -> AsyncGenerator[dict[str, Any], None]:
     with_usage = body.stream_options is not None and body.stream_options.include_usage
     fingerprint = service.fingerprint(service.served(model).version)
@@ -117,26 +133,28 @@ async def _chunks(
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None, **more}
         return {**head, "choices": [choice]}
 
-    sent = [SentText() for _ in outputs]
+    held = [output.constraint is not None and bool(output.constraint.declared) for output in outputs]
+    readers = [OutputReader(toolbox, held=each) for each in held]
     opened: set[int] = set()
+    called: set[int] = set()
     counts = [0, 0, 0]
     async with aclosing(output_events(service.engine, service.backend, outputs)) as events:
         async for found in events:
             if found.index not in opened:
                 opened.add(found.index)
-                yield chunk(found.index, {"role": "assistant", "content": ""})
-            if found.step is not None and (found.step.text or found.step.logprob is not None):
-                yield chunk(found.index, {"content": sent[found.index].add(found.step.text)}, found.step)
+                yield chunk(found.index, {"role": "assistant", "content": "" if toolbox is None else None})
+            if found.step is not None:
+                delta = _delta(readers[found.index].step(found.step.text))
+                called |= {found.index} if "tool_calls" in delta else set()
+                if delta or found.step.logprob is not None:
+                    yield chunk(found.index, delta, found.step)
             if found.generation is not None:
                 service.record(found.generation)
                 cached = found.generation.cached_tokens if found.index == 0 else counts[2]
                 counts = [found.generation.prompt_tokens, counts[1] + len(found.generation.tokens), cached]
-                rest = sent[found.index].rest(found.generation.text)
-                last = chunk(
-                    found.index,
-                    {"content": rest} if rest else {},
-                    **ending(found.generation),
-                )
+                delta = _delta(readers[found.index].end(found.generation))
+                called |= {found.index} if "tool_calls" in delta else set()
+                last = chunk(found.index, delta, **_ending(found.generation, called=found.index in called))
                 yield {**last, "builderbrain": extension([found.generation])}
     if with_usage:
         yield {**head, "choices": [], "usage": usage(*counts)}

@@ -25,6 +25,7 @@ THREAD_BYTES = 16 * 1024
 MAX_DEPTH = 100
 
 _JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}
+_OWN_TYPES = ("unknown_field", "refused_field")
 _NEUTRAL: tuple[Any, ...] = (None, False, [], {}, "")
 
 
@@ -105,8 +106,9 @@ def parse_request(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        # Of the branches of a union, the one that got deepest says most.
-        raise _named_refusal(max(error.errors(include_url=False), key=lambda detail: len(detail["loc"]))) from error
+        # Of the branches of a union, the one that got deepest says most, and then one of our own.
+        details = error.errors(include_url=False)
+        raise _named_refusal(max(details, key=lambda detail: (len(detail["loc"]), detail["type"] in _OWN_TYPES))) from error
 
 
 def _check_depth(values: Any) -> None:
@@ -122,8 +124,8 @@ def _check_depth(values: Any) -> None:
 def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
     # Branches of a union appear in the path as type names, which are no fields; request fields are lower case words.
     path = [str(part) for part in detail["loc"] if isinstance(part, int) or part.isidentifier()]
-    path = [part for part in path if part not in ("str", "int", "float", "bool", "function-before")]
-    if detail["type"] in ("unknown_field", "refused_field"):
+    path = [part for part in path if part == part.lower() and part not in ("str", "int", "float", "bool")]
+    if detail["type"] in _OWN_TYPES:
         path.append(detail["ctx"]["name"])
         return InvalidRequestError(f"{'.'.join(path)}: {detail['msg']}", field=".".join(path))
     field = ".".join(path)

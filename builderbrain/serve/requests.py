@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from builderbrain.serve.fields import RequestModel, refusal
+from builderbrain.serve.said import PastCall, Said
+from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice, offered
+from builderbrain.serve.toolbox import Choice, Toolbox
 
 MAX_OUTPUTS = 16
 MAX_PROMPTS = 64
@@ -26,7 +29,7 @@ _REMOVED = {
     "guided_decoding_backend": f"the server chooses the engine; {_STRUCTURED}",
     "guided_whitespace_pattern": f"whitespace is fixed by the grammar; {_STRUCTURED}",
     "guided_json_object": 'use response_format {"type": "json_object"}',
-    "structural_tag": _STRUCTURED,
+    "structural_tag": 'use structured_outputs {"structural_tag": TAG} or response_format structural_tag',
     "grammar": 'use structured_outputs {"grammar": EBNF}',
     "regex": 'use structured_outputs {"regex": PATTERN}',
     "json_schema": 'use structured_outputs {"json": SCHEMA} or response_format json_schema',
@@ -65,14 +68,27 @@ class JsonSchemaFormat(RequestModel):
 class ResponseFormat(RequestModel):
     """OpenAI's `response_format`."""
 
-    type: Literal["text", "json_object", "json_schema"]
+    type: Literal["text", "json_object", "json_schema", "structural_tag"]
     json_schema: JsonSchemaFormat | None = None
+    format: dict[str, Any] | None = None
+    structures: list[Any] | None = None
+    triggers: list[Any] | None = None
 
     @model_validator(mode="after")
     def _schema_goes_with_its_type(self) -> ResponseFormat:
         if (self.type == "json_schema") != (self.json_schema is not None):
             raise refusal("json_schema", "json_schema must be given with type json_schema, and only then")
+        given = [name for name in ("format", "structures", "triggers") if getattr(self, name) is not None]
+        if self.type != "structural_tag" and given:
+            raise refusal(given[0], f"{given[0]} must be given with type structural_tag, and only then")
+        if self.type == "structural_tag" and not given:
+            raise refusal("format", "expected the format of the structural tag, got none; send triggered_tags, for example")
         return self
+
+    def structural_tag(self) -> dict[str, Any]:
+        """The source of the constraint."""
+        fields = {"format": self.format, "structures": self.structures, "triggers": self.triggers}
+        return {"type": "structural_tag", **{name: value for name, value in fields.items() if value is not None}}
 
 
 class StructuredOutputs(RequestModel):
@@ -83,8 +99,8 @@ class StructuredOutputs(RequestModel):
     choice: list[str] | None = Field(default=None, min_length=1)
     grammar: str | None = None
     json_object: bool | None = None
+    structural_tag: dict[str, Any] | str | None = None
     refused_fields: ClassVar = {
-        "structural_tag": "use json, regex, choice or grammar",
         "disable_fallback": "there is no fallback to disable",
         "disable_any_whitespace": "whitespace is fixed by the grammar",
         "whitespace_pattern": "whitespace is fixed by the grammar",
@@ -92,12 +108,12 @@ class StructuredOutputs(RequestModel):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> StructuredOutputs:
-        given = [name for name in ("json_", "regex", "choice", "grammar") if getattr(self, name) is not None]
+        given = [name for name in ("json_", "regex", "choice", "grammar", "structural_tag") if getattr(self, name) is not None]
         if len(given) + (self.json_object is True) != 1:
             got = ", ".join(name.rstrip("_") for name in given) + (", json_object" if self.json_object and given else "")
             raise PydanticCustomError(
                 "one_constraint",
-                "expected exactly one of json, regex, choice, grammar and json_object, got {got}",
+                "expected exactly one of json, regex, choice, grammar, structural_tag and json_object, got {got}",
                 {"got": got or "none"},
             )
         return self
@@ -155,14 +171,15 @@ class TextPart(RequestModel):
 
 
 class Message(RequestModel):
-    """One turn of a conversation."""
+    """One turn of a conversation. A tool's is the result of the call that `tool_call_id` names."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
+    tool_calls: list[CalledTool] | None = Field(default=None, max_length=MAX_TOOLS)
+    tool_call_id: str | None = Field(default=None, max_length=256)
     ignored_fields: ClassVar = frozenset({"name"})
     refused_fields: ClassVar = {
-        "tool_calls": "tools are not served here",
-        "function_call": "functions are not served here",
+        "function_call": "use tool_calls",
         "audio": "send text",
         "refusal": "put the text into content",
         "annotations": "put the text into content",
@@ -172,12 +189,31 @@ class Message(RequestModel):
     @model_validator(mode="after")
     def _only_an_assistant_may_have_said_nothing(self) -> Message:
         if self.content is None and self.role != "assistant":
-            raise refusal("content", f"expected text from the role {self.role}, got null")
+            raise refusal("content", f"expected text from the role {self.role}, got none")
+        if self.tool_calls and self.role != "assistant":
+            raise refusal("tool_calls", f"expected tool_calls from the role assistant alone, got them from {self.role}")
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            raise refusal("tool_call_id", "tool_call_id must be given with the role tool, and only then")
         return self
 
     def text(self) -> str:
         """The content as one string; empty for null."""
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+
+    def said(self, index: int) -> Said:
+        """The message as the `index`-th of a conversation."""
+        place = f"messages.{index}"
+        calls = [
+            PastCall(
+                id=call.id,
+                name=call.function.name,
+                arguments=call.function.arguments,
+                place=f"{place}.tool_calls.{number}.function.arguments",
+            )
+            for number, call in enumerate(self.tool_calls or ())
+        ]
+        role = "system" if self.role == "developer" else self.role
+        return Said(role=role, text=self.text(), calls=tuple(calls), answers=self.tool_call_id, place=f"{place}.tool_call_id")
 
 
 class ChatRequest(SamplingRequest):
@@ -188,13 +224,13 @@ class ChatRequest(SamplingRequest):
     max_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MAX_ALTERNATIVES)
+    tools: list[Tool] | None = Field(default=None, max_length=MAX_TOOLS)
+    tool_choice: ChoiceMode | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     refused_fields: ClassVar = {
         **_NOT_SERVED,
-        "tools": "for tool use, send a goal to /v1/goals",
-        "tool_choice": "for tool use, send a goal to /v1/goals",
-        "functions": "for tool use, send a goal to /v1/goals",
-        "function_call": "for tool use, send a goal to /v1/goals",
-        "parallel_tool_calls": "for tool use, send a goal to /v1/goals",
+        "functions": "use tools",
+        "function_call": "use tool_choice",
         "echo": "use /v1/completions",
         "audio": "ask for text",
         "modalities": "ask for text",
@@ -202,13 +238,23 @@ class ChatRequest(SamplingRequest):
         "reasoning_effort": "remove it",
         "web_search_options": "remove it",
     }
-    neutral_values: ClassVar = {"tool_choice": ("none", "auto"), "modalities": (["text"],)}
+    neutral_values: ClassVar = {"modalities": (["text"],)}
 
     @model_validator(mode="after")
     def _alternatives_need_logprobs(self) -> ChatRequest:
         if self.top_logprobs is not None and not self.logprobs:
             raise refusal("top_logprobs", "top_logprobs needs logprobs: true")
         return self
+
+    def toolbox(self) -> Toolbox | None:
+        """The tools that may be called; None when there are none.
+
+        Raises:
+            InvalidRequestError: the tools or the choice among them.
+        """
+        asked = self.tool_choice
+        choice = asked.choice() if isinstance(asked, ToolChoice) else Choice(mode=asked or "auto")
+        return offered(self.tools, choice, parallel=self.parallel_tool_calls is not False)
 
 
 class CompletionRequest(SamplingRequest):

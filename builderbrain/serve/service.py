@@ -79,8 +79,12 @@ class Service:
         """Call `work`, in a helper thread when `size`, the characters it handles, is large."""
         return await to_thread.run_sync(work) if size > THREAD_BYTES else work()
 
-    def room(self, prompt: list[int], asked: int | None, *, default: int | None, field: str) -> int:
+    def room(
+        self, prompt: list[int], asked: int | None, *, default: int | None, field: str, asked_field: str = "max_tokens"
+    ) -> int:
         """Tokens the output may have: what was asked, else `default`, else what the context leaves.
+
+        `field` and `asked_field` are where the prompt and the number stand in the request.
 
         Raises:
             InvalidRequestError: the prompt is empty or holds an id beyond the vocabulary.
@@ -97,11 +101,11 @@ class Service:
         if asked == 0 and left >= 0:
             return 0
         if left < 1 or (asked is not None and asked > left):
-            wanted = "" if asked is None else f" and max_tokens {asked}"
+            wanted = "" if asked is None else f" and {asked_field} {asked}"
             raise ContextLengthError(
                 f"this server's context is {self.backend.max_length} tokens, but the prompt has {len(prompt)}{wanted}; "
                 "shorten the prompt or ask for fewer tokens",
-                field=field if left < 1 else "max_tokens",
+                field=field if left < 1 else asked_field,
             )
         if asked is not None:
             return asked
@@ -123,12 +127,24 @@ class Service:
                 "--enable-client-grammars",
                 field=path,
             )
+        # The compiler names a place in the constraint, from its kind on; the path of the request ends with the kind.
+        return await self.compile(constraint, lambda place: path + place.removeprefix(constraint.kind))
+
+    async def compile(self, constraint: Constraint, place: Callable[[str], str], *, advice: str = "") -> CompiledConstraint:
+        """Compile a constraint, off the event loop.
+
+        Args:
+            place: from a place in the constraint to the one in the request.
+            advice: what else can be done about a refusal.
+
+        Raises:
+            GrammarLimitError, GrammarRefusedError: the schema or grammar; `field` is its place in the request.
+        """
         try:
             return await to_thread.run_sync(self.backend.mask_engine.compile, constraint, abandon_on_cancel=True)
         except (GrammarLimitError, GrammarRefusedError) as error:
-            # The compiler names a place in the constraint, from its kind on; the path of the request ends with the kind.
-            place = path + (error.field or "").removeprefix(constraint.kind)
-            raise type(error)(f"{place}: {error.message}", field=place) from error
+            field = place(error.field or "")
+            raise type(error)(f"{field}: {error.message}{advice}", field=field) from error
 
     def fingerprint(self, version: str) -> str:
         """`system_fingerprint`: changes when the base, its numerics or the weights do."""
@@ -152,26 +168,36 @@ def requested_constraint(body: SamplingRequest) -> tuple[str, Constraint] | None
     shape = body.response_format
     if shape is not None and shape.type == "json_object":
         return "response_format", Constraint(kind="json_object", source="{}")
+    if shape is not None and shape.type == "structural_tag":
+        return "response_format", Constraint(kind="structural_tag", source=json_text(shape.structural_tag(), "response_format"))
     if shape is not None and shape.json_schema is not None:
         path = "response_format.json_schema.schema"
-        return path, Constraint(kind="json_schema", source=_json_text(shape.json_schema.schema_, path))
+        return path, Constraint(kind="json_schema", source=json_text(shape.json_schema.schema_, path))
     outputs = body.structured_outputs
     if outputs is None:
         return None
     if outputs.json_ is not None:
         path = "structured_outputs.json"
-        source = outputs.json_ if isinstance(outputs.json_, str) else _json_text(outputs.json_, path)
+        source = outputs.json_ if isinstance(outputs.json_, str) else json_text(outputs.json_, path)
         return path, Constraint(kind="json_schema", source=source)
     if outputs.regex is not None:
         return "structured_outputs.regex", Constraint(kind="regex", source=outputs.regex)
     if outputs.choice is not None:
         return "structured_outputs.choice", Constraint(kind="choice", source=json.dumps(outputs.choice))
+    if outputs.structural_tag is not None:
+        path, tag = "structured_outputs.structural_tag", outputs.structural_tag
+        return path, Constraint(kind="structural_tag", source=tag if isinstance(tag, str) else json_text(tag, path))
     if outputs.grammar is not None:
         return "structured_outputs.grammar", Constraint(kind="grammar", source=outputs.grammar)
     return "structured_outputs.json_object", Constraint(kind="json_object", source="{}")
 
 
-def _json_text(schema: Any, path: str) -> str:
+def json_text(schema: Any, path: str) -> str:
+    """The JSON text of what stands at `path` of a request.
+
+    Raises:
+        InvalidRequestError: it holds a number that JSON has not.
+    """
     try:
         return json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -18,22 +18,33 @@ def event(body: Any) -> bytes:
     return b"data: " + encode(body) + b"\n\n"
 
 
-async def stream_reply(chunks: AsyncGenerator[dict[str, Any], None], request_id: str) -> StreamingResponse:
-    """Stream chunks as events, then `[DONE]`.
+def typed_event(body: Any) -> bytes:
+    """One event with its `type` as the event's name, as the Responses API has it."""
+    return b"event: " + str(body.get("type", "error")).encode() + b"\n" + event(body)
+
+
+async def stream_reply(
+    chunks: AsyncGenerator[dict[str, Any], None],
+    request_id: str,
+    *,
+    frame: Callable[[Any], bytes] = event,
+    end: bytes = DONE,
+) -> StreamingResponse:
+    """Stream chunks as events, each made by `frame`, then `end`.
 
     The first chunk is awaited before the status line is sent, so that what fails early fails with its own status. What
-    fails later becomes an event with an `error` object, and no `[DONE]` follows.
+    fails later becomes an event with an `error` object, and no end follows.
     """
     first = await anext(chunks)
 
     async def body() -> AsyncIterator[bytes]:
         try:
-            yield event(first)
+            yield frame(first)
             async for chunk in chunks:
-                yield event(chunk)
-            yield DONE
+                yield frame(chunk)
+            yield end
         except Exception as error:  # noqa: BLE001  (the status line is out; the stream is the only place left)
-            yield event(error_body(error, request_id))
+            yield frame(error_body(error, request_id))
         finally:
             await chunks.aclose()
 

@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.serve.chat import chat_prompt
+from builderbrain.serve.conversation import conversation_prompt
 from builderbrain.serve.fields import RequestModel, read_request, refusal
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.requests import Message
 from builderbrain.serve.service import Service
+from builderbrain.serve.tool_requests import MAX_TOOLS, Tool, offered
 
 
 class TokenizeRequest(RequestModel):
@@ -22,6 +23,7 @@ class TokenizeRequest(RequestModel):
     model: str | None = None
     prompt: str | None = None
     messages: list[Message] | None = Field(default=None, min_length=1, max_length=1024)
+    tools: list[Tool] | None = Field(default=None, max_length=MAX_TOOLS)
     add_special_tokens: bool = True
     return_token_strs: bool | None = None
 
@@ -29,6 +31,8 @@ class TokenizeRequest(RequestModel):
     def _one_source(self) -> TokenizeRequest:
         if (self.prompt is None) == (self.messages is None):
             raise refusal("prompt", "give prompt or messages, one of them")
+        if self.tools and self.messages is None:
+            raise refusal("tools", "tools go with messages")
         return self
 
 
@@ -48,7 +52,8 @@ def tokenization_router(service: Service) -> APIRouter:
         body = await read_request(request, TokenizeRequest)
         service.served(body.model)
         if body.messages is not None:
-            tokens = await chat_prompt(service, body.messages)
+            said = [message.said(index) for index, message in enumerate(body.messages)]
+            tokens = await conversation_prompt(service, said, offered(body.tools), field="messages")
         else:
             prefix = list(service.backend.prefix) if body.add_special_tokens else []
             tokens = prefix + await service.encode(body.prompt or "", field="prompt")
