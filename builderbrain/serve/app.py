@@ -70,9 +70,7 @@ def create_app(
 
     app = FastAPI(title="BuilderBrain", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.service = service
-    app.add_middleware(
-        Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded, limits=limits
-    )
+    app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded, limits=limits)
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     own = (chat_router, completions_router, tokenization_router, plans_router, probes_router)

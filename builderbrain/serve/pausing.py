@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import ClassVar
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -30,7 +31,7 @@ class PauseRequest(RequestModel):
 
     mode: PauseMode = "abort"
     clear_cache: bool = False
-    removed_fields = {"wait_for_inflight_requests": "use mode: wait"}
+    removed_fields: ClassVar = {"wait_for_inflight_requests": "use mode: wait"}
 
 
 def forget_prefixes(backend: ModelBackend) -> int:

@@ -1,6 +1,6 @@
 """`GET /tokenizer_info`, in vLLM's shape: the tokenizer's own configuration, so that a client can build the same one.
 
-What names files of this machine is left out, and so is the chat template of the model's folder, which this server never renders.
+What names files of this machine is left out, and so is the chat template of the model's folder, which is never rendered here.
 """
 
 from __future__ import annotations

@@ -217,7 +217,9 @@ def test_a_server_that_stops_while_paused_stops() -> None:
         ({"json": {"mode": 3}}, "mode"),
     ],
 )
-def test_a_wrong_mode_is_refused_by_name_and_pauses_nothing(options: dict[str, Any], field: str, pausable: httpx.Client) -> None:
+def test_a_wrong_mode_is_refused_by_name_and_pauses_nothing(
+    options: dict[str, Any], field: str, pausable: httpx.Client
+) -> None:
     reply = pausable.post("/pause", headers=BOSS, **options)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, field)
     assert pausable.get("/is_paused").json()["is_paused"] is False
