@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from builderbrain.errors import UnknownModelError
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.serve.backend import WAITING, Output, ServedModel, Waiting
+from builderbrain.serve.label_scores import LabelScores, score_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,12 @@ class ModelBackend:
         finally:
             if state is not None:
                 state.close()
+
+    def score_labels(
+        self, model: str, prompt: Sequence[int], labels: Sequence[Sequence[int]], ends: frozenset[int]
+    ) -> Generator[Waiting, None, LabelScores]:
+        """See `Backend.score_labels`."""
+        return score_labels(self._model(model), prompt, labels, ends)
 
     def _model(self, name: str) -> TokenModel:
         model = self._models.get(name) or self._leaving.get(name)

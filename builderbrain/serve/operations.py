@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from builderbrain.errors import ConfigError
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.boundary import Keys
+from builderbrain.serve.decision_calibration import Calibrations
+from builderbrain.serve.decisions import decisions_router
 from builderbrain.serve.live import LiveFollower
 from builderbrain.serve.model_backend import ModelBackend
 from builderbrain.serve.pausing import forget_prefixes, pausing_router
@@ -24,7 +26,13 @@ from builderbrain.serve.weights import WeightLedger, weights_router
 def operations(
     settings: ServeSettings, service: Service, backend: ModelBackend, store: VersionStore, follower: LiveFollower | None
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them."""
+    """The routes, and what runs beside the server for them.
+
+    Raises:
+        CheckpointError: the calibration cannot be read.
+    """
+    fitted = settings.decision_calibration
+    calibrations = Calibrations() if fitted is None else Calibrations.load(Path(fitted))
     ledger = WeightLedger(backend.token_models, store.tensors)
     store.on_open(ledger.note)
     loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
@@ -34,6 +42,7 @@ def operations(
         pausing_router(service.engine, lambda: forget_prefixes(backend)),
         weights_router(ledger),
         tokenizer_info_router(service),
+        decisions_router(service, calibrations),
     ]
     return routers, [ledger]
 
