@@ -29,7 +29,7 @@ from builderbrain.serve.engine import Engine
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import keys_of, limits_of, operations
+from builderbrain.serve.operations import calibrations_of, keys_of, limits_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -51,7 +51,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     Raises:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
     """
-    keys = keys_of(settings)
+    keys, calibrations = keys_of(settings), calibrations_of(settings)  # what is wrong with a file shows before a model is read
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
@@ -110,7 +110,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations)
     return create_app(
         service,
         keys=keys,

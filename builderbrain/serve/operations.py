@@ -24,15 +24,14 @@ from builderbrain.serve.weights import WeightLedger, weights_router
 
 
 def operations(
-    settings: ServeSettings, service: Service, backend: ModelBackend, store: VersionStore, follower: LiveFollower | None
+    settings: ServeSettings,
+    service: Service,
+    backend: ModelBackend,
+    store: VersionStore,
+    follower: LiveFollower | None,
+    calibrations: Calibrations,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them.
-
-    Raises:
-        CheckpointError: the calibration cannot be read.
-    """
-    fitted = settings.decision_calibration
-    calibrations = Calibrations() if fitted is None else Calibrations.load(Path(fitted))
+    """The routes, and what runs beside the server for them."""
     ledger = WeightLedger(backend.token_models, store.tensors)
     store.on_open(ledger.note)
     loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
@@ -73,3 +72,13 @@ def limits_of(settings: ServeSettings) -> RateLimits:
         requests_per_minute=settings.rate_limit_requests_per_minute,
         concurrent_requests=settings.rate_limit_concurrent_requests,
     )
+
+
+def calibrations_of(settings: ServeSettings) -> Calibrations:
+    """What the settings name for decisions.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    named = settings.decision_calibration
+    return Calibrations() if named is None else Calibrations.load(Path(named))

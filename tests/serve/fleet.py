@@ -15,6 +15,7 @@ from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.boundary import Keys
+from builderbrain.serve.decision_calibration import Calibrations
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.live import LiveFollower
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
@@ -62,8 +63,8 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(folder: Path, **settings: Any) -> Iterator[Fleet]:
-    """Serve with `settings` over those of the tests."""
+def running_fleet(folder: Path, *, follows: bool = True, **settings: Any) -> Iterator[Fleet]:
+    """Serve with `settings` over those of the tests; `follows`: whether the default model follows the registry."""
     host, masks = tiny()
     registry = Registry(folder / "versions", keep=8)
     folders = {}
@@ -97,7 +98,7 @@ def running_fleet(folder: Path, **settings: Any) -> Iterator[Fleet]:
         poll_seconds=60,
     )
     chosen = ServeSettings(**{"root": str(folder), "registry": str(registry.root), **settings})
-    routers, lifetimes = operations(chosen, service, backend, store, follower)
+    routers, lifetimes = operations(chosen, service, backend, store, follower if follows else None, Calibrations())
     with (
         running_server(
             service, routers=tuple(routers), lifetimes=(follower, *lifetimes), keys=Keys(administrator="boss")

@@ -274,6 +274,15 @@ def test_promotion_over_http_follows_the_gates_rules_and_is_followed_at_once(fle
     assert events[-4:] == ["promoting", "promoted", "rolling back", "rolled back"]
 
 
+def test_a_server_that_was_told_its_builder_moves_no_pointer(tmp_path: Path) -> None:
+    with running_fleet(tmp_path, follows=False) as fleet:
+        for action, body in (("promote", {"version": fleet.versions["second"]}), ("rollback", {})):
+            refused = fleet.post(f"/v1/versions/{action}", body)
+            assert refused.status_code == 409
+            assert "--rail" in refused.json()["error"]["message"]
+        assert fleet.post("/v1/versions/load", {"version": fleet.versions["second"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
