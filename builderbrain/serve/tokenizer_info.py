@@ -14,7 +14,7 @@ from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.service import Service
 
-_LEFT_OUT = ("chat_template", "name_or_path", "cache_dir", "auto_map")
+_LEFT_OUT = ("chat_template", "name_or_path", "cache_dir", "auto_map", "is_local", "local_files_only")
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
