@@ -8,6 +8,7 @@ reads, which is partly a copy; copies that a base's products make of its matrice
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from builderbrain.hosts.base import Host
 from builderbrain.rail.batching import BatchedModel
 from builderbrain.rail.model import RailModel
 from builderbrain.serve.replies import json_reply
+
+logger = logging.getLogger(__name__)
 
 Digests = Mapping[str, str]
 """sha256, hexadecimal, by the name of the tensor."""
@@ -124,8 +127,11 @@ class WeightLedger:
         return [self._check(name, model, seen) for name, model in self._models().items()]
 
     def _note_all(self) -> None:
-        for model in self._models().values():
-            self.note(model)
+        for name, model in self._models().items():
+            try:
+                self.note(model)
+            except Exception as error:  # noqa: BLE001  (said here; the routes meet it again and answer with it)
+                logger.error("the weights of %s cannot be read: %s", name, type(error).__name__)
 
     def _reference(self, part: Part) -> dict[str, str]:
         with self._lock:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from builderbrain.decode.model import TokenState
+from builderbrain.decode.pages import PagePool
 from builderbrain.serve.boundary import Keys
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.model_backend import ModelBackend
@@ -109,6 +110,22 @@ def test_abort_fails_what_is_under_way_and_says_when_to_come_again() -> None:
         reply = under_way.result()
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "paused")
         assert int(reply.headers["Retry-After"]) > 0
+
+
+def test_a_stream_that_a_pause_aborts_ends_with_an_error_and_not_in_silence() -> None:
+    service = scripted_service("the gate" * 20, ends=False)
+    stepper = Stepper(service)
+    with served(service) as http, ThreadPoolExecutor(1) as pool:
+        body = {**TEXT, "max_tokens": 200, "stream": True}
+        stepper.let(2)
+        with http.stream("POST", "/v1/completions", json=body) as stream:
+            until(lambda: stepper.taken == 2)
+            pausing = pool.submit(pause, http, "abort")
+            until(lambda: service.engine.paused == "abort")
+            stepper.let(1)
+            lines = [line for line in stream.iter_lines() if line]
+        assert pausing.result().status_code == 200
+        assert '"code":"paused"' in lines[-1] or '"code":"paused"' in lines[-2]
 
 
 def test_wait_finishes_what_is_under_way_and_begins_nothing() -> None:
@@ -247,6 +264,26 @@ def test_a_reset_makes_the_next_prompt_cold_and_changes_no_text(pausable: httpx.
     pausable.post("/resume", headers=BOSS)
     assert ask() == (text, 0)
     assert ask() == (text, warm)
+
+
+def test_forgetting_all_pages_frees_kept_ones_and_leaves_held_ones_to_their_holders() -> None:
+    forgotten: list[bytes] = []
+    pool = PagePool(3, 2, forgotten.append)
+    keys = pool.keys([1, 2, 3, 4])
+    held, kept = pool.take(), pool.take()
+    assert held is not None
+    assert kept is not None
+    pool.name(held, keys[0])
+    pool.name(kept, keys[1])
+    pool.let_go(kept)
+    assert pool.available == 2
+    assert pool.forget_all() == 2
+    assert sorted(forgotten) == sorted(keys)
+    assert [pool.find(key) for key in keys] == [None, None]
+    assert pool.available == 2
+    pool.let_go(held)
+    assert sorted(page for _ in range(3) if (page := pool.take()) is not None) == [0, 1, 2]
+    assert pool.take() is None
 
 
 @pytest.fixture(scope="module")
