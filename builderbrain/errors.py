@@ -268,10 +268,44 @@ class QueueFullError(BuilderBrainError):
     code = "queue_full"
 
 
+class RateLimitError(BuilderBrainError):
+    """A caller asks more often than it may. `retry_after` is in seconds."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: float) -> None:
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
+
+
 class NotReadyError(BuilderBrainError):
     """The server is loading, draining or broken and takes no work."""
 
     code = "not_ready"
+
+
+class PausedError(NotReadyError):
+    """An operator paused the server before this output was finished."""
+
+    code = "paused"
+
+
+class ConflictError(BuilderBrainError):
+    """What is asked for does not fit the state that the server is in."""
+
+    code = "conflict"
+
+
+class UncalibratedError(ConflictError):
+    """Calibrated answers were asked for, and no calibration was fitted for this model and kind of question."""
+
+    code = "not_calibrated"
+
+
+class GateRefusedError(BuilderBrainError):
+    """The promotion gate has not passed what is to be served."""
+
+    code = "gate_refused"
 
 
 class DeadlineError(BuilderBrainError):

@@ -15,7 +15,7 @@ class HostModel:
     """A bare host as a `TokenModel`."""
 
     def __init__(self, host: Host, *, weight_version: str = "base") -> None:
-        self._host = host
+        self.host = host
         self.tokenizer = host.tokenizer
         self.eos_token_id = host.tokenizer.eos_token_id
         self.vocab_size = host.vocab_size
@@ -24,7 +24,7 @@ class HostModel:
 
     def start(self, prompt_tokens: Sequence[int]) -> TokenState:
         """Run the base over the prompt, [T] ids with T >= 1."""
-        host, cache = self._host, self._host.new_cache()
+        host, cache = self.host, self.host.new_cache()
 
         def logits(tokens: Tensor) -> Tensor:
             return host.lm_head(host.final_norm(host.forward(tokens, cache=cache).taps[-1][:, -1]))[0]

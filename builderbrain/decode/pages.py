@@ -84,6 +84,15 @@ class PagePool:
         else:
             self._free.append(page)
 
+    def forget_all(self) -> int:
+        """Let no later text begin with what pages hold now; held pages stay with their holders. Returns how many were known."""
+        known = tuple(self._key_of)
+        for page in known:
+            self._lose(page)
+        self._free.extend(self._kept)
+        self._kept.clear()
+        return len(known)
+
     def _lose(self, page: int) -> None:
         key = self._key_of.pop(page)
         del self._page_of[key]

@@ -115,6 +115,26 @@ def build_parser() -> argparse.ArgumentParser:
     stack.add_argument(
         "overrides", nargs="*", metavar="key=value", help="as for builderbrain.train; steps is the most that a task gets"
     )
+    decisions = commands.add_parser(
+        "fit-decisions", parents=[base], help="fit the calibration that /v1/decisions is served with"
+    )
+    decisions.add_argument(
+        "questions", metavar="FILE", type=Path, help="JSONL of {input, question, answer}, as /v1/decisions asks"
+    )
+    decisions.add_argument("--save", metavar="FILE", type=Path, required=True, help="write the fitted calibration here")
+    decisions.add_argument("--registry", metavar="FOLDER", default="versions", help="of the live rail (default: versions)")
+    decisions.add_argument(
+        "--served", metavar="MODEL", help="model name to ask, such as NAME:base (default: the server's default)"
+    )
+    decisions.add_argument(
+        "--levels",
+        metavar="SHARE",
+        type=float,
+        nargs="+",
+        default=[],
+        help="error levels to abstain at (default: 0.05 0.1 0.2)",
+    )
+    decisions.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -186,6 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _measure_scan(options)
         if options.command == "evsi":
             return _measure_asking(options)
+        if options.command == "fit-decisions":
+            return _fit_decisions(options)
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -280,6 +302,38 @@ def _measure_stacking(options: argparse.Namespace) -> int:
 
     config = load_config(TrainConfig, None, options.overrides)
     return measure_stacking(config, options.json, options.folder, seeds=options.seeds)
+
+
+def _fit_decisions(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from builderbrain.eval.decision_questions import fit_decisions, print_fit, read_questions
+    from builderbrain.eval.fit_decisions import LEVELS
+    from builderbrain.serve.compose import compose
+    from builderbrain.serve.settings import ServeSettings
+
+    for level in options.levels:
+        if not 0 < level < 1:
+            raise SubjectError(f"expected --levels above 0 and below 1, got {level:g}", field="levels")
+    questions = read_questions(options.questions)
+    settings = ServeSettings(
+        model=options.model,
+        quantization=options.quantization,
+        device=options.device or "auto",
+        rail=options.rail,
+        registry=options.registry,
+    )
+    calibration = fit_decisions(
+        compose(settings).state.service,
+        questions,
+        file=options.questions,
+        levels=tuple(dict.fromkeys(options.levels)) or LEVELS,
+        seed=options.seed,
+        model=options.served,
+    )
+    calibration.save(options.save)
+    print_fit(calibration, Console())
+    return 0
 
 
 def _check(options: argparse.Namespace) -> None:

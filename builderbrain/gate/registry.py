@@ -17,7 +17,6 @@ between is settled by the next writer from the pointer, which alone decides what
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -38,9 +37,9 @@ from builderbrain.errors import (
 from builderbrain.gate.audit import AuditLog
 from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RECOVERED, ROLLBACK, SETTLED, Live, RegistryReader
+from builderbrain.gate.standing import report_digest
 from builderbrain.gate.verdict import recompute
 from builderbrain.storage import (
-    canonical_json,
     declare_fail_points,
     exclusive_lock,
     fail_point,
@@ -120,7 +119,7 @@ class Registry(RegistryReader):
             path = self.root / "reports" / f"{version}.json"
             path.parent.mkdir(exist_ok=True)
             self._key.write(path, report)
-            evidence = {"report_sha256": _digest(report), "decision": report["verdict"]["decision"]}
+            evidence = {"report_sha256": report_digest(report), "decision": report["verdict"]["decision"]}
             audit.append("evaluated", {**announced, **evidence})
         return path
 
@@ -148,7 +147,7 @@ class Registry(RegistryReader):
             if live is None:
                 evidence: dict[str, Any] = {"bootstrap": True}
             else:
-                evidence = {"bootstrap": False, "report_sha256": _digest(self._promoting_report(audit, version, live))}
+                evidence = {"bootstrap": False, "report_sha256": report_digest(self._promoting_report(audit, version, live))}
             former = (live.version, *live.previous) if live else ()
             previous = tuple(name for name in former if name != version)[: self.keep]
             moved = Live(version=version, previous=previous, sequence=live.sequence + 1 if live else 1)
@@ -191,7 +190,7 @@ class Registry(RegistryReader):
         _check_verdict(report)
         entries = audit.verify()
         evaluated = [entry for entry in entries if entry.event == "evaluated" and entry.details["version"] == version]
-        if not evaluated or evaluated[-1].details["report_sha256"] != _digest(report):
+        if not evaluated or evaluated[-1].details["report_sha256"] != report_digest(report):
             raise TamperedVersionError(f"the report on {version} is not the last one recorded; evaluate again", field="report")
         later = entries[evaluated[-1].sequence :]
         moved = any(entry.event in SETTLED and entry.details.get("moved", True) for entry in later)
@@ -255,10 +254,6 @@ class Registry(RegistryReader):
             audit = self._audit()
             self._settle(audit)
             yield audit
-
-
-def _digest(report: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(report)).hexdigest()
 
 
 def _check_verdict(report: Mapping[str, Any]) -> None:

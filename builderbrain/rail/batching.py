@@ -11,6 +11,7 @@ round otherwise with another number of rows.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,12 +66,14 @@ class Batcher:
         self.pages = host.new_pages(num_pages, page_size)
         self.counts = BatchCounts()
         self._models: weakref.WeakSet[BatchedModel] = weakref.WeakSet()
+        self._models_lock = threading.Lock()  # models are made on other threads while this one runs
         self._open: dict[int, BatchedState] = {}  # in the order of their arrival
         self._arrived = 0
 
     def add(self, model: BatchedModel) -> None:
         """Know a model, to tell it what is forgotten."""
-        self._models.add(model)
+        with self._models_lock:
+            self._models.add(model)
 
     def open(self, state: BatchedState) -> int:
         """Take a sequence in; returns its number."""
@@ -258,7 +261,9 @@ class Batcher:
         state.pages = []
 
     def _forget(self, key: bytes) -> None:
-        for model in self._models:
+        with self._models_lock:
+            models = tuple(self._models)
+        for model in models:
             model.snapshots.pop(key, None)
 
 

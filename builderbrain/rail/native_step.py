@@ -89,6 +89,12 @@ class NativeRail:
         weakref.finalize(self, _function("bb_rail_free"), self.pointer)
         self.record: int = _function("bb_rail_record")(self.pointer)
 
+    @property
+    def prepared(self) -> dict[str, Tensor]:
+        """What the library reads, by names of their own: some are the rail's tensors, others were made of several of them."""
+        floats, integers, kinds = self._kept
+        return {f"prepared.{place:03d}": tensor for place, tensor in enumerate((*floats, *integers, kinds))}
+
     def new_pages(self, num_pages: int, page_size: int) -> Tensor:
         """float32 [P, record * L]: what the rail keeps of each position; numbered as the base's pages are.
 

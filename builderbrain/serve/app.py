@@ -19,6 +19,7 @@ from builderbrain.serve.chat import chat_router
 from builderbrain.serve.completions import completions_router
 from builderbrain.serve.plans import plans_router
 from builderbrain.serve.probes import probes_router
+from builderbrain.serve.rate_limits import UNLIMITED, RateLimits
 from builderbrain.serve.replies import error_reply, json_reply
 from builderbrain.serve.responses import responses_router
 from builderbrain.serve.service import Service
@@ -47,6 +48,7 @@ def create_app(
     max_body_bytes: int = DEFAULT_BODY_BYTES,
     routers: tuple[APIRouter, ...] = (),
     lifetimes: tuple[Lifetime, ...] = (),
+    limits: RateLimits = UNLIMITED,
 ) -> FastAPI:
     """The ASGI application; it starts the engine on startup and stops it on shutdown.
 
@@ -56,6 +58,7 @@ def create_app(
         max_body_bytes: larger request bodies are refused.
         routers: further endpoints (goals, administration).
         lifetimes: what else runs while the server does.
+        limits: how often a caller may ask.
     """
 
     @asynccontextmanager
@@ -67,7 +70,8 @@ def create_app(
             yield
 
     app = FastAPI(title="BuilderBrain", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded)
+    app.state.service = service
+    app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded, limits=limits)
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)

@@ -6,14 +6,17 @@ is immutable or guards itself, because request handlers read it from the event l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.hosts.base import Tokenizer
+
+if TYPE_CHECKING:
+    from builderbrain.serve.label_scores import LabelScores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,4 +102,10 @@ class Backend(Protocol):
 
         `WAITING` in between: the model has to run before the next one is known.
         """
+        ...
+
+    def score_labels(
+        self, model: str, prompt: Sequence[int], labels: Sequence[Sequence[int]], ends: frozenset[int]
+    ) -> Generator[Waiting, None, LabelScores]:
+        """Log-probabilities of whole answers to a prompt, see `label_scores.score_labels`."""
         ...

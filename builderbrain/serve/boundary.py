@@ -2,7 +2,8 @@
 
 The body is read here, whole and bounded in size and time. From then on the connection is only watched: when the client
 goes away, the request's task is cancelled wherever it is, streaming or not, and cancellation frees its outputs.
-Authentication is by default-deny: a route is open only when its exact path is listed.
+Authentication is by default-deny: a route is open only when its exact path is listed, and what changes the server asks for the
+administrator's key, which no server has unless it was started with one.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from builderbrain.errors import AdministrationError, AuthenticationError, BodyTooLargeError, DeadlineError, InvalidRequestError
+from builderbrain.serve.rate_limits import UNLIMITED, RateLimits
 from builderbrain.serve.replies import error_reply, log_failure
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 ADMIN_PREFIX = "/v1/admin/"
-"""Routes below it change the server: they ask for the administrator's key, and there is no way in without one."""
+ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/")
+"""Everything below them changes the server, so that a route added there is closed before anybody thinks of it."""
+ADMIN_PATHS = frozenset(
+    {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}
+)
+"""Routes that change the server at the places where other servers have them."""
 BODY_SECONDS = 30.0
 WRITE_SECONDS = 30.0
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -31,10 +38,23 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """API keys. Without a client key the ordinary routes are open; the administrator's key opens everything."""
+    """API keys. Without a client key the ordinary routes are open; the administrator's key opens everything.
+
+    `further` are more client keys, so that callers can be told apart.
+    """
 
     client: str | None = None
     administrator: str | None = None
+    further: tuple[str, ...] = ()
+
+    def clients(self) -> tuple[str, ...]:
+        """All client keys."""
+        return self.further if self.client is None else (self.client, *self.further)
+
+
+def is_administrative(path: str) -> bool:
+    """Whether a route asks for the administrator's key."""
+    return path in ADMIN_PATHS or path.startswith(ADMIN_PREFIXES)
 
 
 class Boundary:
@@ -45,11 +65,21 @@ class Boundary:
         keys: what may be asked with.
         max_body_bytes: larger bodies get 413.
         on_status: hears the status of every reply.
+        limits: how often a caller may ask, and how many of its requests may be under way.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, max_body_bytes: int, on_status: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keys,
+        max_body_bytes: int,
+        on_status: Callable[[int], None],
+        limits: RateLimits = UNLIMITED,
+    ) -> None:
         self._app = app
         self._keys = keys
+        self._limits = limits
         self._max_body_bytes = max_body_bytes
         self._on_status = on_status
 
@@ -64,39 +94,46 @@ class Boundary:
         scope.setdefault("state", {})["request_id"] = request_id
         outgoing = _Outgoing(send, request_id, self._on_status)
         try:
-            self._authenticate(scope, headers)
-            body = await self._read_body(headers, receive)
-            if body is None:
-                return
-            await self._run(scope, body, receive, outgoing)
+            with self._limits.place(self._authenticate(scope, headers)):
+                body = await self._read_body(headers, receive)
+                if body is None:
+                    return
+                await self._run(scope, body, receive, outgoing)
         except Exception as error:  # noqa: BLE001  (the last boundary: a request's failure must not reach the server)
             if outgoing.started:
                 log_failure(error, request_id)
             else:
                 await error_reply(error, request_id)(scope, receive, outgoing)
 
-    def _authenticate(self, scope: Scope, headers: Headers) -> None:
+    def _authenticate(self, scope: Scope, headers: Headers) -> str | None:
+        """Who asks, for the limits: a name for each client key, the address where there are no keys, None for unlimited."""
         path: str = scope["path"]
         if path in OPEN_PATHS:
-            return
+            return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = key.strip().encode("latin-1", "replace") if scheme.lower() == "bearer" else b""
-        # Both keys are compared whatever the path, so that time tells neither which one matched nor how far.
-        is_client, is_administrator = (
-            expected is not None and hmac.compare_digest(given, expected.encode())
-            for expected in (self._keys.client, self._keys.administrator)
-        )
-        if path.startswith(ADMIN_PREFIX) and not is_administrator:
+        # All keys are compared whatever the path, so that time tells neither which one matched nor how far.
+        clients = self._keys.clients()
+        matches = [hmac.compare_digest(given, expected.encode()) for expected in clients]
+        administrator = self._keys.administrator
+        is_administrator = administrator is not None and hmac.compare_digest(given, administrator.encode())
+        if is_administrator:
+            return None
+        if is_administrative(path):
             raise AdministrationError(
                 "expected the administrator's key as the header Authorization: Bearer KEY; "
                 "start the server with --admin-api-key to have one",
                 field="Authorization",
             )
-        if self._keys.client is not None and not (is_client or is_administrator):
+        if not clients:
+            address = scope.get("client")
+            return f"address {address[0] if address else 'unknown'}"
+        if not any(matches):
             got = "another one" if given else "none"
             raise AuthenticationError(
                 f"expected a valid API key as the header Authorization: Bearer KEY, got {got}", field="Authorization"
             )
+        return f"key {matches.index(True)}"
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
         """The whole body; None when the client left before it was sent."""

@@ -85,13 +85,13 @@ async def _reply(
     service: Service, body: CompletionRequest, model: str, prompts: list[_Prompt], outputs: list[OutputRequest]
 ) -> dict[str, Any]:
     count = body.n or 1
+    version = service.served(model).version  # now: when the results are there the name may be gone
     scored = body.echo and body.logprobs is not None
     works = [score(service.backend, model, prompt.tokens, body.logprobs or 0) for prompt in prompts if scored]
     only_scored = body.max_tokens == 0
     works += [] if only_scored else [generate(service.backend, output) for output in outputs]
     found = await results(service.engine, works)
     scores: list[list[TokenLogprob | None]] = found[: len(prompts)] if scored else []
-    version = service.served(model).version
     generations: list[Generation] = [_empty(output, version) for output in outputs] if only_scored else found[len(scores) :]
     choices = []
     for index, generation in enumerate(generations):

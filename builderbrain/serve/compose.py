@@ -27,14 +27,15 @@ from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.app import Lifetime, create_app
-from builderbrain.serve.boundary import Keys
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
+from builderbrain.serve.operations import calibrations_of, keys_of, limits_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
+from builderbrain.serve.version_store import VersionStore
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     Raises:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
     """
+    keys, calibrations = keys_of(settings), calibrations_of(settings)  # what is wrong with a file shows before a model is read
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
@@ -100,21 +102,25 @@ def compose(settings: ServeSettings) -> FastAPI:
     grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
     routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root))]
     lifetimes: list[Lifetime] = []
+    store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
+    follower = None
     if rail is not None and settings.rail is None:
         follower = LiveFollower(
-            current=lambda: found.version if (found := registry.live()) is not None else None,
-            load=lambda version: _load_version(registry, host, batcher, version),
+            current=store.live,
+            load=store.open,
             install=lambda model: backend.replace(name, model),
             version=models[name].weight_version,
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations)
     return create_app(
         service,
-        keys=Keys(client=settings.api_key, administrator=settings.admin_api_key),
+        keys=keys,
+        limits=limits_of(settings),
         max_body_bytes=settings.max_body_bytes,
-        routers=tuple(routers),
-        lifetimes=tuple(lifetimes),
+        routers=(*routers, *more_routers),
+        lifetimes=(*lifetimes, *more_lifetimes),
     )
 
 
@@ -148,11 +154,6 @@ def _rail_folder(settings: ServeSettings) -> Path | None:
     if settings.rail is not None:
         return Path(settings.rail)
     return bundled_rail_of(settings.model)
-
-
-def _load_version(registry: RegistryReader, host: Host, batcher: Batcher | None, version: str) -> TokenModel:
-    registry.verify(version)
-    return _model(host, batcher, load_rail(registry.root / version), version=version)
 
 
 def _batcher(settings: ServeSettings, host: Host, context: int) -> Batcher | None:

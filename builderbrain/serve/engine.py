@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from builderbrain.decode.base import Step
-from builderbrain.errors import DeadlineError, NotReadyError, QueueFullError
+from builderbrain.errors import DeadlineError, NotReadyError, PausedError, QueueFullError
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ T = TypeVar("T")
 Work = Callable[[], Generator[Step | None, None, Any]]
 StepListener = Callable[[Step], None]
 POLL_SECONDS = 0.5
+PauseMode = Literal["abort", "wait", "keep"]
+"""What becomes of outputs under way: they fail, they are finished first, or they stand still until `resume`."""
 
 
 class EngineObserver(Protocol):
@@ -56,6 +58,7 @@ class Ticket:
     submitted: float
     future: Future[Any] = field(default_factory=Future)
     last_step: float | None = None
+    aborted: PausedError | None = None
     _cancelled: bool = False
     _running: Generator[Step | None, None, Any] | None = None
 
@@ -99,6 +102,9 @@ class Engine:
         self._running: list[Ticket] = []
         self._accepting = False
         self._stopping = False
+        self._paused: PauseMode | None = None
+        self._still = False  # whether the worker rests in a pause
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="builderbrain-engine", daemon=True)
 
     def start(self) -> None:
@@ -153,43 +159,118 @@ class Engine:
                     f"{self.max_waiting}), and this request asks for {len(tickets)} more; retry later"
                 )
             self._waiting.extend(tickets)
-            self._condition.notify()
+            self._condition.notify_all()
         return tickets
+
+    @property
+    def paused(self) -> PauseMode | None:
+        """How the engine was paused; None while it runs."""
+        return self._paused
+
+    def pause(self, mode: PauseMode) -> bool:
+        """Advance no output any more; new ones wait, as many as may and until their deadline.
+
+        Blocks until the worker rests, so not on the event loop. With "wait" that takes until the outputs under way have ended.
+        Returns whether it rests; False when somebody else resumed or paused otherwise meanwhile.
+
+        Raises:
+            NotReadyError: the worker does not run.
+        """
+        with self._condition:
+            self._paused, self._still = mode, False
+            if mode == "abort":
+                for ticket in (*self._running, *self._waiting):
+                    ticket.aborted = PausedError("an operator paused the server before this output was finished; send it again")
+            self._condition.notify_all()
+            while self._paused == mode and not self._still:
+                if not self.alive:
+                    self._paused = None
+                    raise NotReadyError("the engine's worker does not run; restart the server")
+                self._condition.wait(POLL_SECONDS)
+            return self._still
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        with self._condition:
+            self._paused, self._still = None, False
+            self._condition.notify_all()
+
+    def call(self, work: Callable[[], T]) -> Future[T]:
+        """Call a function on the worker between two rounds, paused or not: nobody else uses the model then."""
+        future: Future[T] = Future()
+        with self._condition:
+            if not self.accepting:
+                raise NotReadyError("expected a server that takes work, but it is starting or shutting down; retry soon")
+            self._calls.append((work, future))
+            self._condition.notify_all()
+        return future
+
+    def outstanding(self) -> tuple[Future[Any], ...]:
+        """Of every output that runs or waits now."""
+        with self._condition:
+            return tuple(ticket.future for ticket in (*self._running, *self._waiting))
 
     def stop(self) -> None:
         """Refuse new work, fail what has not finished, and end the worker."""
         self._accepting = False
         with self._condition:
             self._stopping = True
-            self._condition.notify()
+            self._condition.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
         try:
             while self._admit():
-                self._run_model()
+                self._answer_calls()
+                frozen = self._paused == "keep"
+                if not frozen:
+                    self._run_model()
                 for ticket in tuple(self._running):
-                    self._advance(ticket)
+                    if not frozen or _over(ticket):
+                        self._advance(ticket)
         finally:
             self._accepting = False
             with self._condition:
                 left = [*self._running, *self._waiting]
                 self._running, self._waiting = [], deque()
+                calls, self._calls = self._calls, deque()
+                self._condition.notify_all()
+            for _, future in calls:
+                future.set_exception(NotReadyError("the server shut down before this was done"))
             for ticket in left:
                 self._end(ticket, failure=NotReadyError("the server shut down before this output was finished"))
 
     def _admit(self) -> bool:
         """Wait for work and give free places to it. False when the worker should end."""
         with self._condition:
-            while not self._stopping and not self._running and not self._waiting:
+            while not self._stopping and self._nothing_to_do():
+                if self._paused and not self._still:
+                    self._still = True
+                    self._condition.notify_all()
                 self._condition.wait(POLL_SECONDS)
             waiting, self._waiting = self._waiting, deque()
             for ticket in waiting:
                 # One that is to be dropped takes no place: it ends in this round.
-                dropped = ticket.cancelled or time.monotonic() > ticket.deadline
-                (self._running if dropped or len(self._running) < self.max_running else self._waiting).append(ticket)
+                free = not self._paused and len(self._running) < self.max_running
+                (self._running if free or _over(ticket) else self._waiting).append(ticket)
             return not self._stopping
+
+    def _nothing_to_do(self) -> bool:
+        if self._calls:
+            return False
+        if self._paused is None:
+            return not self._running and not self._waiting
+        left = self._waiting if self._paused != "keep" else (*self._running, *self._waiting)
+        return not any(map(_over, left)) and (self._paused == "keep" or not self._running)
+
+    def _answer_calls(self) -> None:
+        while self._calls:
+            work, future = self._calls.popleft()
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001  (told to who asked; it must not end the worker)
+                future.set_exception(error)
 
     def _advance(self, ticket: Ticket) -> None:
         """One token of one output, behind its own exception boundary."""
@@ -197,6 +278,10 @@ class Engine:
         try:
             if ticket.cancelled:
                 raise CancelledError
+            if ticket.aborted is not None:
+                raise ticket.aborted
+            if now > ticket.deadline and self._paused:
+                raise PausedError("the server is paused, and this output's time ran out; send it again later")
             if now > ticket.deadline:
                 raise DeadlineError(
                     f"expected the output within {self._deadline_seconds:g} s, waiting included; ask for fewer tokens or "
@@ -242,3 +327,8 @@ class Engine:
             ticket.future.set_exception(failure)
         else:
             ticket.future.set_result(result)
+
+
+def _over(ticket: Ticket) -> bool:
+    """Whether a piece of work ends before its next token."""
+    return ticket.cancelled or ticket.aborted is not None or time.monotonic() > ticket.deadline

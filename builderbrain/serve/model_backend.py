@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.serve.backend import WAITING, Output, ServedModel, Waiting
+from builderbrain.serve.label_scores import LabelScores, score_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,8 @@ class ModelBackend:
         max_length: int | None = None,
         jump: JumpForward | None = None,
     ) -> None:
-        self._models = dict(models)
+        self._models = dict(models)  # changed by assignment alone: readers see the old table or the new one
+        self._leaving: dict[str, TokenModel] = {}
         self._root = root
         first = next(iter(self._models.values()))
         self.tokenizer: Tokenizer = first.tokenizer
@@ -67,9 +69,31 @@ class ModelBackend:
             ServedModel(name=name, root=self._root, version=model.weight_version) for name, model in tuple(self._models.items())
         )
 
+    def token_models(self) -> Mapping[str, TokenModel]:
+        """The models behind the names, the default first. Not changed any more."""
+        return self._models
+
     def replace(self, name: str, model: TokenModel) -> None:
-        """Let new outputs under `name` use another model. One assignment: readers see the old one or the new one."""
-        self._models[name] = model
+        """Let new outputs under `name`, which may be a new name, use another model."""
+        self._models = {**self._models, name: model}
+
+    def withdraw(self, name: str) -> TokenModel:
+        """Serve a name no longer. Outputs that were accepted may still begin with its model until `forget`.
+
+        Raises:
+            UnknownModelError: there is no such name.
+        """
+        model = self._models.get(name)
+        if model is None:
+            raise UnknownModelError(f"the model {name!r} is not served here", field="model")
+        self._leaving = {**self._leaving, name: model}
+        self._models = {other: found for other, found in self._models.items() if other != name}
+        return model
+
+    def forget(self, name: str, model: TokenModel) -> None:
+        """Nobody that was accepted waits for a withdrawn model any more."""
+        if self._leaving.get(name) is model:
+            self._leaving = {other: found for other, found in self._leaving.items() if other != name}
 
     def begin(
         self,
@@ -104,8 +128,14 @@ class ModelBackend:
             if state is not None:
                 state.close()
 
+    def score_labels(
+        self, model: str, prompt: Sequence[int], labels: Sequence[Sequence[int]], ends: frozenset[int]
+    ) -> Generator[Waiting, None, LabelScores]:
+        """See `Backend.score_labels`."""
+        return score_labels(self._model(model), prompt, labels, ends)
+
     def _model(self, name: str) -> TokenModel:
-        model = self._models.get(name)
+        model = self._models.get(name) or self._leaving.get(name)
         if model is None:
             raise UnknownModelError(f"the model {name!r} is not served here", field="model")
         return model

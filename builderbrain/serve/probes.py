@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from builderbrain.errors import NotReadyError
+from builderbrain.errors import NotReadyError, PausedError
 from builderbrain.serve.backend import ServedModel
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.service import Service
@@ -53,6 +53,8 @@ def probes_router(service: Service) -> APIRouter:
     async def ready() -> Response:
         if not service.engine.accepting:
             raise NotReadyError("the server takes no new work: it is starting or shutting down")
+        if service.engine.paused:
+            raise PausedError("an operator paused the server; POST /resume goes on")
         return json_reply({"status": "ready", "models": [model.name for model in service.backend.models()]})
 
     @router.get("/version")

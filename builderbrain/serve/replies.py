@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import traceback
 from typing import Any
 
@@ -26,12 +27,17 @@ _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
     (errors.PlanSyntaxError, 400, "invalid_request_error"),
     (errors.AuthenticationError, 401, "authentication_error"),
     (errors.AdministrationError, 403, "permission_error"),
+    (errors.GateRefusedError, 403, "permission_error"),
     (errors.VersionNotFoundError, 404, "not_found_error"),
+    (errors.ConflictError, 409, "conflict_error"),
+    (errors.RegistryBusyError, 409, "conflict_error"),
+    (errors.TamperedVersionError, 409, "conflict_error"),
     (errors.BodyTooLargeError, 413, "invalid_request_error"),
     # Neither the request alone is wrong nor the server: this model found no such output, and a simpler constraint helps.
     (errors.ConstraintViolatedError, 422, "invalid_request_error"),
     (errors.MaskEmptyError, 422, "invalid_request_error"),
     (errors.QueueFullError, 429, "rate_limit_error"),
+    (errors.RateLimitError, 429, "rate_limit_error"),
     (errors.NotReadyError, 503, "server_error"),
     (errors.DeadlineError, 504, "timeout_error"),
 )
@@ -58,7 +64,8 @@ def error_body(error: BaseException, request_id: str) -> dict[str, Any]:
 def error_reply(error: BaseException, request_id: str) -> Response:
     """`error_body` as a response."""
     status = status_of(error)
-    headers = {"Retry-After": str(RETRY_SECONDS[status])} if status in RETRY_SECONDS else {}
+    seconds = error.retry_after if isinstance(error, errors.RateLimitError) else RETRY_SECONDS.get(status)
+    headers = {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return json_reply(error_body(error, request_id), status=status, headers=headers)

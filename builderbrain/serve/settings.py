@@ -47,6 +47,11 @@ class ServeSettings:
     enable_client_grammars: bool = _option(False, "accept EBNF grammars from clients")
     api_key: str | None = _option(None, "clients must send this key as Authorization: Bearer KEY")
     admin_api_key: str | None = _option(None, "key that also opens the routes that change the server")
+    api_keys_file: str | None = _option(None, "file of further client keys, one a line")
+    rate_limit_requests_per_minute: int | None = _option(None, "requests that each client key may send a minute; more get 429")
+    rate_limit_concurrent_requests: int | None = _option(None, "requests of each client key that may be under way")
+    decision_calibration: str | None = _option(None, "file of a fitted calibration for /v1/decisions, or a folder of several")
+    max_loaded_versions: int = _option(8, "builder versions that may be loaded beside the live one")
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -58,6 +63,9 @@ class ServeSettings:
             ("max_body_bytes", 1024, 1 << 30),
             ("request_timeout", 0.001, 86400),
             ("max_model_len", 2, 1 << 24),
+            ("rate_limit_requests_per_minute", 1, 1 << 24),
+            ("rate_limit_concurrent_requests", 1, 65536),
+            ("max_loaded_versions", 0, 256),
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

@@ -56,7 +56,8 @@ class RunningServer:
 
 
 @cache
-def _tiny() -> tuple[HuggingFaceHost, XGrammarEngine]:
+def tiny() -> tuple[HuggingFaceHost, XGrammarEngine]:
+    """A tiny Llama with random weights and its mask engine, made once."""
     tokenizer = HuggingFaceTokenizer(tiny_tokenizer())
     host = HuggingFaceHost(llama(max_position_embeddings=CONTEXT), tokenizer, name="tiny-base")
     engine = XGrammarEngine(tokenizer, host.vocab_size)
@@ -66,7 +67,7 @@ def _tiny() -> tuple[HuggingFaceHost, XGrammarEngine]:
 
 def make_service(*, max_running: int = 32, max_waiting: int = 64, deadline_seconds: float = 60.0) -> Service:
     """A service over a tiny Llama with random weights, which is the same at every call."""
-    host, mask_engine = _tiny()
+    host, mask_engine = tiny()
     batcher = Batcher(host, num_pages=4 * CONTEXT // PAGE_SIZE, max_tokens=64)
     backend = ModelBackend(
         {name: BatchedModel(batcher, None, weight_version=version) for name, version in (("tiny", "v1"), ("tiny-other", "v2"))},

@@ -1,0 +1,84 @@
+"""What operators do with a running server, put together: versions, pausing, weights, decisions and the tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from builderbrain.errors import ConfigError
+from builderbrain.serve.app import Lifetime
+from builderbrain.serve.boundary import Keys
+from builderbrain.serve.decision_calibration import Calibrations
+from builderbrain.serve.decisions import decisions_router
+from builderbrain.serve.live import LiveFollower
+from builderbrain.serve.model_backend import ModelBackend
+from builderbrain.serve.pausing import forget_prefixes, pausing_router
+from builderbrain.serve.rate_limits import RateLimits
+from builderbrain.serve.service import Service
+from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.tokenizer_info import tokenizer_info_router
+from builderbrain.serve.version_store import VersionStore
+from builderbrain.serve.versions import LoadedVersions, versions_router
+from builderbrain.serve.weights import WeightLedger, weights_router
+
+
+def operations(
+    settings: ServeSettings,
+    service: Service,
+    backend: ModelBackend,
+    store: VersionStore,
+    follower: LiveFollower | None,
+    calibrations: Calibrations,
+) -> tuple[list[APIRouter], list[Lifetime]]:
+    """The routes, and what runs beside the server for them."""
+    ledger = WeightLedger(backend.token_models, store.tensors)
+    store.on_open(ledger.note)
+    loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
+    follow = None if follower is None else follower.follow
+    routers = [
+        versions_router(loaded, store, follow=follow, serving=lambda: service.served(None).version),
+        pausing_router(service.engine, lambda: forget_prefixes(backend)),
+        weights_router(ledger),
+        tokenizer_info_router(service),
+        decisions_router(service, calibrations),
+    ]
+    return routers, [ledger]
+
+
+def keys_of(settings: ServeSettings) -> Keys:
+    """The keys that the settings name.
+
+    Raises:
+        ConfigError: the file of further keys cannot be read, or holds none.
+    """
+    further: tuple[str, ...] = ()
+    if settings.api_keys_file is not None:
+        try:
+            lines = Path(settings.api_keys_file).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{settings.api_keys_file} cannot be read ({error}); name a file of keys", field="api_keys_file"
+            ) from error
+        further = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+        if not further:
+            raise ConfigError(f"expected a key on each line of {settings.api_keys_file}, got none", field="api_keys_file")
+    return Keys(client=settings.api_key, administrator=settings.admin_api_key, further=further)
+
+
+def limits_of(settings: ServeSettings) -> RateLimits:
+    """The limits that the settings name."""
+    return RateLimits(
+        requests_per_minute=settings.rate_limit_requests_per_minute,
+        concurrent_requests=settings.rate_limit_concurrent_requests,
+    )
+
+
+def calibrations_of(settings: ServeSettings) -> Calibrations:
+    """What the settings name for decisions.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    named = settings.decision_calibration
+    return Calibrations() if named is None else Calibrations.load(Path(named))

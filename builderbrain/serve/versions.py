@@ -1,0 +1,245 @@
+"""`/v1/versions`: builder versions beside the live one, as further model names, and vLLM's routes for adapters.
+
+Loading and unloading happen off the event loop, while outputs are decoded. A version that is unloaded takes no new request
+at once; outputs that were accepted before finish with it. The base's cache pages belong to no version, so that none of this
+touches them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Annotated, Any, ClassVar, Protocol
+
+from anyio import to_thread
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from builderbrain.decode.model import TokenModel
+from builderbrain.errors import ConflictError, UnknownModelError
+from builderbrain.serve.engine import Engine
+from builderbrain.serve.fields import RequestModel, read_request
+from builderbrain.serve.model_backend import ModelBackend
+from builderbrain.serve.replies import json_reply
+
+ModelName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
+Version = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Store(Protocol):
+    """What the routes need of the registry; see `VersionStore`."""
+
+    def live(self) -> str | None: ...
+    def rows(self) -> list[dict[str, Any]]: ...
+    def admit(self, version: str) -> str: ...
+    def admit_path(self, path: str) -> str: ...
+    def open(self, version: str) -> TokenModel: ...
+    def promote(self, version: str, *, expected_live: str | None) -> dict[str, Any]: ...
+    def rollback(self, *, expected_live: str | None) -> dict[str, Any]: ...
+
+
+class LoadRequest(RequestModel):
+    """A version to serve, and the model name for it (the default model's name, a colon and the version when not given)."""
+
+    version: Version
+    model: ModelName | None = None
+    replace: bool = False
+
+
+class UnloadRequest(RequestModel):
+    """A name that `load` gave."""
+
+    model: ModelName
+
+
+class PromoteRequest(RequestModel):
+    """`expected_live`: refuse unless this version is live."""
+
+    version: Version
+    expected_live: str | None = None
+
+
+class RollbackRequest(RequestModel):
+    """`expected_live`: refuse unless this version is live."""
+
+    expected_live: str | None = None
+
+
+class LoadAdapterRequest(RequestModel):
+    """vLLM's: `lora_path` is a version of the registry, or a folder with the files of one."""
+
+    lora_name: ModelName
+    lora_path: str = Field(min_length=1, max_length=4096)
+    load_inplace: bool = False
+    refused_fields: ClassVar = {"base_model_name": "there is one base", "is_3d_lora_weight": "a builder is no LoRA"}
+
+
+class UnloadAdapterRequest(RequestModel):
+    """vLLM's."""
+
+    lora_name: ModelName
+    ignored_fields: ClassVar = frozenset({"lora_int_id"})
+
+
+class LoadedVersions:
+    """The versions that were loaded beside the live one.
+
+    Args:
+        backend: gets and loses the names.
+        engine: says which outputs are still under way.
+        store: the registry.
+        most: how many may be loaded; each holds its weights and its own cache pages.
+    """
+
+    def __init__(self, backend: ModelBackend, engine: Engine, store: Store, *, most: int) -> None:
+        self._backend = backend
+        self._engine = engine
+        self._store = store
+        self._most = most
+        self._default = backend.models()[0].name
+        self._loaded: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> dict[str, str]:
+        """Versions by the names they were loaded under."""
+        return dict(self._loaded)
+
+    def load(self, version: str, name: str | None = None, *, replace: bool = False) -> str:
+        """Serve a version under a name; returns the name. Blocks while weights are read.
+
+        Raises:
+            GateRefusedError: the gate has not passed it.
+            ConflictError: the name is taken, as many as may are loaded, or the version does not fit the base.
+        """
+        with self._lock:
+            name = name or f"{self._default}:{version}"
+            version = self._store.admit(version)
+            if self._loaded.get(name) == version:
+                return name
+            taken = {model.name for model in self._backend.models()}
+            if name in taken and not (replace and name in self._loaded):
+                advice = "unload it first, or give replace: true" if name in self._loaded else "choose another name"
+                raise ConflictError(f"the name {name!r} is taken; {advice}", field="model")
+            if name not in taken and len(self._loaded) >= self._most:
+                raise ConflictError(
+                    f"{len(self._loaded)} versions are loaded, the most there may be (--max-loaded-versions); unload one first",
+                    field="version",
+                )
+            self._backend.replace(name, self._store.open(version))
+            self._loaded[name] = version
+            return name
+
+    def unload(self, name: str) -> int:
+        """Serve a name no longer; returns how many outputs are still under way, all names together.
+
+        Raises:
+            UnknownModelError: nothing was loaded under that name.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                known = ", ".join(self._loaded) or "none"
+                raise UnknownModelError(
+                    f"expected a name that a version was loaded under ({known}), got {name!r}", field="model"
+                )
+            model = self._backend.withdraw(name)
+            del self._loaded[name]
+        under_way = self._engine.outstanding()
+        _when_all_ended(under_way, lambda: self._backend.forget(name, model))
+        return len(under_way)
+
+
+def _when_all_ended(futures: tuple[Future[Any], ...], then: Callable[[], None]) -> None:
+    if not futures:
+        then()
+        return
+    lock, left = threading.Lock(), len(futures)
+
+    def ended(_: Future[Any]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            last = left == 0
+        if last:
+            then()
+
+    for future in futures:
+        future.add_done_callback(ended)
+
+
+def versions_router(
+    loaded: LoadedVersions, store: Store, *, follow: Callable[[], str] | None, serving: Callable[[], str]
+) -> APIRouter:
+    """The routes.
+
+    Args:
+        follow: puts the live version in service and names it; None where the server was told to serve something else.
+        serving: the version that the default model has now.
+    """
+    router = APIRouter()
+
+    def listed() -> dict[str, Any]:
+        names: dict[str, list[str]] = {}
+        for name, version in loaded.names().items():
+            names.setdefault(version, []).append(name)
+        rows = [{**row, "loaded_as": names.get(row["id"], [])} for row in store.rows()]
+        return {"object": "list", "live": store.live(), "serving": serving(), "data": rows}
+
+    def moved(move: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if follow is None:
+            raise ConflictError(
+                "this server does not follow the registry: it was started with --rail, or without a builder; use "
+                "`python -m builderbrain.gate promote` or `rollback`, or start it without --rail",
+                field="version",
+            )
+        result = move()
+        return {**result, "serving": follow()}
+
+    @router.get("/v1/versions")
+    async def versions() -> Response:
+        return json_reply(await to_thread.run_sync(listed))
+
+    @router.post("/v1/versions/load")
+    async def load(request: Request) -> Response:
+        body = await read_request(request, LoadRequest)
+        name = await to_thread.run_sync(lambda: loaded.load(body.version, body.model, replace=body.replace))
+        return json_reply({"status": "loaded", "model": name, "version": body.version})
+
+    @router.post("/v1/versions/unload")
+    async def unload(request: Request) -> Response:
+        body = await read_request(request, UnloadRequest)
+        under_way = await to_thread.run_sync(loaded.unload, body.model)
+        return json_reply({"status": "unloaded", "model": body.model, "under_way": under_way})
+
+    @router.post("/v1/versions/promote")
+    async def promote(request: Request) -> Response:
+        body = await read_request(request, PromoteRequest)
+        move = partial(store.promote, body.version, expected_live=body.expected_live)
+        return json_reply(await to_thread.run_sync(moved, move))
+
+    @router.post("/v1/versions/rollback")
+    async def rollback(request: Request) -> Response:
+        body = await read_request(request, RollbackRequest)
+        move = partial(store.rollback, expected_live=body.expected_live)
+        return json_reply(await to_thread.run_sync(moved, move))
+
+    @router.post("/v1/load_lora_adapter")
+    async def load_adapter(request: Request) -> Response:
+        body = await read_request(request, LoadAdapterRequest)
+
+        def work() -> None:
+            loaded.load(store.admit_path(body.lora_path), body.lora_name, replace=body.load_inplace)
+
+        await to_thread.run_sync(work)
+        return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
+
+    @router.post("/v1/unload_lora_adapter")
+    async def unload_adapter(request: Request) -> Response:
+        body = await read_request(request, UnloadAdapterRequest)
+        await to_thread.run_sync(loaded.unload, body.lora_name)
+        return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
+
+    return router
