@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from builderbrain.serve.decision_calibration import Kind
 from builderbrain.serve.fields import RequestModel, refusal
-from builderbrain.serve.requests import Message
+from builderbrain.serve.said import Said
 
 MAX_QUESTIONS = 400
 MAX_CHOICES = 255
@@ -165,9 +165,11 @@ def shown(content: str | list[Part]) -> str:
     return content if isinstance(content, str) else "\n".join(part.shown() for part in content)
 
 
-def conversation(given: str | list[InputMessage], question: Question) -> list[Message]:
-    """The turns that end with the question. What is judged comes first, so that all questions share its cache."""
+def conversation(given: str | list[InputMessage], question: Question) -> list[Said]:
+    """What is said up to the question. What is judged comes first, so that all questions share its cache."""
     if isinstance(given, str):
-        return [Message(role="user", content=f"{given}\n\n{question.text()}")]
-    turns = [Message(role=message.role, content=shown(message.content)) for message in given]
-    return [*turns, Message(role="user", content=question.text())]
+        return [Said(role="user", text=f"{given}\n\n{question.text()}")]
+    said = [
+        Said(role="system" if message.role == "developer" else message.role, text=shown(message.content)) for message in given
+    ]
+    return [*said, Said(role="user", text=question.text())]

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from builderbrain.decode.base import Step
 from builderbrain.errors import InvalidRequestError, NonFiniteLogitsError, UncalibratedError
-from builderbrain.serve.chat import chat_prompt
+from builderbrain.serve.conversation import conversation_prompt
 from builderbrain.serve.decision_calibration import CalibrationMap, Calibrations, DecisionCalibration
 from builderbrain.serve.decision_requests import DecisionRequest, InputMessage, Question, conversation
 from builderbrain.serve.engine import Work
@@ -101,7 +101,7 @@ async def prepare(service: Service, given: str | list[InputMessage], question: Q
         InvalidRequestError: two options are the same tokens.
         ContextLengthError: it does not fit the context.
     """
-    prompt = await chat_prompt(service, conversation(given, question))
+    prompt = await conversation_prompt(service, conversation(given, question), None, field=field)
     opening, marks = service.template.opening, service.template.marks
     # Where the assistant's turn opens with plain text, as in "Assistant:", an answer follows after a space.
     apart = bool(opening) and opening[-1] not in marks and not opening[-1].endswith((" ", "\n"))
