@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -102,6 +103,7 @@ def parse_request(body: bytes, model: type[M]) -> M:
     if not isinstance(values, dict):
         raise InvalidRequestError(f"expected a JSON object as the body, got {_JSON_NAMES[type(values)]}")
     _check_depth(values)
+    _refuse_duplicate_keys(body)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -117,6 +119,43 @@ def _check_depth(values: Any) -> None:
         if not level:
             return
     raise InvalidRequestError(f"expected a body nested at most {MAX_DEPTH} levels deep, got a deeper one")
+
+
+class _Twice(dict[str, Any]):
+    """An object of a body in which `key` stands more than once."""
+
+    key = ""
+
+
+def _refuse_duplicate_keys(body: bytes) -> None:
+    """A second reading of a body that has been parsed and is not deep: pydantic's parser keeps the last of equal keys silently,
+    and another reader on the way may keep the first."""
+    found: list[_Twice] = []
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        twice = _Twice(made)
+        twice.key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        found.append(twice)
+        return twice
+
+    values = json.loads(body.decode(), object_pairs_hook=as_object)
+    if found:
+        twice = found[-1]  # the outermost, which the others may be hidden behind
+        field = ".".join([*(_path_to(twice, values) or []), twice.key])
+        raise InvalidRequestError(f"{field}: expected each key once in an object, got this one more than once", field=field)
+
+
+def _path_to(wanted: _Twice, values: Any) -> list[str] | None:
+    if values is wanted:
+        return []
+    inner = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in inner:
+        if (path := _path_to(wanted, value)) is not None:
+            return [str(name), *path]
+    return None
 
 
 def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
