@@ -22,11 +22,13 @@ from builderbrain.serve.generation import (
     sampling_parameters,
     several,
 )
+from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import ChatReply
 from builderbrain.serve.requests import ChatRequest, Message
 from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
-from builderbrain.serve.streaming import SentText, stream_reply
+from builderbrain.serve.streaming import EVENT_STREAM, SentText, stream_reply
 
 
 def chat_router(service: Service) -> APIRouter:
@@ -34,6 +36,13 @@ def chat_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
+    @described(
+        "Answer a conversation, at once or as a stream of events.",
+        body=ChatRequest,
+        reply=ChatReply,
+        other_replies=(EVENT_STREAM,),
+        raises=GENERATING,
+    )
     async def chat_completions(request: Request) -> Response:
         body = await read_request(request, ChatRequest)
         model = service.served(body.model).name

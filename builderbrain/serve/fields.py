@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, from_json
 from starlette.requests import Request
 
 from builderbrain.errors import InvalidRequestError
@@ -42,6 +43,19 @@ class RequestModel(BaseModel):
     """More values of refused fields that ask for nothing."""
     removed_fields: ClassVar[Mapping[str, str]] = {}
     """Refused whatever they hold; the value names the replacement."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema that pydantic makes, with the fields that are ignored or refused, and no others."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        fields = schema.setdefault("properties", {})
+        for name in sorted(cls.ignored_fields - fields.keys()):
+            fields[name] = {"description": "Accepted, without effect on the output."}
+        for name, advice in cls.refused_fields.items():
+            neutrals = [*_NEUTRAL, *cls.neutral_values.get(name, ())]
+            fields.setdefault(name, {"enum": neutrals, "description": f"Not served; {advice}."})
+        schema["additionalProperties"] = False
+        return schema
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,9 @@ from builderbrain.plan.faults import Fault, Verdict
 from builderbrain.plan.registry import domain_names
 from builderbrain.plan.text_form import parse_text
 from builderbrain.serve.fields import THREAD_BYTES, RequestModel, read_request
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import VerdictReply
 from builderbrain.serve.service import Service
 
 
@@ -31,6 +33,7 @@ def plans_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/plans/check")
+    @described("The planchecker's verdict on a plan; nothing is run.", body=PlanCheckRequest, reply=VerdictReply)
     async def plans_check(request: Request) -> Response:
         body = await read_request(request, PlanCheckRequest)
         _check_domain(body)

@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from builderbrain.errors import UnknownModelError
 from builderbrain.serve.chat import chat_prompt
 from builderbrain.serve.fields import RequestModel, read_request, refusal
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import DetokenizeReply, TokenizeReply
 from builderbrain.serve.requests import Message
 from builderbrain.serve.service import Service
 
@@ -44,6 +47,7 @@ def tokenization_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/tokenize")
+    @described("Token ids of a text or a conversation.", body=TokenizeRequest, reply=TokenizeReply, raises=(UnknownModelError,))
     async def tokenize(request: Request) -> Response:
         body = await read_request(request, TokenizeRequest)
         service.served(body.model)
@@ -58,6 +62,7 @@ def tokenization_router(service: Service) -> APIRouter:
         )
 
     @router.post("/detokenize")
+    @described("The text of token ids.", body=DetokenizeRequest, reply=DetokenizeReply, raises=(UnknownModelError,))
     async def detokenize(request: Request) -> Response:
         body = await read_request(request, DetokenizeRequest)
         service.served(body.model)
