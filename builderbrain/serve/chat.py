@@ -58,8 +58,7 @@ def chat_router(service: Service) -> APIRouter:
 async def chat_prompt(service: Service, messages: list[Message]) -> list[int]:
     """Token ids of a conversation, in the base's own template."""
     turns = [Turn(role="system" if turn.role == "developer" else turn.role, text=turn.text()) for turn in messages]
-    for turn in turns:  # each alone may be too long to tokenise at all
-        service.refuse_huge(turn.text, field="messages")
+    service.refuse_huge(*(turn.text for turn in turns), field="messages")
     backend = service.backend
     return await service.off_loop(
         sum(len(turn.text) for turn in turns),

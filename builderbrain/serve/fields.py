@@ -11,11 +11,11 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, from_json
 from starlette.requests import Request
@@ -25,6 +25,8 @@ from builderbrain.errors import InvalidRequestError
 THREAD_BYTES = 16 * 1024
 """Bodies and texts above this are parsed and tokenised off the event loop."""
 MAX_DEPTH = 100
+MAX_NAME = 256
+"""Characters of a model's name, and of a field's name as it is told in a refusal."""
 
 _JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}
 _NEUTRAL: tuple[Any, ...] = (None, False, [], {}, "")
@@ -82,6 +84,9 @@ class RequestModel(BaseModel):
 
 _SHOULD = re.compile(r"^\w+ should (?:be|have) ")
 """How pydantic begins ("Input should be a valid string"); ours begin like all other messages of the project."""
+
+Texts = Annotated[list[str], Field(fail_fast=True)]
+"""A list ends at its first wrong element: a million of them would else be a million errors, and minutes."""
 
 M = TypeVar("M", bound=RequestModel)
 
@@ -158,7 +163,7 @@ def _refuse_duplicate_keys(body: bytes) -> None:
     values = json.loads(body.decode(), object_pairs_hook=as_object)
     if found:
         twice = found[-1]  # the outermost, which the others may be hidden behind
-        field = ".".join([*(_path_to(twice, values) or []), twice.key])
+        field = _joined([*(_path_to(twice, values) or []), twice.key])
         raise InvalidRequestError(f"{field}: expected each key once in an object, got this one more than once", field=field)
 
 
@@ -178,14 +183,21 @@ def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
     path = [part for part in path if part not in ("str", "int", "float", "bool", "function-before")]
     if detail["type"] in ("unknown_field", "refused_field"):
         path.append(detail["ctx"]["name"])
-        return InvalidRequestError(f"{'.'.join(path)}: {detail['msg']}", field=".".join(path))
-    field = ".".join(path)
+        field = _joined(path)
+        return InvalidRequestError(f"{field}: {detail['msg']}", field=field)
+    field = _joined(path)
     got = _shorten(detail["input"])
     message = _SHOULD.sub("expected ", detail["msg"])
     message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
         return InvalidRequestError(f"{field}: this field is required", field=field)
     return InvalidRequestError(f"{field}: {message}, got {got}", field=field or None)
+
+
+def _joined(path: Sequence[str]) -> str:
+    """A dotted path. Its names may be the client's own, of any length."""
+    field = ".".join(path)
+    return field if len(field) <= MAX_NAME else f"{field[: MAX_NAME - 3]}..."
 
 
 def _shorten(value: Any) -> str:

@@ -57,13 +57,13 @@ class Service:
         known = ", ".join(model.name for model in models)
         raise UnknownModelError(f"the model {name!r} is not served here; served are: {known}", field="model")
 
-    def refuse_huge(self, text: str, *, field: str) -> None:
+    def refuse_huge(self, *texts: str, field: str) -> None:
         """Refuse text that cannot fit the context, before spending time on tokenising it.
 
         Raises:
             ContextLengthError: more bytes than any tokens that fit the context could have.
         """
-        size = len(text) if text.isascii() else len(text.encode())
+        size = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
         if size > self.backend.max_length * LONGEST_TOKEN_BYTES:
             raise ContextLengthError(
                 f"{field}: expected text within the context of {self.backend.max_length} tokens, got {size} bytes; shorten it",

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from builderbrain.errors import UnknownModelError
 from builderbrain.serve.chat import chat_prompt
-from builderbrain.serve.fields import RequestModel, read_request, refusal
+from builderbrain.serve.fields import MAX_NAME, RequestModel, read_request, refusal
 from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import DetokenizeReply, TokenizeReply
@@ -22,9 +22,9 @@ from builderbrain.serve.service import Service
 class TokenizeRequest(RequestModel):
     """Text or a conversation to turn into token ids."""
 
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=MAX_NAME)
     prompt: str | None = None
-    messages: list[Message] | None = Field(default=None, min_length=1, max_length=1024)
+    messages: Annotated[list[Message], Field(fail_fast=True)] | None = Field(default=None, min_length=1, max_length=1024)
     add_special_tokens: bool = True
     return_token_strs: bool | None = None
 
@@ -38,8 +38,8 @@ class TokenizeRequest(RequestModel):
 class DetokenizeRequest(RequestModel):
     """Token ids to turn into text."""
 
-    model: str | None = None
-    tokens: list[Annotated[int, Field(ge=0)]]
+    model: str | None = Field(default=None, max_length=MAX_NAME)
+    tokens: Annotated[list[Annotated[int, Field(ge=0)]], Field(fail_fast=True)]
 
 
 def tokenization_router(service: Service) -> APIRouter:
