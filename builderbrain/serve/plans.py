@@ -24,7 +24,7 @@ from builderbrain.serve.service import Service
 class PlanCheckRequest(RequestModel):
     """A plan in canonical JSON, whose own `domain` may be left out, or in text form."""
 
-    domain: str = Field(min_length=1, max_length=128)
+    domain: str = Field(min_length=1, max_length=128, json_schema_extra=lambda schema: schema.update(enum=domain_names()))
     plan: Any
 
 
