@@ -66,9 +66,13 @@ class Service:
         size = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
         if size > self.backend.max_length * LONGEST_TOKEN_BYTES:
             raise ContextLengthError(
-                f"{field}: expected text within the context of {self.backend.max_length} tokens, got {size} bytes; shorten it",
+                f"{field}: {self._context()}, which no text of {size} bytes fits; shorten it",
                 field=field,
             )
+
+    def _context(self) -> str:
+        """In OpenAI's words, by which clients tell this refusal from others."""
+        return f"this model's maximum context length is {self.backend.max_length} tokens"
 
     async def encode(self, text: str, *, field: str) -> list[int]:
         """Token ids of plain text; see `refuse_huge` for what it raises."""
@@ -99,8 +103,7 @@ class Service:
         if left < 1 or (asked is not None and asked > left):
             wanted = "" if asked is None else f" and max_tokens {asked}"
             raise ContextLengthError(
-                f"this server's context is {self.backend.max_length} tokens, but the prompt has {len(prompt)}{wanted}; "
-                "shorten the prompt or ask for fewer tokens",
+                f"{self._context()}, but the prompt has {len(prompt)}{wanted}; shorten the prompt or ask for fewer tokens",
                 field=field if left < 1 else "max_tokens",
             )
         if asked is not None:
