@@ -130,10 +130,8 @@ class Batcher:
         keys = self.pool.keys(state.tokens[:-1])
         for count, key in enumerate(keys, start=1):
             snapshot = state.model.snapshot(key)
-            if state.model.native is None:
-                page = self.pool.find(key)
-            else:
-                page = None if snapshot is None else snapshot.page
+            own = None if snapshot is None else snapshot.page
+            page = self.pool.find(key) if state.model.native is None else own
             if page is None:
                 break
             self.pool.hold(page)

@@ -21,10 +21,14 @@ from builderbrain.serve.reply_models import VerdictReply
 from builderbrain.serve.service import Service
 
 
+def _name_the_domains(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(domain_names())
+
+
 class PlanCheckRequest(RequestModel):
     """A plan in canonical JSON, whose own `domain` may be left out, or in text form."""
 
-    domain: str = Field(min_length=1, max_length=128, json_schema_extra=lambda schema: schema.update(enum=domain_names()))
+    domain: str = Field(min_length=1, max_length=128, json_schema_extra=_name_the_domains)
     plan: Any
 
 
