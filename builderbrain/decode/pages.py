@@ -19,10 +19,10 @@ class PagePool:
     """`num_pages` pages of `page_size` positions. Used by one thread.
 
     Args:
-        forget: told of each key that no page has any more.
+        forget: told of each named page that is given away.
     """
 
-    def __init__(self, num_pages: int, page_size: int, forget: Callable[[bytes], None] = lambda key: None) -> None:
+    def __init__(self, num_pages: int, page_size: int, forget: Callable[[int], None] = lambda page: None) -> None:
         if num_pages < 1 or page_size < 1:
             raise ConfigError(f"expected at least one page of one position, got {num_pages} of {page_size}", field="pages")
         self.num_pages, self.page_size = num_pages, page_size
@@ -69,10 +69,14 @@ class PagePool:
         return page
 
     def name(self, page: int, key: bytes) -> None:
-        """Say what a held page holds, now that it is full. Where another page holds the same, that one stays known."""
-        if key not in self._page_of and page not in self._key_of:
-            self._page_of[key] = page
+        """Say what a held page holds, now that it is full. Where another page holds the same, `find` gives that one still."""
+        if page not in self._key_of:
             self._key_of[page] = key
+            self._page_of.setdefault(key, page)
+
+    def holds(self, page: int, key: bytes) -> bool:
+        """Whether a page was named so, and was not given away since."""
+        return self._key_of.get(page) == key
 
     def let_go(self, page: int) -> None:
         """Hold a page no longer."""
@@ -95,5 +99,6 @@ class PagePool:
 
     def _lose(self, page: int) -> None:
         key = self._key_of.pop(page)
-        del self._page_of[key]
-        self._forget(key)
+        if self._page_of.get(key) == page:
+            del self._page_of[key]
+        self._forget(page)

@@ -133,12 +133,14 @@ class Batcher:
         found: RailState | None = None
         keys = self.pool.keys(state.tokens[:-1])
         for count, key in enumerate(keys, start=1):
-            page, snapshot = self.pool.find(key), state.model.snapshots.get(key)
-            if page is None or (snapshot is None and state.model.native is not None):
+            snapshot = state.model.snapshot(key)
+            own = None if snapshot is None else snapshot.page
+            page = self.pool.find(key) if state.model.native is None else own
+            if page is None:
                 break
             self.pool.hold(page)
             state.pages.append(page)
-            state.known, found = count * self.pool.page_size, snapshot
+            state.known, found = count * self.pool.page_size, None if snapshot is None else snapshot.state
         if state.pages:
             self.counts.reused += state.known
             state.reused = max(state.reused, state.known)
@@ -252,7 +254,10 @@ class Batcher:
             return
         full = min(state.known, state.prompt_length) // self.pool.page_size
         for place in range(state.named, full):
-            self.pool.name(state.pages[place], state.keys[place])
+            page, key = state.pages[place], state.keys[place]
+            kept = state.model.snapshots.get(key)
+            if self.pool.find(key) is None or (kept is not None and kept.page == page):
+                self.pool.name(page, key)
         state.named = max(state.named, full)
 
     def _give_back(self, state: BatchedState) -> None:
@@ -260,11 +265,20 @@ class Batcher:
             self.pool.let_go(page)
         state.pages = []
 
-    def _forget(self, key: bytes) -> None:
+    def _forget(self, page: int) -> None:
         with self._models_lock:
             models = tuple(self._models)
         for model in models:
-            model.snapshots.pop(key, None)
+            model.forget(page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a rail needs to go on where a page of a prompt ends: its state, and the page, which holds what it wrote of the text
+    up to there. Another rail's page of the same text holds nothing of this one."""
+
+    page: int
+    state: RailState
 
 
 class BatchedModel:
@@ -282,7 +296,8 @@ class BatchedModel:
         self.max_length = host.max_length
         self.native: NativeRail | None = None
         self.pages = torch.empty(0)
-        self.snapshots: dict[bytes, RailState] = {}
+        self.snapshots: dict[bytes, Snapshot] = {}
+        self._key_of: dict[int, bytes] = {}
         if rail is None:
             self.weight_version = weight_version or "base"
         else:
@@ -306,9 +321,23 @@ class BatchedModel:
         """Keep a sequence's state where a page of its prompt has become full."""
         size = self.batcher.pool.page_size
         if self.batcher.reuse and length % size == 0 and length <= state.prompt_length:
-            key = state.keys[length // size - 1]
-            if key not in self.snapshots:
-                self.snapshots[key] = state.rail_state.copy()
+            place = length // size - 1
+            key, page = state.keys[place], state.pages[place]
+            if self.snapshot(key) is None:
+                self.snapshots[key] = Snapshot(page=page, state=state.rail_state.copy())
+                self._key_of[page] = key
+
+    def snapshot(self, key: bytes) -> Snapshot | None:
+        """What was kept of this text, if its page is still there."""
+        kept = self.snapshots.get(key)
+        return kept if kept is not None and self.batcher.pool.holds(kept.page, key) else None
+
+    def forget(self, page: int) -> None:
+        """A page was given away."""
+        key = self._key_of.pop(page, None)
+        kept = None if key is None else self.snapshots.get(key)
+        if key is not None and kept is not None and kept.page == page:
+            del self.snapshots[key]
 
 
 class BatchedState:

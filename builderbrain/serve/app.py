@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from importlib.metadata import version
 from typing import Protocol
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +15,7 @@ from builderbrain.errors import BuilderBrainError
 from builderbrain.serve.boundary import Boundary, Keys
 from builderbrain.serve.chat import chat_router
 from builderbrain.serve.completions import completions_router
+from builderbrain.serve.openapi import index_router
 from builderbrain.serve.plans import plans_router
 from builderbrain.serve.probes import probes_router
 from builderbrain.serve.rate_limits import UNLIMITED, RateLimits
@@ -76,22 +75,9 @@ def create_app(
     app.add_exception_handler(HTTPException, _no_route)
     own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)
     every = (*(make(service) for make in own), *routers)
-    for router in every:
+    for router in (*every, index_router(every)):
         app.include_router(router)
-    index = {"name": "BuilderBrain", "version": version("builderbrain"), "routes": _routes(every)}
-
-    @app.get("/")
-    async def root() -> Response:
-        return json_reply(index)
-
     return app
-
-
-def _routes(routers: Iterable[APIRouter]) -> list[str]:
-    """What can be asked, as "METHOD path" in the order of the paths."""
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    pairs = sorted((route.path, method) for route in routes for method in route.methods or ())
-    return [f"{method} {path}" for path, method in pairs]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -15,11 +15,13 @@ from builderbrain.serve.answers import Call, OutputReader, call_id, read_answer
 from builderbrain.serve.conversation import Conversation, conversation_outputs
 from builderbrain.serve.fields import read_request
 from builderbrain.serve.generation import OutputRequest, generate, output_events, results
+from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import ChatReply
 from builderbrain.serve.requests import ChatRequest
 from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
-from builderbrain.serve.streaming import stream_reply
+from builderbrain.serve.streaming import EVENT_STREAM, stream_reply
 from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text
 from builderbrain.serve.toolbox import Toolbox
 
@@ -29,6 +31,13 @@ def chat_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
+    @described(
+        "Answer a conversation, at once or as a stream of events.",
+        body=ChatRequest,
+        reply=ChatReply,
+        other_replies=(EVENT_STREAM,),
+        raises=GENERATING,
+    )
     async def chat_completions(request: Request) -> Response:
         body = await read_request(request, ChatRequest)
         model = service.served(body.model).name

@@ -23,11 +23,13 @@ from builderbrain.serve.generation import (
     score,
     several,
 )
+from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import CompletionReply
 from builderbrain.serve.requests import CompletionRequest
 from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import completion_logprobs, ending, envelope, extension, stream_head, usage
-from builderbrain.serve.streaming import SentText, stream_reply
+from builderbrain.serve.streaming import EVENT_STREAM, SentText, stream_reply
 
 DEFAULT_TOKENS = 16
 """OpenAI's default of max_tokens for completions."""
@@ -44,6 +46,13 @@ def completions_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/completions")
+    @described(
+        "Continue prompts or score them, at once or as a stream of events.",
+        body=CompletionRequest,
+        reply=CompletionReply,
+        other_replies=(EVENT_STREAM,),
+        raises=GENERATING,
+    )
     async def completions(request: Request) -> Response:
         body = await read_request(request, CompletionRequest)
         model = service.served(body.model).name

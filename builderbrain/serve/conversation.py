@@ -89,8 +89,7 @@ async def conversation_prompt(service: Service, said: Sequence[Said], toolbox: T
     instructions = None if toolbox is None else toolbox.instructions()
     service.refuse_huge(instructions or "", field="tools")
     turns = turns_of(said, instructions)
-    for turn in turns:  # each alone may be too long to tokenise at all
-        service.refuse_huge(turn.text, field=field)
+    service.refuse_huge(*(turn.text for turn in turns), field=field)
     backend = service.backend
     return await service.off_loop(
         sum(len(turn.text) for turn in turns),

@@ -10,12 +10,14 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError, from_json
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, from_json
 from starlette.requests import Request
 
 from builderbrain.errors import InvalidRequestError
@@ -23,6 +25,8 @@ from builderbrain.errors import InvalidRequestError
 THREAD_BYTES = 16 * 1024
 """Bodies and texts above this are parsed and tokenised off the event loop."""
 MAX_DEPTH = 100
+MAX_NAME = 256
+"""Characters of a model's name, and of a field's name as it is told in a refusal."""
 
 _JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}
 _OWN_TYPES = ("unknown_field", "refused_field")
@@ -42,6 +46,19 @@ class RequestModel(BaseModel):
     """More values of refused fields that ask for nothing."""
     removed_fields: ClassVar[Mapping[str, str]] = {}
     """Refused whatever they hold; the value names the replacement."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema that pydantic makes, with the fields that are ignored or refused, and no others."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        fields = schema.setdefault("properties", {})
+        for name in sorted(cls.ignored_fields - fields.keys()):
+            fields[name] = {"description": "Accepted, without effect on the output."}
+        for name, advice in cls.refused_fields.items():
+            neutrals = [*_NEUTRAL, *cls.neutral_values.get(name, ())]
+            fields.setdefault(name, {"enum": neutrals, "description": f"Not served; {advice}."})
+        schema["additionalProperties"] = False
+        return schema
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +85,9 @@ class RequestModel(BaseModel):
 
 _SHOULD = re.compile(r"^\w+ should (?:be|have) ")
 """How pydantic begins ("Input should be a valid string"); ours begin like all other messages of the project."""
+
+Texts = Annotated[list[str], Field(fail_fast=True)]
+"""A list ends at its first wrong element: a million of them would else be a million errors, and minutes."""
 
 M = TypeVar("M", bound=RequestModel)
 
@@ -103,6 +123,7 @@ def parse_request(body: bytes, model: type[M]) -> M:
     if not isinstance(values, dict):
         raise InvalidRequestError(f"expected a JSON object as the body, got {_JSON_NAMES[type(values)]}")
     _check_depth(values)
+    _refuse_duplicate_keys(body)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -121,20 +142,64 @@ def _check_depth(values: Any) -> None:
     raise InvalidRequestError(f"expected a body nested at most {MAX_DEPTH} levels deep, got a deeper one")
 
 
+class _Twice(dict[str, Any]):
+    """An object of a body in which `key` stands more than once."""
+
+    key = ""
+
+
+def _refuse_duplicate_keys(body: bytes) -> None:
+    """A second reading of a body that has been parsed and is not deep: pydantic's parser keeps the last of equal keys silently,
+    and another reader on the way may keep the first."""
+    found: list[_Twice] = []
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        twice = _Twice(made)
+        twice.key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        found.append(twice)
+        return twice
+
+    values = json.loads(body.decode(), object_pairs_hook=as_object)
+    if found:
+        twice = found[-1]  # the outermost, which the others may be hidden behind
+        field = _joined([*(_path_to(twice, values) or []), twice.key])
+        raise InvalidRequestError(f"{field}: expected each key once in an object, got this one more than once", field=field)
+
+
+def _path_to(wanted: _Twice, values: Any) -> list[str] | None:
+    if values is wanted:
+        return []
+    inner = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for name, value in inner:
+        if (path := _path_to(wanted, value)) is not None:
+            return [str(name), *path]
+    return None
+
+
 def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
     # Branches of a union appear in the path as type names, which are no fields; request fields are lower case words.
     path = [str(part) for part in detail["loc"] if isinstance(part, int) or part.isidentifier()]
     path = [part for part in path if part == part.lower() and part not in ("str", "int", "float", "bool")]
     if detail["type"] in _OWN_TYPES:
         path.append(detail["ctx"]["name"])
-        return InvalidRequestError(f"{'.'.join(path)}: {detail['msg']}", field=".".join(path))
-    field = ".".join(path)
+        field = _joined(path)
+        return InvalidRequestError(f"{field}: {detail['msg']}", field=field)
+    field = _joined(path)
     got = _shorten(detail["input"])
     message = _SHOULD.sub("expected ", detail["msg"])
     message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
         return InvalidRequestError(f"{field}: this field is required", field=field)
     return InvalidRequestError(f"{field}: {message}, got {got}", field=field or None)
+
+
+def _joined(path: Sequence[str]) -> str:
+    """A dotted path. Its names may be the client's own, of any length."""
+    field = ".".join(path)
+    return field if len(field) <= MAX_NAME else f"{field[: MAX_NAME - 3]}..."
 
 
 def _shorten(value: Any) -> str:

@@ -23,7 +23,9 @@ from builderbrain.errors import InvalidRequestError, PathEscapeError, ToolError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.generation import OutputRequest, generate, results
+from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import GoalReply
 from builderbrain.serve.service import Service
 
 MAX_PLAN_TOKENS = 256
@@ -50,6 +52,7 @@ def goals_router(service: Service, *, grammar: CompiledConstraint, root: Working
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
 
     @router.post("/v1/goals")
+    @described("Plan a goal, check the plan, run it and answer.", body=GoalRequest, reply=GoalReply, raises=GENERATING)
     async def goals(request: Request) -> Response:
         body = await read_request(request, GoalRequest)
         check_goal(body.goal)

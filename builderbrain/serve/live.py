@@ -14,9 +14,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from builderbrain.decode.model import TokenModel
-from builderbrain.errors import BuilderBrainError
+from builderbrain.errors import BuilderBrainError, VersionNotFoundError
 from builderbrain.serve.boundary import ADMIN_PREFIX
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import ReloadReply
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +99,7 @@ def live_router(follower: LiveFollower) -> APIRouter:
     router = APIRouter()
 
     @router.post(f"{ADMIN_PREFIX}reload")
+    @described("Follow the registry now.", reply=ReloadReply, raises=(VersionNotFoundError,))
     def reload() -> Response:
         return json_reply({"version": follower.follow()})
 

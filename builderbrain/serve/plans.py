@@ -15,14 +15,20 @@ from builderbrain.plan.faults import Fault, Verdict
 from builderbrain.plan.registry import domain_names
 from builderbrain.plan.text_form import parse_text
 from builderbrain.serve.fields import THREAD_BYTES, RequestModel, read_request
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import VerdictReply
 from builderbrain.serve.service import Service
+
+
+def _name_the_domains(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(domain_names())
 
 
 class PlanCheckRequest(RequestModel):
     """A plan in canonical JSON, whose own `domain` may be left out, or in text form."""
 
-    domain: str = Field(min_length=1, max_length=128)
+    domain: str = Field(min_length=1, max_length=128, json_schema_extra=_name_the_domains)
     plan: Any
 
 
@@ -31,6 +37,7 @@ def plans_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/plans/check")
+    @described("The planchecker's verdict on a plan; nothing is run.", body=PlanCheckRequest, reply=VerdictReply)
     async def plans_check(request: Request) -> Response:
         body = await read_request(request, PlanCheckRequest)
         _check_domain(body)

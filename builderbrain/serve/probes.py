@@ -10,9 +10,11 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from builderbrain.errors import NotReadyError, PausedError
+from builderbrain.errors import NotReadyError, PausedError, UnknownModelError
 from builderbrain.serve.backend import ServedModel
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import HealthReply, ModelReply, ModelsReply, ReadyReply, VersionReply
 from builderbrain.serve.service import Service
 
 
@@ -22,10 +24,12 @@ def probes_router(service: Service) -> APIRouter:
     started = int(time.time())
 
     @router.get("/v1/models")
+    @described("All served models.", reply=ModelsReply)
     async def models() -> Response:
         return json_reply({"object": "list", "data": [_described(model) for model in service.backend.models()]})
 
     @router.get("/v1/models/{name:path}")
+    @described("One served model.", reply=ModelReply, raises=(UnknownModelError,))
     async def model(name: str) -> Response:
         return json_reply(_described(service.served(name)))
 
@@ -43,6 +47,7 @@ def probes_router(service: Service) -> APIRouter:
     # Load balancers ask with HEAD.
     @router.head("/health")
     @router.get("/health")
+    @described("Whether the engine lives.", reply=HealthReply, raises=(NotReadyError,))
     async def health() -> Response:
         if not service.engine.alive:
             raise NotReadyError("the engine's worker has ended; restart the server")
@@ -50,6 +55,7 @@ def probes_router(service: Service) -> APIRouter:
 
     @router.head("/ready")
     @router.get("/ready")
+    @described("Whether the server takes work.", reply=ReadyReply, raises=(NotReadyError,))
     async def ready() -> Response:
         if not service.engine.accepting:
             raise NotReadyError("the server takes no new work: it is starting or shutting down")
@@ -58,10 +64,12 @@ def probes_router(service: Service) -> APIRouter:
         return json_reply({"status": "ready", "models": [model.name for model in service.backend.models()]})
 
     @router.get("/version")
+    @described("The server's version and the weights that answer.", reply=VersionReply)
     async def server_version() -> Response:
         return json_reply({"version": version("builderbrain"), "weight_version": service.served(None).version})
 
     @router.get("/metrics")
+    @described("Metrics in Prometheus' format.", other_replies=("text/plain",))
     async def metrics() -> Response:
         return Response(service.telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from builderbrain.serve.fields import RequestModel, refusal
+from builderbrain.serve.fields import MAX_NAME, RequestModel, Texts, refusal
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice, offered
 from builderbrain.serve.toolbox import Choice, Toolbox
@@ -18,6 +18,7 @@ MAX_ALTERNATIVES = 20
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 256
 
+TokenIds = Annotated[list[int], Field(fail_fast=True)]
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 
 _STRUCTURED = "use structured_outputs or response_format"
@@ -96,7 +97,7 @@ class StructuredOutputs(RequestModel):
 
     json_: dict[str, Any] | bool | str | None = Field(default=None, alias="json")
     regex: str | None = None
-    choice: list[str] | None = Field(default=None, min_length=1)
+    choice: Texts | None = Field(default=None, min_length=1)
     grammar: str | None = None
     json_object: bool | None = None
     structural_tag: dict[str, Any] | str | None = None
@@ -122,7 +123,7 @@ class StructuredOutputs(RequestModel):
 class SamplingRequest(RequestModel):
     """What chat and completions share."""
 
-    model: str | None = Field(default=None, max_length=256)
+    model: str | None = Field(default=None, max_length=MAX_NAME)
     max_tokens: int | None = Field(default=None, ge=0, le=1 << 24)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -133,7 +134,7 @@ class SamplingRequest(RequestModel):
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     n: int | None = Field(default=None, ge=1, le=MAX_OUTPUTS)
     seed: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
-    stop: str | list[StopString] | None = None
+    stop: str | Annotated[list[StopString], Field(fail_fast=True)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
@@ -174,8 +175,8 @@ class Message(RequestModel):
     """One turn of a conversation. A tool's is the result of the call that `tool_call_id` names."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
-    tool_calls: list[CalledTool] | None = Field(default=None, max_length=MAX_TOOLS)
+    content: str | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
+    tool_calls: Annotated[list[CalledTool], Field(fail_fast=True)] | None = Field(default=None, max_length=MAX_TOOLS)
     tool_call_id: str | None = Field(default=None, max_length=256)
     ignored_fields: ClassVar = frozenset({"name"})
     refused_fields: ClassVar = {
@@ -219,7 +220,7 @@ class Message(RequestModel):
 class ChatRequest(SamplingRequest):
     """`POST /v1/chat/completions`."""
 
-    messages: list[Message] = Field(min_length=1, max_length=1024)
+    messages: Annotated[list[Message], Field(fail_fast=True)] = Field(min_length=1, max_length=1024)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     max_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     logprobs: bool | None = None
@@ -260,7 +261,7 @@ class ChatRequest(SamplingRequest):
 class CompletionRequest(SamplingRequest):
     """`POST /v1/completions`. A prompt is text, token ids, or a list of either."""
 
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True)]
     echo: bool | None = None
     logprobs: int | None = Field(default=None, ge=0, le=MAX_ALTERNATIVES)
     add_special_tokens: bool = True

@@ -57,18 +57,22 @@ class Service:
         known = ", ".join(model.name for model in models)
         raise UnknownModelError(f"the model {name!r} is not served here; served are: {known}", field="model")
 
-    def refuse_huge(self, text: str, *, field: str) -> None:
+    def refuse_huge(self, *texts: str, field: str) -> None:
         """Refuse text that cannot fit the context, before spending time on tokenising it.
 
         Raises:
             ContextLengthError: more bytes than any tokens that fit the context could have.
         """
-        size = len(text) if text.isascii() else len(text.encode())
+        size = sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
         if size > self.backend.max_length * LONGEST_TOKEN_BYTES:
             raise ContextLengthError(
-                f"{field}: expected text within the context of {self.backend.max_length} tokens, got {size} bytes; shorten it",
+                f"{field}: {self._context()}, which no text of {size} bytes fits; shorten it",
                 field=field,
             )
+
+    def _context(self) -> str:
+        """In OpenAI's words, by which clients tell this refusal from others."""
+        return f"this model's maximum context length is {self.backend.max_length} tokens"
 
     async def encode(self, text: str, *, field: str) -> list[int]:
         """Token ids of plain text; see `refuse_huge` for what it raises."""
@@ -103,8 +107,7 @@ class Service:
         if left < 1 or (asked is not None and asked > left):
             wanted = "" if asked is None else f" and {asked_field} {asked}"
             raise ContextLengthError(
-                f"this server's context is {self.backend.max_length} tokens, but the prompt has {len(prompt)}{wanted}; "
-                "shorten the prompt or ask for fewer tokens",
+                f"{self._context()}, but the prompt has {len(prompt)}{wanted}; shorten the prompt or ask for fewer tokens",
                 field=field if left < 1 else asked_field,
             )
         if asked is not None:

@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from builderbrain.errors import BuilderBrainError
 from builderbrain.serve.replies import encode, error_body
 
+EVENT_STREAM = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
 
 
@@ -48,9 +49,7 @@ async def stream_reply(
         finally:
             await chunks.aclose()
 
-    return StreamingResponse(
-        body(), media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+    return StreamingResponse(body(), media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
 class SentText:

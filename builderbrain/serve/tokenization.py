@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from builderbrain.errors import UnknownModelError
 from builderbrain.serve.conversation import conversation_prompt
-from builderbrain.serve.fields import RequestModel, read_request, refusal
+from builderbrain.serve.fields import MAX_NAME, RequestModel, read_request, refusal
+from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
+from builderbrain.serve.reply_models import DetokenizeReply, TokenizeReply
 from builderbrain.serve.requests import Message
 from builderbrain.serve.service import Service
 from builderbrain.serve.tool_requests import MAX_TOOLS, Tool, offered
@@ -20,10 +23,10 @@ from builderbrain.serve.tool_requests import MAX_TOOLS, Tool, offered
 class TokenizeRequest(RequestModel):
     """Text or a conversation to turn into token ids."""
 
-    model: str | None = None
+    model: str | None = Field(default=None, max_length=MAX_NAME)
     prompt: str | None = None
-    messages: list[Message] | None = Field(default=None, min_length=1, max_length=1024)
-    tools: list[Tool] | None = Field(default=None, max_length=MAX_TOOLS)
+    messages: Annotated[list[Message], Field(fail_fast=True)] | None = Field(default=None, min_length=1, max_length=1024)
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(default=None, max_length=MAX_TOOLS)
     add_special_tokens: bool = True
     return_token_strs: bool | None = None
 
@@ -39,8 +42,8 @@ class TokenizeRequest(RequestModel):
 class DetokenizeRequest(RequestModel):
     """Token ids to turn into text."""
 
-    model: str | None = None
-    tokens: list[Annotated[int, Field(ge=0)]]
+    model: str | None = Field(default=None, max_length=MAX_NAME)
+    tokens: Annotated[list[Annotated[int, Field(ge=0)]], Field(fail_fast=True)]
 
 
 def tokenization_router(service: Service) -> APIRouter:
@@ -48,6 +51,7 @@ def tokenization_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/tokenize")
+    @described("Token ids of a text or a conversation.", body=TokenizeRequest, reply=TokenizeReply, raises=(UnknownModelError,))
     async def tokenize(request: Request) -> Response:
         body = await read_request(request, TokenizeRequest)
         service.served(body.model)
@@ -63,6 +67,7 @@ def tokenization_router(service: Service) -> APIRouter:
         )
 
     @router.post("/detokenize")
+    @described("The text of token ids.", body=DetokenizeRequest, reply=DetokenizeReply, raises=(UnknownModelError,))
     async def detokenize(request: Request) -> Response:
         body = await read_request(request, DetokenizeRequest)
         service.served(body.model)

@@ -147,6 +147,38 @@ def test_a_prompt_that_began_alike_is_not_run_again(nano: tuple[Host, BuilderRai
     near(follow(batcher, model, prompt, []), first)
 
 
+def test_a_prompt_that_the_base_was_asked_first_is_right_for_a_rail_and_then_taken_over(nano: tuple[Host, BuilderRail]) -> None:
+    host, rail = nano
+    batcher = Batcher(host, num_pages=64, max_tokens=512)
+    base, railed, other = (
+        BatchedModel(batcher, None),
+        BatchedModel(batcher, rail),
+        BatchedModel(batcher, load_rail(BUNDLED_RAIL)),
+    )
+    prompt = host.tokenizer.encode(GOAL)
+    follow(batcher, base, prompt, ())
+    first, *rest = [follow(batcher, model, prompt, ())[0] for model in (railed, other, railed, other, railed)]
+    assert [torch.equal(first, logits) for logits in rest] == [True] * 4
+    near([first], alone(host, rail, prompt, ()))
+    assert batcher.counts.reused == 3 * ((len(prompt) - 1) // 16 * 16)
+
+
+def test_pages_that_a_rail_wrote_are_taken_over_until_they_are_given_away(nano: tuple[Host, BuilderRail]) -> None:
+    host, rail = nano
+    batcher = Batcher(host, num_pages=8, max_tokens=512)
+    base, railed = BatchedModel(batcher, None), BatchedModel(batcher, rail)
+    prompts = [host.tokenizer.encode(text) for text in (GOAL, *OTHERS)]
+    wanted = [alone(host, rail, prompt, ())[0] for prompt in prompts]
+    draw = random.Random(7)
+    for _ in range(40):
+        place = draw.randrange(len(prompts))
+        follow(batcher, base, prompts[draw.randrange(len(prompts))], ())
+        near(follow(batcher, railed, prompts[place], ()), [wanted[place]])
+        assert len(railed.snapshots) <= batcher.pool.num_pages
+    assert batcher.pool.available == batcher.pool.num_pages
+    assert batcher.counts.reused > 0
+
+
 def test_another_version_of_the_weights_takes_over_no_state_of_this_one(nano: tuple[Host, BuilderRail]) -> None:
     host, rail = nano
     batcher = Batcher(host, num_pages=64)

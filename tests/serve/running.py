@@ -85,6 +85,7 @@ def make_service(*, max_running: int = 32, max_waiting: int = 64, deadline_secon
         run_model=batcher.run,
     )
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
+    telemetry.watch_pages(lambda: 1.0 - batcher.pool.available / batcher.pool.num_pages)
     return Service(backend=backend, engine=engine, telemetry=telemetry)
 
 

@@ -1,0 +1,196 @@
+"""`GET /openapi.json` and `GET /`: what can be asked, made from the routes themselves and the models that read their bodies.
+
+A route says with `described` what it reads, what it answers and what it raises. The framework's own document knows none of
+it, because bodies are read by `read_request` and replies are built by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
+
+from builderbrain.errors import (
+    AdministrationError,
+    AuthenticationError,
+    BodyTooLargeError,
+    BuilderBrainError,
+    ConstraintViolatedError,
+    DeadlineError,
+    GrammarLimitError,
+    GrammarRefusedError,
+    InvalidRequestError,
+    NotReadyError,
+    QueueFullError,
+    UnknownModelError,
+)
+from builderbrain.serve.boundary import ADMIN_PREFIX, OPEN_PATHS
+from builderbrain.serve.fields import RequestModel
+from builderbrain.serve.replies import json_reply, status_of
+from builderbrain.serve.reply_models import ErrorReply, IndexReply
+
+GENERATING = (
+    UnknownModelError,
+    GrammarLimitError,
+    GrammarRefusedError,
+    ConstraintViolatedError,
+    QueueFullError,
+    NotReadyError,
+    DeadlineError,
+)
+"""What a route raises that decodes outputs."""
+REFERENCE = "#/components/schemas/{model}"
+KEY_SCHEME = "key"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a route reads and answers; see `described`."""
+
+    summary: str
+    body: type[RequestModel] | None = None
+    reply: type[BaseModel] | None = None
+    other_replies: tuple[str, ...] = ()
+    raises: tuple[type[BuilderBrainError], ...] = ()
+
+
+def described(
+    summary: str,
+    *,
+    body: type[RequestModel] | None = None,
+    reply: type[BaseModel] | None = None,
+    other_replies: tuple[str, ...] = (),
+    raises: tuple[type[BuilderBrainError], ...] = (),
+) -> Callable[[F], F]:
+    """Marks the function of a route for the OpenAPI document.
+
+    Args:
+        summary: one sentence.
+        body: what `read_request` reads.
+        reply: the JSON object of status 200.
+        other_replies: media types that status 200 may have as well.
+        raises: its refusals beside those of keys, and of bodies when it reads one.
+    """
+    found = Description(summary=summary, body=body, reply=reply, other_replies=other_replies, raises=raises)
+
+    def mark(function: F) -> F:
+        function.__dict__["description"] = found
+        return function
+
+    return mark
+
+
+def index_router(routers: Sequence[APIRouter]) -> APIRouter:
+    """`GET /` and `GET /openapi.json` over all routes of `routers` and their own."""
+    router = APIRouter()
+
+    def routes() -> list[APIRoute]:
+        return [route for each in (*routers, router) for route in each.routes if isinstance(route, APIRoute)]
+
+    @router.get("/")
+    @described("What can be asked.", reply=IndexReply)
+    async def root() -> Response:
+        pairs = sorted((route.path, method) for route in routes() for method in route.methods or ())
+        listed = [f"{method} {path}" for path, method in pairs]
+        return json_reply({"name": "BuilderBrain", "version": version("builderbrain"), "routes": listed})
+
+    @cache
+    def made() -> dict[str, Any]:
+        return document(routes())
+
+    @router.get("/openapi.json")
+    @described("This document, OpenAPI 3.1.", other_replies=("application/json",))
+    async def openapi() -> Response:
+        return json_reply(made())
+
+    return router
+
+
+def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of routes.
+
+    Raises:
+        KeyError: a route's function is not `described`; names it.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    models: set[type[BaseModel]] = {ErrorReply}
+    for route in routes:
+        found: Description = route.endpoint.__dict__["description"]
+        models |= {model for model in (found.body, found.reply) if model is not None}
+        for method in route.methods or ():
+            paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, method, found)
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)], ref_template=REFERENCE
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "BuilderBrain", "version": version("builderbrain"), "license": {"name": "Apache-2.0"}},
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {KEY_SCHEME: {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(route: APIRoute, method: str, found: Description) -> dict[str, Any]:
+    path = route.path_format
+    raises: list[type[BuilderBrainError]] = [BodyTooLargeError, *found.raises]
+    if path not in OPEN_PATHS:
+        raises.append(AuthenticationError)
+    if path.startswith(ADMIN_PREFIX):
+        raises.append(AdministrationError)
+    if found.body is not None:
+        raises.append(InvalidRequestError)
+    has_content = method != "HEAD"
+    operation: dict[str, Any] = {
+        "operationId": f"{method.lower()}_{route.name}",
+        "summary": found.summary,
+        "responses": {"200": _success(found, has_content), **_failures(raises, has_content)},
+        # Without a client key the server asks for none.
+        "security": []
+        if path in OPEN_PATHS
+        else [{KEY_SCHEME: []}]
+        if path.startswith(ADMIN_PREFIX)
+        else [{}, {KEY_SCHEME: []}],
+    }
+    if names := re.findall(r"{(\w+)}", path):
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names
+        ]
+    if found.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json_content(found.body)}
+    return operation
+
+
+def _success(found: Description, has_content: bool) -> dict[str, Any]:
+    if not has_content:
+        return {"description": "the same status as GET"}
+    content: dict[str, Any] = {kind: {} for kind in found.other_replies}
+    if found.reply is not None:
+        content |= _json_content(found.reply)
+    return {"description": "the answer", "content": content}
+
+
+def _failures(raises: Iterable[type[BuilderBrainError]], has_content: bool) -> dict[str, Any]:
+    """Responses by status; what each stands for is what the errors say of themselves."""
+    reasons: dict[int, list[str]] = {}
+    for kind in dict.fromkeys(raises):
+        reasons.setdefault(status_of(kind("")), []).append((kind.__doc__ or "").strip().splitlines()[0])
+    content = {"content": _json_content(ErrorReply)} if has_content else {}
+    return {str(status): {"description": " ".join(texts), **content} for status, texts in sorted(reasons.items())}
+
+
+def _json_content(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}

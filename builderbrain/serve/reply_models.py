@@ -1,0 +1,266 @@
+"""What the replies hold, for the OpenAPI document. The server builds its replies without them; tests hold the two together.
+
+A field that is not always there has a default. Fields that are not listed may come in later versions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class ErrorDetail(BaseModel):
+    """`param` names the field at fault, `code` the reason in a stable way."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorReply(BaseModel):
+    """Every refusal."""
+
+    error: ErrorDetail
+
+
+class PromptTokensDetails(BaseModel):
+    """`cached_tokens` were taken over from earlier prompts."""
+
+    cached_tokens: int
+
+
+class Usage(BaseModel):
+    """Token counts."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class WeightVersion(BaseModel):
+    """The weights that wrote tokens `start` to `end`, not included."""
+
+    version: str
+    start: int
+    end: int
+
+
+class ConstraintReport(BaseModel):
+    """What was enforced. `valid` is null when an output was cut; `declared` lists what the mask left to the validator."""
+
+    kind: str
+    engine: str
+    exact: bool
+    valid: Literal[True] | None
+    declared: list[str]
+
+
+class Extension(BaseModel):
+    """The `builderbrain` object of a reply."""
+
+    constraint: ConstraintReport | None
+
+
+class Choice(BaseModel):
+    """How one output ended."""
+
+    index: int
+    finish_reason: Literal["stop", "length"]
+    weight_versions: list[WeightVersion]
+
+
+class Envelope(BaseModel):
+    """What replies with outputs share."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str
+    usage: Usage
+    builderbrain: Extension
+
+
+class ChatReplyMessage(BaseModel):
+    """What the model said."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class TokenAlternative(BaseModel):
+    """A token; `bytes` is null where it is part of a character."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class ChatTokenLogprob(TokenAlternative):
+    """A token of the output with what else might have stood there."""
+
+    top_logprobs: list[TokenAlternative]
+
+
+class ChatLogprobs(BaseModel):
+    """OpenAI's log-probabilities of chat."""
+
+    content: list[ChatTokenLogprob]
+    refusal: None
+
+
+class ChatChoice(Choice):
+    """One output of a chat."""
+
+    message: ChatReplyMessage
+    logprobs: ChatLogprobs | None
+
+
+class ChatReply(Envelope):
+    """The reply of `POST /v1/chat/completions` that is not streamed."""
+
+    object: Literal["chat.completion"]
+    choices: list[ChatChoice]
+
+
+class CompletionLogprobs(BaseModel):
+    """OpenAI's log-probabilities of completions; null where nothing precedes a token."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class CompletionChoice(Choice):
+    """One output of a completion."""
+
+    text: str
+    logprobs: CompletionLogprobs | None
+
+
+class CompletionReply(Envelope):
+    """The reply of `POST /v1/completions` that is not streamed."""
+
+    object: Literal["text_completion"]
+    choices: list[CompletionChoice]
+
+
+class ModelReply(BaseModel):
+    """One served model."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    root: str
+    max_model_len: int
+    weight_version: str
+
+
+class ModelsReply(BaseModel):
+    """All served models, the default first."""
+
+    object: Literal["list"]
+    data: list[ModelReply]
+
+
+class TokenizeReply(BaseModel):
+    """Token ids of a text or a conversation."""
+
+    count: int
+    max_model_len: int
+    tokens: list[int]
+    token_strs: list[str] | None
+
+
+class DetokenizeReply(BaseModel):
+    """The text of token ids."""
+
+    prompt: str
+
+
+class FaultReply(BaseModel):
+    """One reason to refuse a plan; `step` is null for the plan as a whole."""
+
+    code: str
+    step: str | None
+    message: str
+    remedy: str
+
+
+class VerdictReply(BaseModel):
+    """The planchecker's verdict."""
+
+    accepted: bool
+    faults: list[FaultReply]
+
+
+class TraceEntryReply(BaseModel):
+    """One step that was run, or skipped."""
+
+    id: str
+    skill: str
+    args: dict[str, Any]
+    ok: bool
+    output: dict[str, Any] | None
+    seconds: float
+    status: str
+    error: str | None
+    error_code: str | None
+
+
+class DisagreementReply(BaseModel):
+    """Where a plan and the call graph that was foreseen for it differ."""
+
+    where: str
+    planned: str | None
+    foreseen: str | None
+
+
+class GoalReply(BaseModel):
+    """What became of a goal. `plan` is null when the proposal does not parse; `trace` is empty when nothing was run."""
+
+    answer: str
+    plan: dict[str, Any] | None
+    verdict: VerdictReply
+    trace: list[TraceEntryReply]
+    weight_version: str
+    disagreements: list[DisagreementReply] = []
+
+
+class HealthReply(BaseModel):
+    """The engine's worker lives."""
+
+    status: Literal["ok"]
+
+
+class ReadyReply(BaseModel):
+    """The server takes work."""
+
+    status: Literal["ready"]
+    models: list[str]
+
+
+class VersionReply(BaseModel):
+    """The server's version and the weights of the default model."""
+
+    version: str
+    weight_version: str
+
+
+class IndexReply(BaseModel):
+    """What can be asked, as "METHOD path"."""
+
+    name: str
+    version: str
+    routes: list[str]
+
+
+class ReloadReply(BaseModel):
+    """The version then in service."""
+
+    version: str
