@@ -1,10 +1,13 @@
-"""Tokens a second of sixteen JSON-schema requests at once: this engine beside `transformers`' `generate` with xgrammar's mask.
+"""Sixteen JSON-schema requests at once: this engine beside `transformers`' `generate` with xgrammar's mask, and its batching.
 
 `python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`
 
 One base, one tokenizer, one thread, the same prompts, schemas and temperature; sides in turn, so that what else the machine
 does meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended;
 only tokens up to a request's own end count, for both. Compiled grammars and loaded weights are there before the clock runs.
+
+Three rates, per second of processor time: tokens as they were made; tokens of the text that was said, as the tokenizer gives
+them, since a base that spells a forced word letter by letter makes more of the former out of the same text; and requests.
 """
 
 from __future__ import annotations
@@ -70,10 +73,10 @@ PROMPTS = (
 
 @dataclass(frozen=True)
 class Side:
-    """A name and what runs all requests once; returns the number of tokens generated."""
+    """A name and what runs all requests once; returns the tokens of each output."""
 
     name: str
-    run: Callable[[int], int]
+    run: Callable[[int], list[list[int]]]
 
 
 def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int) -> Side:
@@ -88,7 +91,7 @@ def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], 
     engine = Engine(max_running=count, max_waiting=count, deadline_seconds=600.0, run_model=batcher.run)
     engine.start()
 
-    def run(seed: int) -> int:
+    def run(seed: int) -> list[list[int]]:
         works = [
             generate(
                 backend,
@@ -102,7 +105,7 @@ def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], 
             for place in range(count)
         ]
         tickets = engine.submit_all(works, [None] * count)
-        return sum(len(ticket.future.result(600).tokens) for ticket in tickets)
+        return [list(ticket.future.result(600).tokens) for ticket in tickets]
 
     name = f"engine, {'rail' if rail else 'base'}, {'free' if constraints[0] is None else 'grammar'}"
     return Side(name, run)
@@ -116,7 +119,9 @@ def generate_side(host: Any, count: int) -> Side:
     model, tokenizer = host.model, host.tokenizer.backend
     info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=host.vocab_size)
     compiler = xgrammar.GrammarCompiler(info)
-    compiled = [compiler.compile_json_schema(json.dumps(schema), any_whitespace=False) for schema in SCHEMAS]
+    compiled = [
+        compiler.compile_json_schema(json.dumps(schema), any_whitespace=False, separators=(",", ":")) for schema in SCHEMAS
+    ]
     rows = [host.tokenizer.encode(PROMPTS[place % len(PROMPTS)]) for place in range(count)]
     longest = max(map(len, rows))
     pad = host.tokenizer.eos_token_id
@@ -125,7 +130,7 @@ def generate_side(host: Any, count: int) -> Side:
     processor_type: Any = xgrammar.contrib.hf.LogitsProcessor
     assert issubclass(processor_type, LogitsProcessor)
 
-    def run(seed: int) -> int:
+    def run(seed: int) -> list[list[int]]:
         torch.manual_seed(seed)
         processor = processor_type([compiled[place % len(compiled)] for place in range(count)])
         with torch.no_grad():
@@ -133,11 +138,51 @@ def generate_side(host: Any, count: int) -> Side:
                 input_ids=tokens, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, max_new_tokens=MAX_TOKENS,
                 pad_token_id=pad, eos_token_id=pad, logits_processor=LogitsProcessorList([processor]),
             )  # fmt: skip
-        new = out[:, longest:]
-        ended = (new == pad).long()
-        return int(torch.where(ended.any(1), ended.argmax(1), new.shape[1]).sum())
+        rows = out[:, longest:].tolist()
+        return [row[: row.index(pad)] if pad in row else row for row in rows]
 
     return Side("transformers generate, base, grammar", run)
+
+
+def continuous_side(host: Any, count: int) -> Side:
+    """`transformers`' own continuous batching, which takes no grammar; its manager and pages stay from round to round."""
+    from transformers import GenerationConfig
+    from transformers.generation.configuration_utils import ContinuousBatchingConfig
+
+    model, end = host.model, host.tokenizer.eos_token_id
+    pages = ContinuousBatchingConfig(page_size=32, num_blocks=16 * count, max_batch_tokens=1024)
+    asked = GenerationConfig(
+        max_new_tokens=MAX_TOKENS, do_sample=True, temperature=1.0, top_k=0, eos_token_id=end, pad_token_id=end
+    )
+    rows = [host.tokenizer.encode(PROMPTS[place % len(PROMPTS)]) for place in range(count)]
+
+    def run(seed: int) -> list[list[int]]:
+        torch.manual_seed(seed)
+        found = model.generate_batch(
+            inputs=rows, generation_config=asked, continuous_batching_config=pages, progress_bar=False, persistent_manager=True
+        )
+        return [[token for token in output.generated_tokens if token != end] for output in found.values()]
+
+    return Side("transformers continuous batching, base, free", run)
+
+
+def first_token_seconds(host: RaggedHost, length: int, rounds: int) -> tuple[float, float]:
+    """Processor seconds to the logits after a prompt: seen for the first time, and seen before (medians)."""
+    batcher = Batcher(host, num_pages=(rounds + 2) * (length // 16 + 2), max_tokens=512)
+    model = BatchedModel(batcher, load_rail(BUNDLED_RAIL))
+    found: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 1):
+        prompt = [(7 * place + 31 * turn) % (host.vocab_size - 1) + 1 for place in range(length)]
+        for seconds in found:
+            spent = time.process_time()
+            state = model.start(prompt)
+            while not state.ready:
+                batcher.run()
+            state.logits()
+            if turn:
+                seconds.append(time.process_time() - spent)
+            state.close()
+    return median(found[0]), median(found[1])
 
 
 def main() -> None:
@@ -145,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--prefix", type=int, default=1024, help="tokens of the prompt that is asked twice (default: 1024)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -154,32 +200,48 @@ def main() -> None:
     grammars: list[CompiledConstraint | None] = [compiled[place % len(compiled)] for place in range(options.requests)]
     free: list[CompiledConstraint | None] = [None] * options.requests
     sides = [
-        generate_side(host, options.requests),
+        generate_side(load_host(NANO), options.requests),
+        continuous_side(load_host(NANO), options.requests),
         engine_side(host, grammars, False, options.requests),
         engine_side(host, grammars, True, options.requests),
         engine_side(host, free, False, options.requests),
         engine_side(host, free, True, options.requests),
     ]
-    rates: dict[str, list[float]] = {side.name: [] for side in sides}
+    rates: dict[str, list[tuple[float, float, float]]] = {side.name: [] for side in sides}
     for turn in range(options.rounds + 1):
         for side in sides:
             begin, spent = time.perf_counter(), time.process_time()
-            made = side.run(turn)
+            outputs = side.run(turn)
             seconds, used = time.perf_counter() - begin, time.process_time() - spent
+            made = sum(map(len, outputs))
+            # The tokens that the tokenizer gives for what was said, however a side had spelled it.
+            said = sum(len(host.tokenizer.encode(host.tokenizer.decode(tokens))) for tokens in outputs)
             if turn:
-                rates[side.name].append(made / used)
-            print(f"{turn} {side.name}: {made} tokens, {seconds:.2f} s, {used:.2f} s of processor time", flush=True)
-    first = median(rates[sides[0].name])
+                rates[side.name].append((made / used, said / used, len(outputs) / used))
+            print(
+                f"{turn} {side.name}: {made} tokens, {said} of text, {seconds:.2f} s, {used:.2f} s of processor time",
+                flush=True,
+            )
+    names = ("tokens", "tokens_of_text", "requests")
+    middle = {side: [median(column) for column in zip(*found, strict=True)] for side, found in rates.items()}
+    first = middle[sides[0].name]
     table = {
-        name: {"tokens_per_cpu_second": median(found), "over_generate": median(found) / first} for name, found in rates.items()
+        side: {f"{name}_per_cpu_second": value for name, value in zip(names, found, strict=True)}
+        | {f"{name}_over_generate": value / base for name, value, base in zip(names, found, first, strict=True)}
+        for side, found in middle.items()
     }
-    for name, values in table.items():
-        print(
-            f"{name}: {values['tokens_per_cpu_second']:.0f} tokens per second of processor time, {values['over_generate']:.2f}x"
-        )
+    for side, found in middle.items():
+        parts = [f"{value:.0f} {name} ({value / base:.2f}x)" for name, value, base in zip(names, found, first, strict=True)]
+        print(f"{side}: per second of processor time {', '.join(parts)}".replace("_", " "))
+    cold, repeated = first_token_seconds(host, options.prefix, options.rounds)
+    prefix = {"tokens": options.prefix, "cold_ms": cold * 1e3, "repeated_ms": repeated * 1e3, "share": repeated / cold}
+    print(
+        f"first token after {options.prefix}: {cold * 1e3:.1f} ms cold, {repeated * 1e3:.1f} ms repeated, {repeated / cold:.3f}"
+    )
     if options.json is not None:
         options.json.write_text(
-            json.dumps({"requests": options.requests, "rounds": options.rounds, "sides": table}, indent=1) + "\n"
+            json.dumps({"requests": options.requests, "rounds": options.rounds, "sides": table, "prefix": prefix}, indent=1)
+            + "\n"
         )
 
 

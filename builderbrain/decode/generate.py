@@ -167,7 +167,7 @@ class Decoding:
         if self._jump is None or self._matcher is None:
             return
         room = self._parameters.max_tokens - len(self._tokens)
-        found = self._jump.jump(self._matcher, self._tokens, most_dropped=len(self._pending), most_tokens=room)
+        found = self._jump.jump(self._matcher, self._pending, most_tokens=room)
         if found is None:
             return
         kept = len(self._tokens) - found.drop

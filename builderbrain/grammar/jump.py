@@ -1,9 +1,9 @@
 """Jump-forward: text that the grammar forces is added without model steps, in the tokens that the tokenizer would give.
 
-Forced text split at the matcher's convenience would put tokens before the model that it has never seen in a row. So output
-and forced text are encoded together, and the tokens of the output that come out differently are replaced. The last token is
-added only if no longer legal token begins with it: otherwise the model might have gone on with that one, and the choice is
-the model's.
+Forced text split at the matcher's convenience would put tokens before the model that it has never seen in a row. So what the
+model has not seen yet, the token drawn last, and the forced text are encoded together, and that token is replaced where
+the tokenizer joins it with what follows. The last token is added only if no longer legal token begins with it: otherwise the
+model might have gone on with that one, and the choice is the model's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import codecs
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,15 +22,13 @@ from builderbrain.grammar.base import Matcher
 from builderbrain.grammar.vocabulary import Vocabulary
 from builderbrain.hosts.base import Tokenizer
 
-TAIL = 12
-"""Tokens of the output that are encoded again with what is forced."""
-_MOST_DROPPED = TAIL // 2
-"""Beyond it, encoding from the middle of the output may be what differs."""
+_KEPT = 4096
+"""Encodings of forced text that are remembered: the outputs of one schema force the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jump:
-    """The last `drop` tokens of the output are replaced by `tokens`; their text is the dropped tokens' and then `text`."""
+    """The last `drop` of the unseen tokens are replaced by `tokens`; their text is the dropped tokens' and then `text`."""
 
     drop: int
     tokens: tuple[int, ...]
@@ -44,36 +43,24 @@ class JumpForward:
         self._vocabulary = vocabulary
         self._sorted = sorted((token, index) for index, token in enumerate(vocabulary.token_bytes) if token)
         self._longer: dict[bytes, NDArray[np.int64]] = {}
+        self._encode = lru_cache(_KEPT)(self._encoded)
 
-    def jump(
-        self, matcher: Matcher, tokens: Sequence[int], *, most_dropped: int | None = None, most_tokens: int | None = None
-    ) -> Jump | None:
+    def jump(self, matcher: Matcher, unseen: Sequence[int], *, most_tokens: int | None = None) -> Jump | None:
         """The jump from here, with the matcher advanced by its text; None when there is none.
 
         There is none when nothing is forced, when what is forced ends inside a character or a token that may be longer, or
-        when the tokenizer's text of the output is not the output (a tokenizer that normalises).
+        when the tokenizer's text of it is another one (a tokenizer that normalises).
 
         Args:
-            tokens: the output so far, which the matcher has accepted.
-            most_dropped: no jump where more tokens would have to be replaced.
+            unseen: the tokens at the end of the output that the model has not seen; the matcher has accepted them.
             most_tokens: no jump where the output would grow by more.
         """
         forced = matcher.forced_text()
-        if not forced:
+        encoded = self._encode(tuple(unseen), forced) if forced else ()
+        if not encoded or (most_tokens is not None and len(encoded) - len(unseen) > most_tokens):
             return None
-        # Tokenizers split text where a word begins, so that what lies far back has no say. Where the model itself chose
-        # tokens that the tokenizer would not, text goes on from what it has not seen.
-        encoded, tail = self._encode(tokens[-TAIL:], forced), tokens[-TAIL:]
-        if most_dropped is not None and (encoded is None or len(tail) - _common(tail, encoded) > most_dropped):
-            tail = tokens[len(tokens) - most_dropped :]
-            encoded = self._encode(tail, forced)
-        if encoded is None:
-            return None
-        kept = _common(tail, encoded)
-        drop, more = len(tail) - kept, len(encoded) - len(tail)
-        if drop > _MOST_DROPPED or (most_tokens is not None and more > most_tokens):
-            return None
-        before, whole = self._vocabulary.text(list(tail)), self._vocabulary.text(encoded)
+        kept = _common(unseen, encoded)
+        before, whole = self._vocabulary.text(list(unseen)), self._vocabulary.text(list(encoded))
         last = self._vocabulary.token_bytes[encoded[-1]]
         settled = len(whole) - len(last)
         if settled < len(before):
@@ -85,16 +72,16 @@ class JumpForward:
             matcher.accept_text(last)
         if len(whole) == len(before):
             return None
-        return Jump(drop=drop, tokens=tuple(encoded[kept:]), text=whole[len(before) :])
+        return Jump(drop=len(unseen) - kept, tokens=encoded[kept:], text=whole[len(before) :])
 
-    def _encode(self, tail: Sequence[int], forced: bytes) -> list[int] | None:
-        """The tokens of the text of `tail` and then `forced`; None when they do not spell it, or add no whole character."""
-        before = self._vocabulary.text(list(tail))
+    def _encoded(self, unseen: tuple[int, ...], forced: bytes) -> tuple[int, ...]:
+        """The tokens of the text of `unseen` and then `forced`; none when they do not spell it, or add no whole character."""
+        before = self._vocabulary.text(unseen)
         whole = _whole_characters(before + forced)
         if whole is None or len(whole) <= len(before):
-            return None
+            return ()
         encoded = self._tokenizer.encode(whole.decode("utf-8"))
-        return encoded if self._vocabulary.text(encoded) == whole else None
+        return tuple(encoded) if self._vocabulary.text(encoded) == whole else ()
 
     def _may_be_longer(self, matcher: Matcher, token: bytes) -> bool:
         """Whether a legal token begins with `token` and goes on."""

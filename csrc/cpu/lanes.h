@@ -12,6 +12,7 @@
 #endif
 
 #define BB_INLINE inline __attribute__((always_inline))
+#define BB_LAMBDA __attribute__((always_inline))
 
 namespace bb {
 

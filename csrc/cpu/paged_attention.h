@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "lanes.h"
 
@@ -23,21 +24,24 @@ struct PagedShape {
   float scale, cap;
 };
 
-// One token and one head of the cache. `query` and `out` are those of its first query head.
-template <class Type>
-BB_INLINE void attend_paged(const PagedShape& s, const Type* query, const Type* keys, const Type* values, const int32_t* pages,
+// `Parts` vectors of sixteen make up a head; 0 stands for any number, and for heads that end within a vector.
+template <class Type, int Parts>
+BB_INLINE void attend_parts(const PagedShape& s, const Type* query, const Type* keys, const Type* values, const int32_t* pages,
                             int64_t position, int64_t group, Type* out) {
-  const int64_t members = s.heads / s.groups, size = s.size, whole = size / kLanes, parts = (size + kLanes - 1) / kLanes;
+  const int64_t members = s.heads / s.groups, size = Parts ? Parts * kLanes : s.size, whole = size / kLanes;
+  const int64_t parts = (size + kLanes - 1) / kLanes;
+  constexpr int kMost = Parts ? Parts : kSize / kLanes;
   const int64_t place_stride = s.groups * size, page_stride = s.page * place_stride;
   const int64_t first = s.window && position >= s.window ? position - s.window + 1 : 0;
   for (int64_t member = 0; member < members; member += kGroup) {
     const int many = static_cast<int>(std::min<int64_t>(kGroup, members - member));
-    Lanes q[kGroup][kSize / kLanes], sum[kGroup][kSize / kLanes];
+    Lanes q[kGroup][kMost], sum[kGroup][kMost];
     float largest[kGroup], mass[kGroup];
     for (int h = 0; h < many; ++h) {
       const Type* mine = query + (member + h) * size;
       for (int64_t part = 0; part < parts; ++part) {
-        q[h][part] = load_part(mine + part * kLanes, std::min<int64_t>(kLanes, size - part * kLanes)) * s.scale;
+        const Type* from = mine + part * kLanes;
+        q[h][part] = (part < whole ? load(from) : load_part(from, size - part * kLanes)) * s.scale;
         sum[h][part] = Lanes{};
       }
       const float* sink = s.sinks ? s.sinks + group * members + member + h : nullptr;
@@ -57,13 +61,18 @@ BB_INLINE void attend_paged(const PagedShape& s, const Type* query, const Type* 
       }
       for (int h = 0; h < many; ++h) {
         Lanes products[kTile];
-        for (int j = 0; j < kTile; ++j) products[j] = Lanes{};
-        for (int j = begin; j < end; ++j) {
+        const auto multiply = [&](int j) BB_LAMBDA {
           const Type* key = keys + offset[j];
           Lanes product{};
           for (int64_t part = 0; part < whole; ++part) product += q[h][part] * load(key + part * kLanes);
           if (whole < parts) product += q[h][whole] * load_part(key + whole * kLanes, size - whole * kLanes);
           products[j] = product;
+        };
+        if (end - begin == kTile) {
+          for (int j = 0; j < kTile; ++j) multiply(j);
+        } else {
+          for (int j = 0; j < kTile; ++j) products[j] = Lanes{};
+          for (int j = begin; j < end; ++j) multiply(j);
         }
         Lanes scores = sums(products);
         if (s.cap > 0.0f) {
@@ -79,27 +88,52 @@ BB_INLINE void attend_paged(const PagedShape& s, const Type* query, const Type* 
         std::memcpy(score, &weights, sizeof score);
         mass[h] = mass[h] * shrink + sum_of(weights);
         largest[h] = now;
+        // Every other position adds to a sum of its own: an addition need not wait for the one before.
+        Lanes even[kMost], odd[kMost];
         for (int64_t part = 0; part < parts; ++part) {
-          Lanes mine = sum[h][part] * shrink;
-          if (part < whole) {
-            for (int j = begin; j < end; ++j) mine += score[j] * load(values + offset[j] + part * kLanes);
-          } else {
-            for (int j = begin; j < end; ++j) {
-              mine += score[j] * load_part(values + offset[j] + part * kLanes, size - part * kLanes);
-            }
-          }
-          sum[h][part] = mine;
+          even[part] = sum[h][part] * shrink;
+          odd[part] = Lanes{};
         }
+        const auto gather = [&](int j, Lanes* to) BB_LAMBDA {
+          const Type* value = values + offset[j];
+          for (int64_t part = 0; part < whole; ++part) to[part] += score[j] * load(value + part * kLanes);
+          if (whole < parts) to[whole] += score[j] * load_part(value + whole * kLanes, size - whole * kLanes);
+        };
+        if (end - begin == kTile) {
+          for (int j = 0; j < kTile; j += 2) {
+            gather(j, even);
+            gather(j + 1, odd);
+          }
+        } else {
+          for (int j = begin; j < end; ++j) gather(j, j & 1 ? odd : even);
+        }
+        for (int64_t part = 0; part < parts; ++part) sum[h][part] = even[part] + odd[part];
       }
     }
     for (int h = 0; h < many; ++h) {
       const float share = 1.0f / mass[h];
       for (int64_t part = 0; part < parts; ++part) {
         const Lanes result = sum[h][part] * share;
+        if (std::is_same<Type, float>::value && part < whole) {
+          std::memcpy(out + (member + h) * size + part * kLanes, &result, sizeof result);
+          continue;
+        }
         const int64_t count = std::min<int64_t>(kLanes, size - part * kLanes);
         for (int64_t i = 0; i < count; ++i) narrow(result[i], out + (member + h) * size + part * kLanes + i);
       }
     }
+  }
+}
+
+// One token and one head of the cache. `query` and `out` are those of its first query head.
+template <class Type>
+BB_INLINE void attend_paged(const PagedShape& s, const Type* query, const Type* keys, const Type* values, const int32_t* pages,
+                            int64_t position, int64_t group, Type* out) {
+  switch (s.size) {
+    case 32: return attend_parts<Type, 2>(s, query, keys, values, pages, position, group, out);
+    case 64: return attend_parts<Type, 4>(s, query, keys, values, pages, position, group, out);
+    case 128: return attend_parts<Type, 8>(s, query, keys, values, pages, position, group, out);
+    default: return attend_parts<Type, 0>(s, query, keys, values, pages, position, group, out);
   }
 }
 
