@@ -45,8 +45,15 @@ class Detokeniser:
             self.text = self.text[:stop_at]
         return Piece(text=text, stop_at=stop_at)
 
+    def would_stop(self, data: bytes) -> bool:
+        """Whether text would complete a stop string."""
+        state = self._decoder.getstate()
+        text = self._decoder.decode(data)
+        self._decoder.setstate(state)
+        return self._find_stop(text) is not None
+
     def add_text(self, data: bytes) -> None:
-        """Add forced text, which completes no stop string: there are none where text is forced."""
+        """Add text that completes no stop string."""
         self.text += self._decoder.decode(data)
 
     def emit(self, *, final: bool) -> str:

@@ -48,7 +48,7 @@ class Decoding:
 
         Args:
             stop_tokens: ids that end an unconstrained output beside the end-of-sequence token; never part of its text.
-            jump: adds text that a constraint forces without model steps, where neither stop strings nor logprobs are asked for.
+            jump: adds text that a constraint forces without model steps, where no logprobs are asked for.
 
         Raises:
             InvalidRequestError, ContextLengthError: a parameter is out of bounds, or prompt and output do not fit.
@@ -67,8 +67,7 @@ class Decoding:
         self._state: TokenState | None = None
         self._together: DrawsTogether | None = None
         self._pending: list[int] = []
-        asks = parameters.stop or parameters.logprobs is not None
-        self._jump = None if self._matcher is None or asks else jump
+        self._jump = None if self._matcher is None or parameters.logprobs is not None else jump
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._finish: FinishReason | None = None
@@ -165,6 +164,8 @@ class Decoding:
     def _jump_ahead(self) -> None:
         """Add what the constraint forces. Tokens that the model has not seen may be replaced by others of the same text."""
         if self._jump is None or self._matcher is None:
+            return
+        if self._parameters.stop and self._detokeniser.would_stop(self._matcher.forced_text()):
             return
         room = self._parameters.max_tokens - len(self._tokens)
         found = self._jump.jump(self._matcher, self._pending, most_tokens=room)

@@ -10,6 +10,7 @@ import pytest
 
 from builderbrain.decode.base import Generation, SamplingParameters
 from builderbrain.decode.generate import Decoding
+from builderbrain.errors import MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.grammar.jump import JumpForward
@@ -107,12 +108,20 @@ def test_tokens_spell_the_text_and_are_no_more_than_asked() -> None:
         assert found.finish_reason == ("length" if len(found.tokens) == most else "stop")
 
 
-@pytest.mark.parametrize("more", [{"logprobs": 2}, {"stop": ("zzz",)}])
-def test_logprobs_and_stop_strings_go_token_by_token(more: dict[str, Any]) -> None:
+def test_log_probabilities_are_those_of_every_token() -> None:
     runs = batcher()
-    [found] = run(runs, [output(BatchedModel(runs, None), 3, **more)])
-    assert runs.counts.passes >= len(found.tokens)
-    assert len(found.logprobs) == (len(found.tokens) if "logprobs" in more else 0)
+    [found] = run(runs, [output(BatchedModel(runs, None), 3, logprobs=2)])
+    assert runs.counts.passes >= len(found.tokens) == len(found.logprobs)
+
+
+def test_forced_text_never_holds_a_stop_string() -> None:
+    """A stop string within what is forced cannot be kept, and is a dead end with jumps as without; others change nothing."""
+    runs = batcher()
+    model = BatchedModel(runs, None)
+    [plain, stopped] = run(runs, [output(model, 3), output(model, 3, stop=("zzz",))])
+    assert plain.tokens == stopped.tokens
+    with pytest.raises(MaskEmptyError):
+        run(runs, [output(model, 3, stop=('lity":',))])
 
 
 def test_penalties_count_the_tokens_that_stay() -> None:
