@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from builderbrain.serve.decision_calibration import Kind
-from builderbrain.serve.fields import RequestModel, refusal
+from builderbrain.serve.fields import MAX_NAME, RequestModel, refusal
 from builderbrain.serve.said import Said
 
 MAX_QUESTIONS = 400
@@ -47,7 +47,7 @@ class InputMessage(RequestModel):
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | Annotated[list[Part], Field(fail_fast=True)]
     ignored_fields: ClassVar = frozenset({"phase", "id", "status"})
     refused_fields: ClassVar = {
         name: "send calls and what they gave as the text of a message"
@@ -77,10 +77,10 @@ class Question(RequestModel):
     """A predicate (yes or no), a choice among `choices`, or a score on `levels`, the lowest first."""
 
     type: Kind
-    instructions: str | list[Part]
-    name: str | None = Field(default=None, max_length=256)
-    choices: list[Choice] | None = Field(default=None, min_length=2, max_length=MAX_CHOICES)
-    levels: list[Level] | None = Field(default=None, min_length=2, max_length=MAX_CHOICES)
+    instructions: str | Annotated[list[Part], Field(fail_fast=True)]
+    name: str | None = Field(default=None, max_length=MAX_NAME)
+    choices: Annotated[list[Choice], Field(fail_fast=True)] | None = Field(default=None, min_length=2, max_length=MAX_CHOICES)
+    levels: Annotated[list[Level], Field(fail_fast=True)] | None = Field(default=None, min_length=2, max_length=MAX_CHOICES)
 
     @model_validator(mode="after")
     def _options_of_its_type(self) -> Question:
@@ -125,9 +125,9 @@ class Question(RequestModel):
 class DecisionRequest(RequestModel):
     """The body. Beside OpenAI's: `require_calibration` refuses where nothing was fitted, `level` chooses the error level."""
 
-    model: str | None = Field(default=None, max_length=256)
-    input: str | list[InputMessage]
-    questions: list[Question] = Field(min_length=1, max_length=MAX_QUESTIONS)
+    model: str | None = Field(default=None, max_length=MAX_NAME)
+    input: str | Annotated[list[InputMessage], Field(fail_fast=True)]
+    questions: Annotated[list[Question], Field(fail_fast=True)] = Field(min_length=1, max_length=MAX_QUESTIONS)
     require_calibration: bool = False
     level: float | None = Field(default=None, gt=0, lt=1)
     ignored_fields: ClassVar = frozenset({"safety_identifier", "prompt_cache_key", "user", "metadata"})
@@ -143,7 +143,7 @@ class DecisionRequest(RequestModel):
 class LabelledQuestion(RequestModel):
     """One row of what a calibration is fitted on: an input, one question, and the value of its right answer."""
 
-    input: str | list[InputMessage]
+    input: str | Annotated[list[InputMessage], Field(fail_fast=True)]
     question: Question
     answer: str | bool
 

@@ -20,11 +20,13 @@ from builderbrain.decode.base import Step
 from builderbrain.errors import InvalidRequestError, NonFiniteLogitsError, UncalibratedError
 from builderbrain.serve.conversation import conversation_prompt
 from builderbrain.serve.decision_calibration import CalibrationMap, Calibrations, DecisionCalibration
+from builderbrain.serve.decision_replies import DecisionReply
 from builderbrain.serve.decision_requests import DecisionRequest, InputMessage, Question, conversation
 from builderbrain.serve.engine import Work
 from builderbrain.serve.fields import read_request
 from builderbrain.serve.generation import results
 from builderbrain.serve.label_scores import LabelScores, begins_another
+from builderbrain.serve.openapi import RUNNING, described
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.service import Service
 from builderbrain.serve.shapes import envelope
@@ -61,6 +63,12 @@ def decisions_router(service: Service, calibrations: Calibrations) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/decisions")
+    @described(
+        "Answer questions over an input with probabilities.",
+        body=DecisionRequest,
+        reply=DecisionReply,
+        raises=(*RUNNING, UncalibratedError),
+    )
     async def decisions(request: Request) -> Response:
         body = await read_request(request, DecisionRequest)
         model = service.served(body.model)

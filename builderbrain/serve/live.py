@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from builderbrain.decode.model import TokenModel
-from builderbrain.errors import BuilderBrainError, VersionNotFoundError
+from builderbrain.errors import BuilderBrainError, ConflictError, TamperedVersionError, VersionNotFoundError
 from builderbrain.serve.boundary import ADMIN_PREFIX
 from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
@@ -99,7 +99,9 @@ def live_router(follower: LiveFollower) -> APIRouter:
     router = APIRouter()
 
     @router.post(f"{ADMIN_PREFIX}reload")
-    @described("Follow the registry now.", reply=ReloadReply, raises=(VersionNotFoundError,))
+    @described(
+        "Follow the registry now.", reply=ReloadReply, raises=(VersionNotFoundError, TamperedVersionError, ConflictError)
+    )
     def reload() -> Response:
         return json_reply({"version": follower.follow()})
 

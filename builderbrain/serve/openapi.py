@@ -30,23 +30,19 @@ from builderbrain.errors import (
     GrammarRefusedError,
     InvalidRequestError,
     NotReadyError,
+    PausedError,
     QueueFullError,
+    RateLimitError,
     UnknownModelError,
 )
-from builderbrain.serve.boundary import ADMIN_PREFIX, OPEN_PATHS
+from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
 from builderbrain.serve.fields import RequestModel
-from builderbrain.serve.replies import json_reply, status_of
+from builderbrain.serve.replies import RETRY_SECONDS, json_reply, status_of
 from builderbrain.serve.reply_models import ErrorReply, IndexReply
 
-GENERATING = (
-    UnknownModelError,
-    GrammarLimitError,
-    GrammarRefusedError,
-    ConstraintViolatedError,
-    QueueFullError,
-    NotReadyError,
-    DeadlineError,
-)
+RUNNING = (UnknownModelError, QueueFullError, NotReadyError, PausedError, DeadlineError)
+"""What a route raises that runs a model."""
+GENERATING = (*RUNNING, GrammarLimitError, GrammarRefusedError, ConstraintViolatedError)
 """What a route raises that decodes outputs."""
 REFERENCE = "#/components/schemas/{model}"
 KEY_SCHEME = "key"
@@ -60,6 +56,7 @@ class Description:
 
     summary: str
     body: type[RequestModel] | None = None
+    in_query: bool = False
     reply: type[BaseModel] | None = None
     other_replies: tuple[str, ...] = ()
     raises: tuple[type[BuilderBrainError], ...] = ()
@@ -69,6 +66,7 @@ def described(
     summary: str,
     *,
     body: type[RequestModel] | None = None,
+    in_query: bool = False,
     reply: type[BaseModel] | None = None,
     other_replies: tuple[str, ...] = (),
     raises: tuple[type[BuilderBrainError], ...] = (),
@@ -78,11 +76,12 @@ def described(
     Args:
         summary: one sentence.
         body: what `read_request` reads.
+        in_query: whether the fields of `body` may come in the query instead.
         reply: the JSON object of status 200.
         other_replies: media types that status 200 may have as well.
         raises: its refusals beside those of keys, and of bodies when it reads one.
     """
-    found = Description(summary=summary, body=body, reply=reply, other_replies=other_replies, raises=raises)
+    found = Description(summary=summary, body=body, in_query=in_query, reply=reply, other_replies=other_replies, raises=raises)
 
     def mark(function: F) -> F:
         function.__dict__["description"] = found
@@ -147,10 +146,11 @@ def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
 def _operation(route: APIRoute, method: str, found: Description) -> dict[str, Any]:
     path = route.path_format
     raises: list[type[BuilderBrainError]] = [BodyTooLargeError, *found.raises]
-    if path not in OPEN_PATHS:
-        raises.append(AuthenticationError)
-    if path.startswith(ADMIN_PREFIX):
+    # Who may change the server is asked for no other key and limited by nothing.
+    if is_administrative(path):
         raises.append(AdministrationError)
+    elif path not in OPEN_PATHS:
+        raises += [AuthenticationError, RateLimitError]
     if found.body is not None:
         raises.append(InvalidRequestError)
     has_content = method != "HEAD"
@@ -159,19 +159,29 @@ def _operation(route: APIRoute, method: str, found: Description) -> dict[str, An
         "summary": found.summary,
         "responses": {"200": _success(found, has_content), **_failures(raises, has_content)},
         # Without a client key the server asks for none.
-        "security": []
-        if path in OPEN_PATHS
-        else [{KEY_SCHEME: []}]
-        if path.startswith(ADMIN_PREFIX)
-        else [{}, {KEY_SCHEME: []}],
+        "security": [] if path in OPEN_PATHS else [{KEY_SCHEME: []}] if is_administrative(path) else [{}, {KEY_SCHEME: []}],
     }
-    if names := re.findall(r"{(\w+)}", path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names
-        ]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
     if found.body is not None:
-        operation["requestBody"] = {"required": True, "content": _json_content(found.body)}
+        operation["requestBody"] = {"required": not found.in_query, "content": _json_content(found.body)}
+        if found.in_query:
+            parameters += _query(found.body)
+    if parameters:
+        operation["parameters"] = parameters
     return operation
+
+
+def _query(model: type[RequestModel]) -> list[dict[str, Any]]:
+    """The fields of a flat model as parameters."""
+    schema = model.model_json_schema(mode="validation")
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": field}
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _success(found: Description, has_content: bool) -> dict[str, Any]:
@@ -187,9 +197,19 @@ def _failures(raises: Iterable[type[BuilderBrainError]], has_content: bool) -> d
     """Responses by status; what each stands for is what the errors say of themselves."""
     reasons: dict[int, list[str]] = {}
     for kind in dict.fromkeys(raises):
-        reasons.setdefault(status_of(kind("")), []).append((kind.__doc__ or "").strip().splitlines()[0])
+        reasons.setdefault(status_of(kind), []).append((kind.__doc__ or "").strip().splitlines()[0])
     content = {"content": _json_content(ErrorReply)} if has_content else {}
-    return {str(status): {"description": " ".join(texts), **content} for status, texts in sorted(reasons.items())}
+    return {
+        str(status): {"description": " ".join(texts), **_retry_header(status), **content}
+        for status, texts in sorted(reasons.items())
+    }
+
+
+def _retry_header(status: int) -> dict[str, Any]:
+    if status not in RETRY_SECONDS:
+        return {}
+    header = {"description": "Seconds after which to ask again.", "schema": {"type": "integer", "minimum": 1}}
+    return {"headers": {"Retry-After": header}}
 
 
 def _json_content(model: type[BaseModel]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.errors import ConflictError, InvalidRequestError
+from builderbrain.errors import ConflictError, InvalidRequestError, NotReadyError
 from builderbrain.rail.batching import BatchedModel
 from builderbrain.serve.engine import Engine, PauseMode
 from builderbrain.serve.fields import RequestModel, parse_request, read_request
 from builderbrain.serve.model_backend import ModelBackend
+from builderbrain.serve.openapi import described
+from builderbrain.serve.operation_replies import IsPausedReply, PausedReply, ResetReply, ResumedReply
 from builderbrain.serve.replies import json_reply
 
 _QUERY_VALUES = {"true": True, "false": False, "1": True, "0": False}
@@ -50,6 +52,13 @@ def pausing_router(engine: Engine, forget: Callable[[], int]) -> APIRouter:
     router = APIRouter()
 
     @router.post("/pause")
+    @described(
+        "Advance no output until the server is resumed.",
+        body=PauseRequest,
+        in_query=True,
+        reply=PausedReply,
+        raises=(ConflictError, NotReadyError),
+    )
     async def pause(request: Request) -> Response:
         body = await _pause_request(request)
         # A client that leaves stops waiting; the pause stands, and `resume` ends it.
@@ -60,15 +69,18 @@ def pausing_router(engine: Engine, forget: Callable[[], int]) -> APIRouter:
         return json_reply({"status": "paused", "mode": body.mode, "waiting": engine.num_waiting + engine.num_running})
 
     @router.post("/resume")
+    @described("Go on after a pause.", reply=ResumedReply)
     async def resume() -> Response:
         engine.resume()
         return json_reply({"status": "resumed"})
 
     @router.get("/is_paused")
+    @described("Whether the server is paused.", reply=IsPausedReply)
     async def is_paused() -> Response:
         return json_reply({"is_paused": engine.paused is not None, "mode": engine.paused})
 
     @router.post("/reset_prefix_cache")
+    @described("Forget the cached beginnings of prompts.", reply=ResetReply, raises=(NotReadyError,))
     async def reset_prefix_cache() -> Response:
         return json_reply({"status": "reset", "pages": await asyncio.wrap_future(engine.call(forget))})
 

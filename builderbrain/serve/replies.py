@@ -44,9 +44,9 @@ _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
 RETRY_SECONDS = {429: 1, 503: 5}
 
 
-def status_of(error: BaseException) -> int:
-    """The HTTP status an exception becomes."""
-    return next((status for kind, status, _ in _STATUSES if isinstance(error, kind)), 500)
+def status_of(kind: type[BaseException]) -> int:
+    """The HTTP status that exceptions of a kind become."""
+    return next((status for known, status, _ in _STATUSES if issubclass(kind, known)), 500)
 
 
 def error_body(error: BaseException, request_id: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def error_body(error: BaseException, request_id: str) -> dict[str, Any]:
 
 def error_reply(error: BaseException, request_id: str) -> Response:
     """`error_body` as a response."""
-    status = status_of(error)
+    status = status_of(type(error))
     seconds = error.retry_after if isinstance(error, errors.RateLimitError) else RETRY_SECONDS.get(status)
     headers = {} if seconds is None else {"Retry-After": str(math.ceil(seconds))}
     if status == 401:

@@ -65,10 +65,9 @@ class Extension(BaseModel):
 
 
 class Choice(BaseModel):
-    """How one output ended."""
+    """One output."""
 
     index: int
-    finish_reason: Literal["stop", "length"]
     weight_versions: list[WeightVersion]
 
 
@@ -83,12 +82,28 @@ class Envelope(BaseModel):
     builderbrain: Extension
 
 
+class ReplyFunction(BaseModel):
+    """A function's name and the JSON text of its arguments."""
+
+    name: str
+    arguments: str
+
+
+class ReplyToolCall(BaseModel):
+    """A call of a tool, whole."""
+
+    id: str
+    type: Literal["function"]
+    function: ReplyFunction
+
+
 class ChatReplyMessage(BaseModel):
-    """What the model said."""
+    """What the model said, and the tools it calls. `content` is null where tools were offered and there is no text."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[ReplyToolCall] = []
 
 
 class TokenAlternative(BaseModel):
@@ -115,6 +130,7 @@ class ChatLogprobs(BaseModel):
 class ChatChoice(Choice):
     """One output of a chat."""
 
+    finish_reason: Literal["stop", "length", "tool_calls"]
     message: ChatReplyMessage
     logprobs: ChatLogprobs | None
 
@@ -138,6 +154,7 @@ class CompletionLogprobs(BaseModel):
 class CompletionChoice(Choice):
     """One output of a completion."""
 
+    finish_reason: Literal["stop", "length"]
     text: str
     logprobs: CompletionLogprobs | None
 

@@ -225,7 +225,7 @@ class ChatRequest(SamplingRequest):
     max_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MAX_ALTERNATIVES)
-    tools: list[Tool] | None = Field(default=None, max_length=MAX_TOOLS)
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = Field(default=None, max_length=MAX_TOOLS)
     tool_choice: ChoiceMode | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     refused_fields: ClassVar = {

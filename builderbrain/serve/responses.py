@@ -17,11 +17,13 @@ from builderbrain.serve.answers import OutputReader
 from builderbrain.serve.conversation import Conversation, conversation_outputs
 from builderbrain.serve.fields import read_request
 from builderbrain.serve.generation import OutputRequest, generate, output_events, results
+from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import error_body, json_reply
 from builderbrain.serve.responses_items import ResponseWriter
+from builderbrain.serve.responses_replies import ResponseReply
 from builderbrain.serve.responses_requests import FORMAT_FIELD, ResponsesRequest
 from builderbrain.serve.service import Service
-from builderbrain.serve.streaming import stream_reply, typed_event
+from builderbrain.serve.streaming import EVENT_STREAM, stream_reply, typed_event
 from builderbrain.serve.toolbox import Toolbox
 
 
@@ -30,6 +32,13 @@ def responses_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/responses")
+    @described(
+        "One output as items, at once or as a stream of events.",
+        body=ResponsesRequest,
+        reply=ResponseReply,
+        other_replies=(EVENT_STREAM,),
+        raises=GENERATING,
+    )
     async def responses(request: Request) -> Response:
         body = await read_request(request, ResponsesRequest)
         served = service.served(body.model)

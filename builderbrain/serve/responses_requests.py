@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from builderbrain.grammar.base import Constraint
-from builderbrain.serve.fields import RequestModel, refusal
+from builderbrain.serve.fields import MAX_NAME, RequestModel, refusal
 from builderbrain.serve.requests import SamplingRequest
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.service import json_text
@@ -15,6 +16,7 @@ from builderbrain.serve.tool_requests import MAX_TOOLS, ChoiceMode, FunctionDefi
 from builderbrain.serve.toolbox import Choice, Toolbox, make_toolbox
 
 MAX_ITEMS = 1024
+MAX_METADATA = 16
 FORMAT_FIELD = "text.format"
 _NOT_STORED = "responses are not stored here: send the earlier items in input again"
 _FIELDS_OF = {
@@ -37,11 +39,11 @@ class InputItem(RequestModel):
 
     type: Literal["message", "function_call", "function_call_output"] = "message"
     role: Literal["system", "developer", "user", "assistant"] | None = None
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
     call_id: str | None = Field(default=None, min_length=1, max_length=256)
     name: FunctionName | None = None
     arguments: str | None = None
-    output: str | list[ContentPart] | None = None
+    output: str | Annotated[list[ContentPart], Field(fail_fast=True)] | None = None
     ignored_fields: ClassVar = frozenset({"id", "status"})
 
     @model_validator(mode="after")
@@ -73,7 +75,9 @@ class FunctionToolChoice(RequestModel):
     type: Literal["function", "allowed_tools"]
     name: FunctionName | None = None
     mode: Literal["auto", "required"] | None = None
-    tools: list[FunctionToolReference] | None = Field(default=None, min_length=1, max_length=MAX_TOOLS)
+    tools: Annotated[list[FunctionToolReference], Field(fail_fast=True)] | None = Field(
+        default=None, min_length=1, max_length=MAX_TOOLS
+    )
 
     @model_validator(mode="after")
     def _its_type_says_what_is_there(self) -> FunctionToolChoice:
@@ -131,20 +135,20 @@ class ObfuscationOptions(RequestModel):
 class ResponsesRequest(RequestModel):
     """`POST /v1/responses`. `seed` is an extension."""
 
-    model: str | None = Field(default=None, max_length=256)
-    input: str | list[InputItem]
+    model: str | None = Field(default=None, max_length=MAX_NAME)
+    input: str | Annotated[list[InputItem], Field(fail_fast=True)]
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
-    tools: list[FunctionTool] | None = Field(default=None, max_length=MAX_TOOLS)
+    tools: Annotated[list[FunctionTool], Field(fail_fast=True)] | None = Field(default=None, max_length=MAX_TOOLS)
     tool_choice: ChoiceMode | FunctionToolChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None
     stream: bool | None = None
     stream_options: ObfuscationOptions | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, str] | None = Field(default=None, max_length=MAX_METADATA)
     ignored_fields: ClassVar = frozenset(
         {"user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"}
     )
@@ -172,6 +176,14 @@ class ResponsesRequest(RequestModel):
         "max_tokens": "use max_output_tokens",
         "max_completion_tokens": "use max_output_tokens",
     }
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _bounded_metadata(cls, metadata: Any) -> Any:
+        # A dictionary does not end at its first wrong value as lists do, so that its length is looked at first.
+        if isinstance(metadata, dict) and len(metadata) > MAX_METADATA:
+            raise PydanticCustomError("metadata", f"expected at most {MAX_METADATA} entries, got {len(metadata)}")
+        return metadata
 
     @model_validator(mode="after")
     def _bounded_input(self) -> ResponsesRequest:

@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+from builderbrain.serve.openapi import described
+from builderbrain.serve.operation_replies import TokenizerInfoReply
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.service import Service
 
@@ -23,6 +25,7 @@ def tokenizer_info_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.get("/tokenizer_info")
+    @described("The tokenizer's configuration.", reply=TokenizerInfoReply)
     async def tokenizer_info() -> Response:
         return json_reply(describe_tokenizer(service))
 

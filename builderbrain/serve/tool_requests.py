@@ -77,7 +77,7 @@ class AllowedTools(RequestModel):
     """Some of the tools, which may or must be called."""
 
     mode: Literal["auto", "required"]
-    tools: list[ToolReference] = Field(min_length=1, max_length=MAX_TOOLS)
+    tools: Annotated[list[ToolReference], Field(fail_fast=True)] = Field(min_length=1, max_length=MAX_TOOLS)
 
 
 class ToolChoice(RequestModel):

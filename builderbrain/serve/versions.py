@@ -20,14 +20,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from builderbrain.decode.model import TokenModel
-from builderbrain.errors import ConflictError, UnknownModelError
+from builderbrain.errors import (
+    ConflictError,
+    GateRefusedError,
+    RegistryBusyError,
+    TamperedVersionError,
+    UnknownModelError,
+    VersionNotFoundError,
+)
 from builderbrain.serve.engine import Engine
-from builderbrain.serve.fields import RequestModel, read_request
+from builderbrain.serve.fields import MAX_NAME, RequestModel, read_request
 from builderbrain.serve.model_backend import ModelBackend
+from builderbrain.serve.openapi import described
+from builderbrain.serve.operation_replies import LoadedReply, MovedReply, UnloadedReply, VersionsReply
 from builderbrain.serve.replies import json_reply
 
-ModelName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
-Version = Annotated[str, Field(min_length=1, max_length=256)]
+ModelName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[\x21-\x7e]+$")]
+Version = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+_READING = (VersionNotFoundError, TamperedVersionError)
+_LOADING = (*_READING, GateRefusedError, ConflictError)
+_MOVING = (*_READING, ConflictError, RegistryBusyError)
 
 
 class Store(Protocol):
@@ -60,13 +72,13 @@ class PromoteRequest(RequestModel):
     """`expected_live`: refuse unless this version is live."""
 
     version: Version
-    expected_live: str | None = None
+    expected_live: Version | None = None
 
 
 class RollbackRequest(RequestModel):
     """`expected_live`: refuse unless this version is live."""
 
-    expected_live: str | None = None
+    expected_live: Version | None = None
 
 
 class LoadAdapterRequest(RequestModel):
@@ -199,34 +211,50 @@ def versions_router(
         return {**result, "serving": follow()}
 
     @router.get("/v1/versions")
+    @described("Every version of the registry.", reply=VersionsReply, raises=(TamperedVersionError,))
     async def versions() -> Response:
         return json_reply(await to_thread.run_sync(listed))
 
     @router.post("/v1/versions/load")
+    @described("Serve a version beside the live one.", body=LoadRequest, reply=LoadedReply, raises=_LOADING)
     async def load(request: Request) -> Response:
         body = await read_request(request, LoadRequest)
         name = await to_thread.run_sync(lambda: loaded.load(body.version, body.model, replace=body.replace))
         return json_reply({"status": "loaded", "model": name, "version": body.version})
 
     @router.post("/v1/versions/unload")
+    @described("Serve a version no longer.", body=UnloadRequest, reply=UnloadedReply, raises=(UnknownModelError,))
     async def unload(request: Request) -> Response:
         body = await read_request(request, UnloadRequest)
         under_way = await to_thread.run_sync(loaded.unload, body.model)
         return json_reply({"status": "unloaded", "model": body.model, "under_way": under_way})
 
     @router.post("/v1/versions/promote")
+    @described(
+        "Make a version live that the gate has passed.",
+        body=PromoteRequest,
+        reply=MovedReply,
+        raises=(*_MOVING, GateRefusedError),
+    )
     async def promote(request: Request) -> Response:
         body = await read_request(request, PromoteRequest)
         move = partial(store.promote, body.version, expected_live=body.expected_live)
         return json_reply(await to_thread.run_sync(moved, move))
 
     @router.post("/v1/versions/rollback")
+    @described("Make the version before live again.", body=RollbackRequest, reply=MovedReply, raises=_MOVING)
     async def rollback(request: Request) -> Response:
         body = await read_request(request, RollbackRequest)
         move = partial(store.rollback, expected_live=body.expected_live)
         return json_reply(await to_thread.run_sync(moved, move))
 
     @router.post("/v1/load_lora_adapter")
+    @described(
+        "Serve a version beside the live one, as vLLM loads adapters.",
+        body=LoadAdapterRequest,
+        other_replies=("text/plain",),
+        raises=_LOADING,
+    )
     async def load_adapter(request: Request) -> Response:
         body = await read_request(request, LoadAdapterRequest)
 
@@ -237,6 +265,12 @@ def versions_router(
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
     @router.post("/v1/unload_lora_adapter")
+    @described(
+        "Serve a version no longer, as vLLM unloads adapters.",
+        body=UnloadAdapterRequest,
+        other_replies=("text/plain",),
+        raises=(UnknownModelError,),
+    )
     async def unload_adapter(request: Request) -> Response:
         body = await read_request(request, UnloadAdapterRequest)
         await to_thread.run_sync(loaded.unload, body.lora_name)

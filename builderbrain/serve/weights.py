@@ -23,9 +23,12 @@ from torch import Tensor, nn
 
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
+from builderbrain.errors import TamperedVersionError
 from builderbrain.hosts.base import Host
 from builderbrain.rail.batching import BatchedModel
 from builderbrain.rail.model import RailModel
+from builderbrain.serve.openapi import described
+from builderbrain.serve.operation_replies import WeightCheckReply, WeightInfoReply
 from builderbrain.serve.replies import json_reply
 
 logger = logging.getLogger(__name__)
@@ -209,10 +212,12 @@ def weights_router(ledger: WeightLedger) -> APIRouter:
     router = APIRouter()
 
     @router.get("/weight_info")
+    @described("Which weights are in memory.", reply=WeightInfoReply)
     async def weight_info() -> Response:
         return json_reply({"object": "list", "data": await to_thread.run_sync(ledger.describe)})
 
     @router.post("/weight_checker")
+    @described("Compare the weights with what was loaded.", reply=WeightCheckReply, raises=(TamperedVersionError,))
     async def weight_checker() -> Response:
         found = await to_thread.run_sync(ledger.check)
         return json_reply({"ok": all(model["ok"] for model in found), "data": found})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import APIRouter
 
 from builderbrain.gate.registry import Registry
 from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
@@ -17,7 +18,7 @@ from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.boundary import Keys
 from builderbrain.serve.decision_calibration import Calibrations
 from builderbrain.serve.engine import Engine
-from builderbrain.serve.live import LiveFollower
+from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import operations
 from builderbrain.serve.service import Service
@@ -63,8 +64,19 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(folder: Path, *, follows: bool = True, **settings: Any) -> Iterator[Fleet]:
-    """Serve with `settings` over those of the tests; `follows`: whether the default model follows the registry."""
+def running_fleet(
+    folder: Path,
+    *,
+    follows: bool = True,
+    further: Callable[[Service], Sequence[APIRouter]] = lambda service: (),
+    **settings: Any,
+) -> Iterator[Fleet]:
+    """Serve with `settings` over those of the tests.
+
+    Args:
+        follows: whether the default model follows the registry.
+        further: more routes.
+    """
     host, masks = tiny()
     registry = Registry(folder / "versions", keep=8)
     folders = {}
@@ -101,7 +113,10 @@ def running_fleet(folder: Path, *, follows: bool = True, **settings: Any) -> Ite
     routers, lifetimes = operations(chosen, service, backend, store, follower if follows else None, Calibrations())
     with (
         running_server(
-            service, routers=tuple(routers), lifetimes=(follower, *lifetimes), keys=Keys(administrator="boss")
+            service,
+            routers=(*routers, live_router(follower), *further(service)),
+            lifetimes=(follower, *lifetimes),
+            keys=Keys(administrator="boss"),
         ) as started,
         httpx.Client(base_url=started.url, trust_env=False, timeout=60) as http,
     ):

@@ -14,10 +14,13 @@ import httpx
 import pytest
 
 from builderbrain.grammar.engine import GrammarEngine
+from builderbrain.serve.decision_calibration import Calibrations
+from builderbrain.serve.decisions import decisions_router
 from builderbrain.serve.fields import RequestModel
 from tests.serve.running import RunningServer, make_service, running_server
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+RESPONSES, DECISIONS = "/v1/responses", "/v1/decisions"
 COMPILE_SECONDS = 2.0
 SECONDS = COMPILE_SECONDS + 3.0
 """For any of them: the limit of a grammar's trial, and what a machine that runs other things adds."""
@@ -34,7 +37,7 @@ def hostile() -> Iterator[RunningServer]:
     engine = GrammarEngine(tokenizer, size, compile_seconds=COMPILE_SECONDS)
     engine.warm_up()
     service.backend.mask_engine = engine
-    with running_server(service) as started:
+    with running_server(service, routers=(decisions_router(service, Calibrations()),)) as started:
         yield started
     engine.close()
 
@@ -133,6 +136,32 @@ REFUSED: dict[str, Hostile] = {
     "10^6 wrong parts of a message": Hostile(
         json.dumps({"messages": [{"role": "user", "content": [1] * MANY}]}).encode(), "messages.0.content", "expected", CHAT
     ),
+    "10^6 wrong tools": Hostile(
+        json.dumps({"messages": [{"role": "user", "content": "x"}], "tools": [1] * MANY}).encode(), "tools", "expected", CHAT
+    ),
+    "10^6 wrong items": Hostile(json.dumps({"input": [1] * MANY}).encode(), "input", "expected", RESPONSES),
+    "10^6 wrong parts of an item": Hostile(
+        json.dumps({"input": [{"role": "user", "content": [1] * MANY}]}).encode(), "input.0.content", "expected", RESPONSES
+    ),
+    "10^6 wrong flat tools": Hostile(json.dumps({"input": "x", "tools": [1] * MANY}).encode(), "tools", "expected", RESPONSES),
+    "10^5 wrong entries of metadata": Hostile(
+        json.dumps({"input": "x", "metadata": {str(i): i for i in range(100_000)}}).encode(), "metadata", "16", RESPONSES
+    ),
+    "10^6 wrong messages to judge": Hostile(
+        json.dumps({"input": [1] * MANY, "questions": [{"type": "predicate", "instructions": "x"}]}).encode(),
+        "input",
+        "expected",
+        DECISIONS,
+    ),
+    "10^6 wrong questions": Hostile(
+        json.dumps({"input": "x", "questions": [1] * MANY}).encode(), "questions", "expected", DECISIONS
+    ),
+    "10^6 wrong options": Hostile(
+        json.dumps({"input": "x", "questions": [{"type": "choice", "instructions": "x", "choices": [1] * MANY}]}).encode(),
+        "questions.0.choices",
+        "expected",
+        DECISIONS,
+    ),
     "10^6 wrong choices": Hostile(body(structured_outputs={"choice": [1] * MANY}), "structured_outputs.choice.0", "string"),
     "model with a long name": Hostile(json.dumps({"model": "x" * MANY, "prompt": "x"}).encode(), "model", "256", "/tokenize"),
     "duplicate key with a long name": Hostile(b'{"' + b"x" * MANY + b'": 1, "' + b"x" * MANY + b'": 2}', "xxx", "once"),
@@ -182,9 +211,9 @@ def test_what_is_within_the_limits_is_answered_within_bounds(hostile: RunningSer
 
 
 def _lists(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every list of a model's core schema."""
+    """Every list of a model's core schema that can hold a wrong element."""
     if isinstance(schema, dict):
-        if schema.get("type") == "list" and "items_schema" in schema:
+        if schema.get("type") == "list" and schema.get("items_schema", {"type": "any"})["type"] != "any":
             yield schema
         for inner in schema.values():
             yield from _lists(inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
+from fastapi import APIRouter
 from hypothesis import HealthCheck, given, settings, strategies
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -23,13 +25,15 @@ from schemathesis.specs.openapi.checks import (
 
 from builderbrain.agent.executor import WorkingRoot
 from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.plan import load_grammar
-from builderbrain.serve.boundary import Keys
+from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
 from builderbrain.serve.goals import goals_router
-from builderbrain.serve.live import LiveFollower, live_router
-from tests.serve.running import RunningServer, make_service, running_server
+from builderbrain.serve.service import Service
+from tests.serve.fleet import BOSS, Fleet, running_fleet
+from tests.serve.running import RunningServer
+from tests.serve.tooling import CLOCK, tool_server
 
-KEY = {"Authorization": "Bearer administrator"}
 PLAN = {"version": 1, "steps": [{"id": "s1", "skill": "list", "args": {"path": "."}}]}
 CHECKS = [
     not_a_server_error,
@@ -44,16 +48,25 @@ EXAMPLES = 25
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Every route that the command serves, over a tiny base."""
-    service = make_service()
-    mask_engine: Any = service.backend.mask_engine
-    grammar = mask_engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
-    goals = goals_router(service, grammar=grammar, root=WorkingRoot(tmp_path_factory.mktemp("root")))
-    follower = LiveFollower(current=lambda: "v1", load=lambda version: version, install=lambda model: None, version="v1")
-    keys = Keys(administrator="administrator")
-    with running_server(service, keys=keys, routers=(goals, live_router(follower))) as started:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Every route that the command serves, over a tiny base and with the mask engine that is really served."""
+    engines = []
+
+    def goals(service: Service) -> list[APIRouter]:
+        backend: Any = service.backend
+        engines.append(GrammarEngine(backend.tokenizer, backend.vocab_size, compile_seconds=2.0))
+        backend.mask_engine = engines[0]
+        grammar = engines[0].compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
+        return [goals_router(service, grammar=grammar, root=WorkingRoot(tmp_path_factory.mktemp("root")))]
+
+    with running_fleet(tmp_path_factory.mktemp("fleet"), further=goals) as started:
         yield started
+    engines[0].close()
+
+
+@pytest.fixture(scope="module")
+def whole(fleet: Fleet) -> RunningServer:
+    return fleet.server
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +88,21 @@ OPERATIONS = [
     "POST /v1/admin/reload",
     "POST /v1/chat/completions",
     "POST /v1/completions",
+    "POST /v1/decisions",
     "POST /v1/goals",
+    "POST /v1/load_lora_adapter",
     "POST /v1/plans/check",
+    "POST /v1/responses",
+    "POST /v1/unload_lora_adapter",
+    "POST /v1/versions/load",
+    "POST /v1/versions/promote",
+    "POST /v1/versions/unload",
     "GET /v1/models/{name}",
 ]
 NEVER_WRONG = ("POST /v1/admin/reload", "GET /v1/models/{name}")
 """They read no body, and any name can be asked for."""
+LIMITS = {"/v1/chat/completions": "max_tokens", "/v1/responses": "max_output_tokens"}
+"""Where nothing else does, these bound an output, which would have as many tokens as the context has room for."""
 
 
 @pytest.mark.parametrize(
@@ -97,7 +119,9 @@ def test_what_is_made_from_the_document_gets_what_it_says(api_schema: Any, opera
     def check(case: Any, draw: random.Random) -> None:
         if mode.is_positive and isinstance(case.body, dict):
             case.body = with_few_fields(case.body, required, draw)
-        case.call_and_validate(checks=CHECKS, headers=KEY)
+            if (limit := LIMITS.get(path)) is not None and case.body.get(limit) is None:
+                case.body[limit] = 4
+        case.call_and_validate(checks=CHECKS, headers=BOSS)
 
     check()
 
@@ -131,6 +155,25 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
         "/v1/chat/completions",
         {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2, "logprobs": True, "top_logprobs": 1},
     ),
+    ("POST", "/v1/responses", {"input": "hi", "max_output_tokens": 2, "metadata": {"a": "b"}}),
+    ("GET", "/v1/versions", None),
+    ("GET", "/weight_info", None),
+    ("POST", "/weight_checker", None),
+    ("GET", "/tokenizer_info", None),
+    ("GET", "/is_paused", None),
+    ("POST", "/reset_prefix_cache", None),
+    (
+        "POST",
+        "/v1/decisions",
+        {
+            "input": "the gate",
+            "questions": [
+                {"type": "predicate", "instructions": "open?"},
+                {"type": "choice", "instructions": "which?", "choices": [{"value": "red"}, {"value": "green"}]},
+                {"type": "score", "instructions": "how?", "levels": [{"label": "low"}, {"label": "high"}]},
+            ],
+        },
+    ),
     ("POST", "/v1/plans/check", {"domain": "repo_assistant", "plan": "s1=fly()"}),
     ("POST", "/v1/goals", {"goal": "list the files"}),
 ]
@@ -140,7 +183,11 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
 def test_a_reply_holds_what_the_document_lists_and_nothing_else(
     whole: RunningServer, document: dict[str, Any], method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    reply = httpx.request(method, f"{whole.url}{path}", json=body, headers=KEY, trust_env=False, timeout=60)
+    reply = httpx.request(method, f"{whole.url}{path}", json=body, headers=BOSS, trust_env=False, timeout=60)
+    check_reply(document, method, path, reply)
+
+
+def check_reply(document: dict[str, Any], method: str, path: str, reply: httpx.Response) -> None:
     assert reply.status_code == 200, reply.text
     schema = document["paths"][path][method.lower()]["responses"]["200"]["content"]["application/json"]["schema"]
     closed = {
@@ -148,6 +195,42 @@ def test_a_reply_holds_what_the_document_lists_and_nothing_else(
         for name, each in document["components"]["schemas"].items()
     }
     jsonschema_rs.validate({**schema, "components": {"schemas": closed}}, reply.json())
+
+
+def test_replies_to_an_operator_hold_what_the_document_lists(fleet: Fleet, document: dict[str, Any]) -> None:
+    second = fleet.versions["second"]
+    for path, body in (
+        ("/pause", {"mode": "keep"}),
+        ("/resume", None),
+        ("/v1/versions/load", {"version": second, "model": "helper"}),
+        ("/v1/versions/unload", {"model": "helper"}),
+        ("/v1/versions/promote", {"version": second}),
+        ("/v1/versions/rollback", {"expected_live": second}),
+    ):
+        check_reply(document, "POST", path, fleet.http.post(path, json=body, headers=BOSS))
+    try:
+        paused = fleet.http.post("/pause?mode=wait&clear_cache=true", headers=BOSS)
+        check_reply(document, "POST", "/pause", paused)
+        check_reply(document, "GET", "/is_paused", fleet.http.get("/is_paused"))
+    finally:
+        fleet.http.post("/resume", headers=BOSS)
+    names = [each["name"] for each in document["paths"]["/pause"]["post"]["parameters"]]
+    assert names == ["mode", "clear_cache"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "tools": [CLOCK]}),
+        ("/v1/responses", {"input": "hi", "tools": [{"type": "function", "name": "clock"}]}),
+    ],
+)
+def test_replies_with_calls_hold_what_the_document_lists(document: dict[str, Any], path: str, body: dict[str, Any]) -> None:
+    with tool_server() as started:
+        asked = {"model": "random", "tool_choice": "required", **body}
+        reply = httpx.post(f"{started.url}{path}", json=asked, trust_env=False, timeout=60)
+    check_reply(document, "POST", path, reply)
+    assert "clock" in reply.text
 
 
 def test_the_document_is_valid_openapi(api_schema: Any) -> None:
@@ -162,3 +245,29 @@ def test_the_document_holds_every_route(whole: RunningServer, document: dict[str
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     assert all(operation["summary"] for operation in operations)
     assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+def test_the_document_says_who_may_ask_as_the_boundary_decides(whole: RunningServer, document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answers = set(operation["responses"])
+            if is_administrative(path):
+                assert operation["security"] == [{"key": []}]
+                assert answers & {"401", "403"} == {"403"}
+                asked = httpx.request(method, f"{whole.url}{re.sub('{.*?}', 'x', path)}", json={}, trust_env=False)
+                assert asked.status_code == 403
+            elif path in OPEN_PATHS:
+                assert operation["security"] == []
+                assert not answers & {"401", "403", "429"}
+            else:
+                assert {} in operation["security"]
+                assert {"401", "429"} <= answers
+                assert "403" not in answers
+                assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+def test_the_document_says_that_a_paused_server_may_refuse(document: dict[str, Any]) -> None:
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/decisions"):
+        refused = document["paths"][path]["post"]["responses"]["503"]
+        assert "paused" in refused["description"]
+        assert "Retry-After" in refused["headers"]

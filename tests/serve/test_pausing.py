@@ -267,7 +267,7 @@ def test_a_reset_makes_the_next_prompt_cold_and_changes_no_text(pausable: httpx.
 
 
 def test_forgetting_all_pages_frees_kept_ones_and_leaves_held_ones_to_their_holders() -> None:
-    forgotten: list[bytes] = []
+    forgotten: list[int] = []
     pool = PagePool(3, 2, forgotten.append)
     keys = pool.keys([1, 2, 3, 4])
     held, kept = pool.take(), pool.take()
@@ -278,7 +278,7 @@ def test_forgetting_all_pages_frees_kept_ones_and_leaves_held_ones_to_their_hold
     pool.let_go(kept)
     assert pool.available == 2
     assert pool.forget_all() == 2
-    assert sorted(forgotten) == sorted(keys)
+    assert sorted(forgotten) == sorted([held, kept])
     assert [pool.find(key) for key in keys] == [None, None]
     assert pool.available == 2
     pool.let_go(held)

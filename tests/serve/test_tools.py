@@ -29,7 +29,7 @@ SCHEMAS = {
 @pytest.fixture(scope="module")
 def tools() -> Iterator[RunningServer]:
     with tool_server(
-        unstopped=call("search", '{"text": "a"}') + "\nand so on",
+        unstopped=call("search", '{"text":"a"}') + "\nand so on",
         wrong=call("search", '{"text": 1, "more": true}'),
         other=call("clock", "{}"),
     ) as started:

@@ -178,6 +178,19 @@ def test_a_damaged_version_is_refused_and_shows(fleet: Fleet) -> None:
     assert listed(fleet)["second"]["standing"] == "damaged"
 
 
+@pytest.mark.parametrize("path", ["/v1/versions/promote", "/v1/admin/reload"])
+def test_a_damaged_version_does_not_go_live(fleet: Fleet, path: str) -> None:
+    version = fleet.versions["second"]
+    if path == "/v1/admin/reload":  # damaged after it was promoted, before the server looked
+        fleet.registry.promote(version, expected_live=fleet.versions["live"])
+    weights = fleet.registry.root / version / "rail.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    reply = fleet.post(path, {"version": version})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "tampered_version")
+    assert fleet.http.get("/version").json()["weight_version"] == fleet.versions["live"]
+    assert fleet.text("tiny")["choices"][0]["weight_versions"][0]["version"] == fleet.versions["live"]
+
+
 def test_outputs_go_on_while_a_version_is_loaded(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, go_on = threading.Event(), threading.Event()
     from builderbrain.serve import version_store

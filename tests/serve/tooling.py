@@ -48,7 +48,7 @@ def call(name: str, arguments: str) -> str:
     return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
 
 
-SEARCH_CALL = call("search", '{"text": "é\\"}{<\U0001f7df", "most": 3}')
+SEARCH_CALL = call("search", '{"text":"é\\"}{<\U0001f7df","most":3}')
 CLOCK_CALL = call("clock", "{}")
 SCRIPTS = {
     "words": "It is é late, <tool> and 1 < 2.",
