@@ -21,7 +21,8 @@ from builderbrain.hosts.base import Host, RaggedHost, Tokenizer
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
-from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
+from builderbrain.rail.batched_model import BatchedModel
+from builderbrain.rail.batching import PAGE_SIZE, Batcher
 from builderbrain.rail.bundled import bundled_rail_of
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel

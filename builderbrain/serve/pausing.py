@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from builderbrain.errors import ConflictError, InvalidRequestError, NotReadyError
-from builderbrain.rail.batching import BatchedModel
+from builderbrain.rail.batched_model import BatchedModel
 from builderbrain.serve.engine import Engine, PauseMode
 from builderbrain.serve.fields import RequestModel, parse_request, read_request
 from builderbrain.serve.model_backend import ModelBackend

@@ -25,7 +25,7 @@ from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import TamperedVersionError
 from builderbrain.hosts.base import Host
-from builderbrain.rail.batching import BatchedModel
+from builderbrain.rail.batched_model import BatchedModel
 from builderbrain.rail.model import RailModel
 from builderbrain.serve.openapi import described
 from builderbrain.serve.operation_replies import WeightCheckReply, WeightInfoReply

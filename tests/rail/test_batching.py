@@ -12,7 +12,8 @@ from torch import Tensor
 from builderbrain.decode.model import TokenState
 from builderbrain.hosts.base import Host
 from builderbrain.hosts.load import load_host
-from builderbrain.rail.batching import BatchedModel, Batcher
+from builderbrain.rail.batched_model import BatchedModel
+from builderbrain.rail.batching import Batcher
 from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
@@ -238,7 +239,7 @@ def test_a_rail_without_a_native_form_says_the_same_and_shares_no_pages(
     nano: tuple[Host, BuilderRail], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host, rail = nano
-    monkeypatch.setattr("builderbrain.rail.batching.why_not_native", lambda rail, host: "a test")
+    monkeypatch.setattr("builderbrain.rail.batched_model.why_not_native", lambda rail, host: "a test")
     batcher = Batcher(host, num_pages=64, max_tokens=24)
     model = BatchedModel(batcher, rail)
     assert model.native is None

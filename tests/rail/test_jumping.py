@@ -16,7 +16,8 @@ from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 from builderbrain.hosts.load import load_host
-from builderbrain.rail.batching import BatchedModel, Batcher
+from builderbrain.rail.batched_model import BatchedModel
+from builderbrain.rail.batching import Batcher
 from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import load_rail
 

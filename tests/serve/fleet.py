@@ -12,7 +12,8 @@ import httpx
 from fastapi import APIRouter
 
 from builderbrain.gate.registry import Registry
-from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
+from builderbrain.rail.batched_model import BatchedModel
+from builderbrain.rail.batching import PAGE_SIZE, Batcher
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.boundary import Keys

@@ -18,7 +18,8 @@ import uvicorn
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.huggingface import HuggingFaceHost
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
-from builderbrain.rail.batching import PAGE_SIZE, BatchedModel, Batcher
+from builderbrain.rail.batched_model import BatchedModel
+from builderbrain.rail.batching import PAGE_SIZE, Batcher
 from builderbrain.serve.__main__ import bind
 from builderbrain.serve.app import create_app
 from builderbrain.serve.engine import Engine
