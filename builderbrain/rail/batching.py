@@ -1,8 +1,8 @@
 """Many outputs' tokens in one pass: continuous batching (Yu et al. 2022, "Orca") of one base under any number of rails.
 
-Outputs ask when they like: `start` and `append` of `rail/batched_model.py` only note what the model has to see, and `Batcher.run`
-takes the next token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together, and
-each rail's rows through that rail. A prompt that begins as an earlier one did takes over its pages.
+Outputs ask when they like: `start` and `append` of `rail/batched_model.py` only note what the model has to see. `Batcher.run`
+takes the next token of every output and pieces of prompts ("chunked prefill", Agrawal et al. 2024) through the base together,
+and each rail's rows through that rail. A prompt that begins as an earlier one did takes over its pages.
 
 What an output gets depends on its own tokens alone: on a CPU with the native library and a dense float32 base to the last bit,
 whatever runs beside it, however its prompt is cut, and whether pages were taken over. Elsewhere products of the base may
