@@ -14,7 +14,7 @@ from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event,
 from builderbrain.serve.toolbox import Choice, ToolFunction, make_toolbox
 from tests.serve.tooling import CLOCK_CALL, SCRIPTS, SEARCH_CALL, call
 
-ARGUMENTS = '{"text": "é\\"}{<\U0001f7df", "most": 3}'
+ARGUMENTS = '{"text":"é\\"}{<\U0001f7df","most":3}'
 NESTED = '{"a": {"b": [1, {"c": "]}\\\\"}], "d": "</tool_call>"}, "e": "<tool_call>"}'
 GOLDEN: dict[str, tuple[str, str | None, list[tuple[str, str, bool]]]] = {
     "text": (SCRIPTS["words"], SCRIPTS["words"], []),
