@@ -151,8 +151,10 @@ def judged(constraint: Constraint, output: OutputRequest, future: Any) -> tuple[
     """How an output ended, its text, and what is wrong with it."""
     try:
         found: Generation = future.result(3600)
-    except (ConstraintViolatedError, MaskEmptyError) as error:
-        return "refused", "", error.message
+    except MaskEmptyError as error:
+        return "refused: a dead end" + (", with stop strings" if output.parameters.stop else ""), "", error.message
+    except ConstraintViolatedError as error:
+        return "refused: by the validator", "", error.message
     if found.finish_reason == "length":
         return (
             ("length", found.text, "") if len(found.tokens) >= output.parameters.max_tokens else ("invalid", found.text, "cut")
