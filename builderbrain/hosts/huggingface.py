@@ -10,6 +10,7 @@ change it, and without a mask attention may take its fastest kernel.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from builderbrain.hosts.paged_cache import PagedCache
     from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
+
+logger = logging.getLogger(__name__)
 
 _LENGTH_NAMES = ("max_position_embeddings", "max_seq_len", "seq_length")
 
@@ -153,7 +156,10 @@ class HuggingFaceHost:
         if not self._ragged:
             route_host(self)
             asked = check_ragged(self)
-            if why_not_native(self._decoder, self._layers, asked) is None:
+            reason = why_not_native(self._decoder, self._layers, asked)
+            if reason is not None:
+                logger.info("%s runs through its own modules: %s", self.name, reason)
+            else:
                 self._native = NativeDecoder(self._decoder, self._layers, self.max_length, asked)
                 check_ragged(self)
             with rows_apart():
