@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+C = TypeVar("C")
 
-class CachedState:
+
+class CachedState(Generic[C]):
     """One sequence in progress.
 
     Args:
-        next_logits: runs int64 [1, T] tokens that follow those it has seen, and returns logits [V] after the last.
+        next_logits: runs int64 [1, T] tokens that follow those in a cache, and returns logits [V] after the last.
+        cache: an empty cache, which the state owns; `fork` makes a deep copy of it.
         prompt_tokens: [T] ids, T >= 1.
         device: where the tokens go.
     """
 
     def __init__(
-        self, next_logits: Callable[[Tensor], Tensor], prompt_tokens: Sequence[int], device: torch.device | str
+        self,
+        next_logits: Callable[[Tensor, C], Tensor],
+        cache: C,
+        prompt_tokens: Sequence[int],
+        device: torch.device | str,
     ) -> None:
-        self._next_logits, self._device = next_logits, device
+        self._next_logits, self._cache, self._device = next_logits, cache, device
         self._unread = list(prompt_tokens)
 
     ready = True
@@ -37,9 +46,15 @@ class CachedState:
         """Extend the sequence."""
         self._unread.append(token)
 
+    def fork(self) -> CachedState[C]:
+        """See `TokenState.fork`. Copies the whole cache."""
+        forked = copy(self)
+        forked._cache, forked._unread = deepcopy(self._cache), list(self._unread)
+        return forked
+
     def close(self) -> None:
         """Nothing is held beyond the object itself."""
 
     @torch.no_grad()
     def _advance(self, tokens: list[int]) -> Tensor:
-        return self._next_logits(torch.tensor([tokens], dtype=torch.int64, device=self._device))
+        return self._next_logits(torch.tensor([tokens], dtype=torch.int64, device=self._device), self._cache)

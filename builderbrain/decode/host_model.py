@@ -8,7 +8,7 @@ from torch import Tensor
 
 from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
-from builderbrain.hosts.base import Host
+from builderbrain.hosts.base import Cache, Host
 
 
 class HostModel:
@@ -24,9 +24,9 @@ class HostModel:
 
     def start(self, prompt_tokens: Sequence[int]) -> TokenState:
         """Run the base over the prompt, [T] ids with T >= 1."""
-        host, cache = self.host, self.host.new_cache()
+        host = self.host
 
-        def logits(tokens: Tensor) -> Tensor:
+        def logits(tokens: Tensor, cache: Cache) -> Tensor:
             return host.lm_head(host.final_norm(host.forward(tokens, cache=cache).taps[-1][:, -1]))[0]
 
-        return CachedState(logits, prompt_tokens, host.device)
+        return CachedState(logits, host.new_cache(), prompt_tokens, host.device)

@@ -35,6 +35,13 @@ class TokenState(Protocol):
         """Extend the sequence by one token."""
         ...
 
+    def fork(self) -> TokenState:
+        """A second sequence that stands where this one does; what is appended to either does not move the other.
+
+        It is `ready` where this one is, with the same logits. What the two have in common is shared or copied, or run again.
+        """
+        ...
+
     def close(self) -> None:
         """Give back what the sequence holds. It is not used any more."""
         ...
@@ -51,6 +58,15 @@ class DrawsTogether(Protocol):
 
     def ask(self, row: Row) -> None:
         """Say what the next token will be drawn with. Forgotten with the next `append`."""
+        ...
+
+
+@runtime_checkable
+class LimitedRoom(Protocol):
+    """A `TokenModel` that keeps all sequences within a fixed number of positions."""
+
+    def fits(self, sequences: int, length: int) -> bool:
+        """Whether so many sequences of `length` tokens each can be open side by side, sharing nothing."""
         ...
 
 

@@ -6,6 +6,7 @@ The adversary of the grammar layer, which must keep every output valid however a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -31,6 +32,9 @@ class _RandomState:
 
     def append(self, token: int) -> None:
         self._hash = (self._hash * 6364136223846793005 + token + 1442695040888963407) % (1 << 62)
+
+    def fork(self) -> _RandomState:
+        return copy(self)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -99,6 +99,10 @@ class Matcher(Protocol):
         """Whether the end-of-sequence token was accepted."""
         ...
 
+    def fork(self) -> Matcher:
+        """A second matcher that stands where this one does; what either accepts later does not move the other."""
+        ...
+
 
 class CompiledConstraint(Protocol):
     """A constraint compiled for one tokenizer; immutable, shared between requests, cached."""

@@ -7,6 +7,8 @@ overflowing number) is refused by `accept`, without a change of state, so that t
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -84,6 +86,11 @@ class StrictMatcher:
 
     def is_complete(self) -> bool:
         return self._native.is_terminated()
+
+    def fork(self) -> StrictMatcher:
+        forked = copy(self)  # the machine's states are values
+        forked._native = self._native.fork()
+        return forked
 
 
 def new_bitmask(vocab_size: int) -> Tensor:

@@ -53,6 +53,10 @@ class NativeMatcher(Protocol):
         """Whether the end-of-sequence token was accepted."""
         ...
 
+    def fork(self) -> NativeMatcher:
+        """An independent matcher in the same state."""
+        ...
+
 
 class NativeGrammar(Protocol):
     """A compiled source; immutable, shared between threads."""

@@ -87,6 +87,11 @@ class LLGuidanceNativeMatcher:
     def is_terminated(self) -> bool:
         return self._terminated
 
+    def fork(self) -> LLGuidanceNativeMatcher:
+        forked = LLGuidanceNativeMatcher(self._matcher.deep_copy(), self._eos, self._tokenizer)
+        forked._terminated = self._terminated
+        return forked
+
 
 class LLGuidanceNativeGrammar:
     """See `builderbrain.grammar.native.NativeGrammar`. Matchers share the lexer, which fills as masks are made."""

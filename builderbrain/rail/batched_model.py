@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,11 @@ class BatchedModel:
         """A sequence that waits to be run; [T] ids with T >= 1."""
         return BatchedState(self, prompt_tokens)
 
+    def fits(self, sequences: int, length: int) -> bool:
+        """See `LimitedRoom.fits`."""
+        pool = self.batcher.pool
+        return sequences * -(-length // pool.page_size) <= pool.num_pages
+
     def keep(self, state: BatchedState, length: int) -> None:
         """Keep a sequence's state where a page of its prompt has become full."""
         size = self.batcher.pool.page_size
@@ -104,6 +110,8 @@ class BatchedState:
         self.begin_anew()
         self.set_back = False
         self.number = model.batcher.open(self)
+        self.order = (self.number, self.number)
+        """Whose turn it is, and who keeps its pages: forks stand where the sequence that they come from arrived."""
 
     def begin_anew(self) -> None:
         """Forget what was run; it has to be run again, in a later pass."""
@@ -148,6 +156,21 @@ class BatchedState:
         """Draw the next token with `row` in the pass that makes its logits."""
         if self.answer is None:
             self.row = row
+
+    def fork(self) -> BatchedState:
+        """See `TokenState.fork`. Shares full pages; where there is no page for the rest, all of it is run again."""
+        forked = copy(self)
+        forked.tokens, forked.row, forked.drawn = list(self.tokens), None, None
+        forked.number = self.model.batcher.open(forked)
+        forked.order = (self.order[0], forked.number)
+        if not self.model.batcher.share(self, forked):
+            forked.begin_anew()
+            forked.set_back = False
+        elif self.model.native is not None:
+            forked.rail_state = self.rail_state.copy()
+        elif self.model.rail is not None:
+            forked.rail_cache = deepcopy(self.rail_cache)
+        return forked
 
     def fail(self, error: BaseException) -> None:
         """The pass failed."""

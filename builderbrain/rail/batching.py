@@ -80,6 +80,29 @@ class Batcher:
         self._open[self._arrived] = state
         return self._arrived
 
+    def share(self, state: BatchedState, forked: BatchedState) -> bool:
+        """Give a fork the full pages that a sequence has run, and a copy of the one that both go on writing.
+
+        False, and no pages, where there is no page for that copy or the sequence has given its own back.
+        """
+        full, begun = divmod(state.known, self.pool.page_size)
+        forked.pages = []
+        if not state.pages:
+            return False
+        if begun:
+            page = self.pool.take()
+            if page is None:
+                self.counts.set_back += 1
+                return False
+            self.pages.copy_page(state.pages[full], page)
+            if state.model.native is not None:
+                state.model.pages[page] = state.model.pages[state.pages[full]]
+            forked.pages.append(page)
+        for shared in state.pages[:full]:
+            self.pool.hold(shared)
+        forked.pages = [*state.pages[:full], *forked.pages]
+        return True
+
     def close(self, number: int) -> None:
         """A sequence is done with."""
         state = self._open.pop(number, None)
@@ -107,7 +130,7 @@ class Batcher:
     def _choose(self) -> list[tuple[BatchedState, int]]:
         """Whose tokens are run, and how many of each: outputs under way first, then prompts in the order they came."""
         waiting = [state for state in self._open.values() if state.unread and state.failure is None]
-        waiting.sort(key=lambda state: len(state.unread) > 1)  # stable
+        waiting.sort(key=lambda state: (len(state.unread) > 1, state.order))
         chosen: list[tuple[BatchedState, int]] = []
         room = self.max_tokens
         for state in waiting:
@@ -154,12 +177,10 @@ class Batcher:
             if page is not None:
                 state.pages.append(page)
                 continue
-            others = [
-                other for other in self._open.values() if other is not state and other.pages and other.number > state.number
-            ]
+            others = [other for other in self._open.values() if other.pages and other.order > state.order]
             if not others:
                 return False
-            loser = others[-1]
+            loser = max(others, key=lambda other: other.order)
             self._give_back(loser)
             loser.begin_anew()
             self.counts.set_back += 1

@@ -14,7 +14,7 @@ from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.base import Host
 from builderbrain.plan.skeleton import Skeleton
 from builderbrain.rail.checkpoint import rail_version
-from builderbrain.rail.pair import Pair
+from builderbrain.rail.pair import Pair, PairCache
 from builderbrain.rail.plan_head import decode_plan_graph
 from builderbrain.rail.rail import BuilderRail
 
@@ -42,12 +42,12 @@ class RailModel:
 
     def start(self, prompt_tokens: Sequence[int]) -> TokenState:
         """Run both over the prompt, [T] ids with T >= 1."""
-        pair, cache = self.pair, self.pair.new_cache()
+        pair = self.pair
 
-        def logits(tokens: Tensor) -> Tensor:
+        def logits(tokens: Tensor, cache: PairCache) -> Tensor:
             return pair.logits(pair.forward(tokens, cache=cache).fused[:, -1])[0]
 
-        return CachedState(logits, prompt_tokens, pair.host.device)
+        return CachedState(logits, pair.new_cache(), prompt_tokens, pair.host.device)
 
     @torch.no_grad()
     def read_skeleton(self, prompt_tokens: Sequence[int]) -> Skeleton | None:

@@ -72,6 +72,9 @@ class _TurnMatcher:
     def is_complete(self) -> bool:
         return self._inner.is_complete()
 
+    def fork(self) -> Matcher:
+        return _TurnMatcher(self._inner.fork(), self._eos, self._stops)
+
 
 def _bit(token: int) -> np.int32:
     return np.int32(np.uint32(1 << (token % 32)).view(np.int32))

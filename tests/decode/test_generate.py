@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,9 @@ class Script:
 
     def append(self, token: int) -> None:
         self.steps += 1
+
+    def fork(self) -> Script:
+        return copy(self)
 
     def close(self) -> None:
         pass

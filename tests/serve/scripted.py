@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import torch
@@ -30,6 +31,9 @@ class _State:
 
     def append(self, token: int) -> None:
         self._position += 1
+
+    def fork(self) -> _State:
+        return copy(self)
 
     def close(self) -> None:
         pass
