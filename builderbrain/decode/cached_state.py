@@ -7,20 +7,30 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
+
 
 class CachedState:
     """One sequence in progress.
 
     Args:
         next_logits: runs int64 [1, T] tokens that follow those it has seen, and returns logits [V] after the last.
+        influenced_logits: the same with what a builder did to them, for a watched state.
         prompt_tokens: [T] ids, T >= 1.
         device: where the tokens go.
     """
 
     def __init__(
-        self, next_logits: Callable[[Tensor], Tensor], prompt_tokens: Sequence[int], device: torch.device | str
+        self,
+        next_logits: Callable[[Tensor], Tensor],
+        prompt_tokens: Sequence[int],
+        device: torch.device | str,
+        *,
+        influenced_logits: Callable[[Tensor], tuple[Tensor, Influence]],
     ) -> None:
-        self._next_logits, self._device = next_logits, device
+        self._next_logits, self._influenced_logits, self._device = next_logits, influenced_logits, device
+        self.influence: Influence | None = None
+        self._watched = False
         self._unread = list(prompt_tokens)
 
     ready = True
@@ -33,6 +43,10 @@ class CachedState:
             self._unread = []
         return self._logits
 
+    def watch(self) -> None:
+        """See `TellsInfluence`."""
+        self._watched = True
+
     def append(self, token: int) -> None:
         """Extend the sequence."""
         self._unread.append(token)
@@ -42,4 +56,8 @@ class CachedState:
 
     @torch.no_grad()
     def _advance(self, tokens: list[int]) -> Tensor:
-        return self._next_logits(torch.tensor([tokens], dtype=torch.int64, device=self._device))
+        row = torch.tensor([tokens], dtype=torch.int64, device=self._device)
+        if not self._watched:
+            return self._next_logits(row)
+        logits, self.influence = self._influenced_logits(row)
+        return logits

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.hosts.base import Host
@@ -29,4 +30,7 @@ class HostModel:
         def logits(tokens: Tensor) -> Tensor:
             return host.lm_head(host.final_norm(host.forward(tokens, cache=cache).taps[-1][:, -1]))[0]
 
-        return CachedState(logits, prompt_tokens, host.device)
+        def influenced(tokens: Tensor) -> tuple[Tensor, Influence]:
+            return logits(tokens), Influence()
+
+        return CachedState(logits, prompt_tokens, host.device, influenced_logits=influenced)

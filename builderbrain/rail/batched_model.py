@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.model import TokenState
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.rail.batching import Batcher
 from builderbrain.rail.cache import RailCache
 from builderbrain.rail.checkpoint import rail_version
+from builderbrain.rail.influence import RailInfluence
 from builderbrain.rail.native_step import NativeRail, RailState, why_not_native
 from builderbrain.rail.rail import BuilderRail
 
@@ -53,6 +56,11 @@ class BatchedModel:
                 self.native = NativeRail(rail, host)
                 self.pages = self.native.new_pages(batcher.pool.num_pages, batcher.pool.page_size)
         batcher.add(self)
+
+    @cached_property
+    def influence(self) -> RailInfluence | None:
+        """What tells watched sequences of the rail's share; None for the base alone."""
+        return None if self.rail is None else RailInfluence(self.rail)
 
     @property
     def keeps_states(self) -> bool:
@@ -99,6 +107,8 @@ class BatchedState:
         self.answer: Tensor | None = None
         self.row: Row | None = None
         self.drawn: Draw | None = None
+        self.watched = False
+        self.influence: Influence | None = None
         self.failure: BaseException | None = None
         self.set_back = False
         self.begin_anew()
@@ -142,12 +152,16 @@ class BatchedState:
         if len(self.tokens) >= self.model.max_length:
             raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
         self.tokens.append(token)
-        self.answer = self.row = self.drawn = None
+        self.answer = self.row = self.drawn = self.influence = None
 
     def ask(self, row: Row) -> None:
         """Draw the next token with `row` in the pass that makes its logits."""
         if self.answer is None:
             self.row = row
+
+    def watch(self) -> None:
+        """See `TellsInfluence`."""
+        self.watched = True
 
     def fail(self, error: BaseException) -> None:
         """The pass failed."""
