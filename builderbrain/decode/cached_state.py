@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
+
 C = TypeVar("C")
 
 
@@ -18,6 +20,7 @@ class CachedState(Generic[C]):
     Args:
         next_logits: runs int64 [1, T] tokens that follow those in a cache, and returns logits [V] after the last.
         cache: an empty cache, which the state owns; `fork` makes a deep copy of it.
+        influenced_logits: as `next_logits`, with what a builder did to them, for a watched state.
         prompt_tokens: [T] ids, T >= 1.
         device: where the tokens go.
     """
@@ -28,8 +31,13 @@ class CachedState(Generic[C]):
         cache: C,
         prompt_tokens: Sequence[int],
         device: torch.device | str,
+        *,
+        influenced_logits: Callable[[Tensor, C], tuple[Tensor, Influence]],
     ) -> None:
-        self._next_logits, self._cache, self._device = next_logits, cache, device
+        self._next_logits, self._influenced_logits = next_logits, influenced_logits
+        self._cache, self._device = cache, device
+        self.influence: Influence | None = None
+        self._watched = False
         self._unread = list(prompt_tokens)
 
     ready = True
@@ -41,6 +49,10 @@ class CachedState(Generic[C]):
             self._logits = self._advance(self._unread)
             self._unread = []
         return self._logits
+
+    def watch(self) -> None:
+        """See `TellsInfluence`."""
+        self._watched = True
 
     def append(self, token: int) -> None:
         """Extend the sequence."""
@@ -57,4 +69,8 @@ class CachedState(Generic[C]):
 
     @torch.no_grad()
     def _advance(self, tokens: list[int]) -> Tensor:
-        return self._next_logits(torch.tensor([tokens], dtype=torch.int64, device=self._device), self._cache)
+        row = torch.tensor([tokens], dtype=torch.int64, device=self._device)
+        if not self._watched:
+            return self._next_logits(row, self._cache)
+        logits, self.influence = self._influenced_logits(row, self._cache)
+        return logits

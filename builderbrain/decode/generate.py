@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenDetails, TokenLogprob
+from builderbrain.decode.details import DetailsLog
 from builderbrain.decode.detokenise import Detokeniser
 from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
 from builderbrain.decode.parameters import check_constraint, check_context, check_parameters, check_token_ids
@@ -82,7 +83,9 @@ class Decoding:
         self._jump = None if self._matcher is None or one_by_one else jump
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        self._details = DetailsLog() if parameters.token_details else None
         self._finish: FinishReason | None = None
+        self._over = False  # the step that ends the output was given
         self.allowed_log_masses: list[float] = []
         """Per drawn token, the log of the probability that the unmasked model gave to the legal tokens; 0 when free."""
 
@@ -91,7 +94,7 @@ class Decoding:
         if self._finish is not None:
             return True
         state = self._advanced()
-        return self._finish is not None or state.ready
+        return state is None or state.ready
 
     def close(self) -> None:
         """Give back what the model holds for this output."""
@@ -107,11 +110,12 @@ class Decoding:
             MaskEmptyError: the constraint, or it and the stop strings, leave no token.
             NonFiniteLogitsError: the model is broken.
         """
-        if self._finish is not None:
+        if self._over:
             return None
         state = self._advanced()
-        if self._finish is not None:  # all of it was forced
-            return Step(token=self._tokens[-1], text=self._detokeniser.emit(final=True))
+        if state is None:  # all of it was forced
+            self._over = True
+            return Step(token=self._tokens[-1], text=self._detokeniser.emit(final=True), details=self._news())
         logits = state.logits()
         draw = self._draw(logits)
         if self._soft is not None:
@@ -123,8 +127,10 @@ class Decoding:
         if ends:
             self._finish = "stop"
         else:
-            self._keep(draw.token, logprob)
-        return Step(token=draw.token, text=self._detokeniser.emit(final=self._finish is not None), logprob=logprob, ends=ends)
+            self._keep(draw, logprob)
+        self._over = self._finish is not None
+        text = self._detokeniser.emit(final=self._over)
+        return Step(token=draw.token, text=text, logprob=logprob, ends=ends, details=self._news())
 
     def result(self) -> Generation:
         """The finished output. `constraint.valid` is the validator's verdict, None when the output was cut off.
@@ -143,26 +149,39 @@ class Decoding:
             cached_tokens=0 if self._state is None else self._state.reused,
             constraint=self._report(self._finish),
             logprobs=tuple(self._logprobs),
+            details=() if self._details is None else self._details.all(),
         )
 
-    def _advanced(self) -> TokenState:
-        """The state after everything that was kept, told what the next token will be drawn with."""
+    def _advanced(self) -> TokenState | None:
+        """The state after everything that was kept, told what the next token will be drawn with; None when all of the output
+        is forced, so that the model is not asked."""
         if self._state is None:
+            if self._finish is None:
+                self._jump_ahead()
+            if self._finish is not None:
+                return None
             self._state = self._model.start(self._prompt)
             self._together = self._state if isinstance(self._state, DrawsTogether) else None
-            self._jump_ahead()
+            if self._details is not None:
+                self._details.watch(self._state)
         elif not self._pending:
             return self._state
         for token in self._pending:
             self._state.append(token)
         self._pending = []
-        if self._together is not None and self._finish is None:
+        if self._together is not None:
             with suppress(MaskEmptyError):  # `step` meets it again, and says so
                 self._together.ask(self._sampler.row(self._mask(), len(self._tokens)))
         return self._state
 
-    def _keep(self, token: int, logprob: TokenLogprob | None) -> None:
+    def _news(self) -> tuple[TokenDetails, ...]:
+        return () if self._details is None else self._details.news()
+
+    def _keep(self, draw: Draw, logprob: TokenLogprob | None) -> None:
         """Add a token to the output and see whether that finishes it."""
+        token = draw.token
+        if self._details is not None:
+            self._details.drawn(draw)
         self._pending.append(token)
         self._tokens.append(token)
         self._sampler.count(token)
@@ -190,6 +209,8 @@ class Decoding:
         for token, times in (*((token, -1) for token in self._tokens[kept:]), *((token, 1) for token in found.tokens)):
             self._sampler.count(token, times)
         self._tokens[kept:] = found.tokens
+        if self._details is not None:
+            self._details.forced(kept, found.tokens)
         self._pending[len(self._pending) - found.drop :] = found.tokens
         self._detokeniser.add_text(found.text)
         self._bitmask = None

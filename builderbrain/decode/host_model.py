@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.hosts.base import Cache, Host
@@ -29,4 +30,7 @@ class HostModel:
         def logits(tokens: Tensor, cache: Cache) -> Tensor:
             return host.lm_head(host.final_norm(host.forward(tokens, cache=cache).taps[-1][:, -1]))[0]
 
-        return CachedState(logits, host.new_cache(), prompt_tokens, host.device)
+        def influenced(tokens: Tensor, cache: Cache) -> tuple[Tensor, Influence]:
+            return logits(tokens, cache), Influence()
+
+        return CachedState(logits, host.new_cache(), prompt_tokens, host.device, influenced_logits=influenced)

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.hosts.base import Tokenizer
 
@@ -67,6 +68,19 @@ class LimitedRoom(Protocol):
 
     def fits(self, sequences: int, length: int) -> bool:
         """Whether so many sequences of `length` tokens each can be open side by side, sharing nothing."""
+        ...
+
+
+@runtime_checkable
+class TellsInfluence(Protocol):
+    """A `TokenState` that can tell what a builder did to the base's distribution. That goes through the base's head once more,
+    so only watched states do it."""
+
+    influence: Influence | None
+    """Of the logits that are there; None before `watch`."""
+
+    def watch(self) -> None:
+        """Tell it from now on; before `logits` are asked for. Changes nothing else."""
         ...
 
 

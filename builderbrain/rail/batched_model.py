@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.model import TokenState
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.rail.batching import Batcher
 from builderbrain.rail.cache import RailCache
 from builderbrain.rail.checkpoint import rail_version
+from builderbrain.rail.influence import RailInfluence
 from builderbrain.rail.native_step import NativeRail, RailState, why_not_native
 from builderbrain.rail.rail import BuilderRail
 
@@ -54,6 +57,11 @@ class BatchedModel:
                 self.native = NativeRail(rail, host)
                 self.pages = self.native.new_pages(batcher.pool.num_pages, batcher.pool.page_size)
         batcher.add(self)
+
+    @cached_property
+    def influence(self) -> RailInfluence | None:
+        """What tells watched sequences of the rail's share; None for the base alone."""
+        return None if self.rail is None else RailInfluence(self.rail)
 
     @property
     def keeps_states(self) -> bool:
@@ -105,6 +113,8 @@ class BatchedState:
         self.answer: Tensor | None = None
         self.row: Row | None = None
         self.drawn: Draw | None = None
+        self.watched = False
+        self.influence: Influence | None = None
         self.failure: BaseException | None = None
         self.set_back = False
         self.begin_anew()
@@ -150,7 +160,7 @@ class BatchedState:
         if len(self.tokens) >= self.model.max_length:
             raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
         self.tokens.append(token)
-        self.answer = self.row = self.drawn = None
+        self.answer = self.row = self.drawn = self.influence = None
 
     def ask(self, row: Row) -> None:
         """Draw the next token with `row` in the pass that makes its logits."""
@@ -171,6 +181,10 @@ class BatchedState:
         elif self.model.rail is not None:
             forked.rail_cache = deepcopy(self.rail_cache)
         return forked
+
+    def watch(self) -> None:
+        """See `TellsInfluence`."""
+        self.watched = True
 
     def fail(self, error: BaseException) -> None:
         """The pass failed."""

@@ -24,6 +24,7 @@ from builderbrain.decode.pages import PagePool
 from builderbrain.decode.sampler import draw_rows
 from builderbrain.hosts.base import BaseStates, RaggedHost
 from builderbrain.hosts.ragged import RaggedBatch
+from builderbrain.rail.influence import tell_influence
 from builderbrain.rail.native_step import RailState
 
 if TYPE_CHECKING:
@@ -192,28 +193,34 @@ class Batcher:
         batch = self._batch(new, [state.known for state in sequences], sequences)
         states = self.host.forward_ragged(batch, self.pages)
         fused = torch.empty_like(states.taps[-1])
+        watched = any(state.watched for state in sequences)
+        skills = torch.zeros_like(batch.tokens) if watched else None
         starts = batch.starts.tolist()
         by_model: dict[BatchedModel, list[int]] = {}
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
         for model, places in by_model.items():
             if len(places) == len(sequences) and model.native is not None and self._ends_within_pages(sequences, new):
-                fused, _ = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
+                fused, chosen_skills = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
+                skills = chosen_skills if watched else None
                 for state, tokens in zip(sequences, new, strict=True):
                     model.keep(state, state.known + len(tokens))
                 continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
-                           [starts[place] for place in places], states, fused)  # fmt: skip
+                           [starts[place] for place in places], states, fused, skills)  # fmt: skip
         for state, count in chosen:
             state.known += count
             self._name(state)
         done = [place for place, state in enumerate(sequences) if not state.unread]
         if done:
-            rows = fused[0, [starts[place + 1] - 1 for place in done]]
-            logits = self.host.ragged_logits(rows)
+            last = [starts[place + 1] - 1 for place in done]
+            logits = self.host.ragged_logits(fused[0, last])
             for place, row in zip(done, logits, strict=True):
                 sequences[place].answer = row
-            _draw([sequences[place] for place in done], logits)
+            answered = [sequences[place] for place in done]
+            _draw(answered, logits)
+            if skills is not None:
+                tell_influence(self.host, answered, logits, states.taps[-1][0, last], skills[last].tolist())
         self.counts.passes += 1
         self.counts.tokens += len(batch.tokens)
 
@@ -230,8 +237,9 @@ class Batcher:
         starts: Sequence[int],
         states: BaseStates,
         fused: Tensor,
+        skills: Tensor | None,
     ) -> None:
-        """Fill in the fused states of one model's rows."""
+        """Fill in the fused states of one model's rows, and the skills that were chosen where somebody asks for them."""
         if model.rail is None:
             for tokens, first in zip(new, starts, strict=True):
                 fused[:, first : first + len(tokens)] = states.taps[-1][:, first : first + len(tokens)]
@@ -239,7 +247,10 @@ class Batcher:
         if model.native is None:
             for state, tokens, first in zip(sequences, new, starts, strict=True):
                 rows = torch.arange(first, first + len(tokens), device=fused.device)
-                fused[:, rows] = model.rail(_rows(states, rows), cache=state.rail_cache).fused
+                output = model.rail(_rows(states, rows), cache=state.rail_cache)
+                fused[:, rows] = output.fused
+                if skills is not None:
+                    skills[rows] = output.choice.skill[0]
             return
         # Up to the end of a page at a time, where the state is kept for texts that go on from there.
         done = [0] * len(sequences)
@@ -258,8 +269,10 @@ class Batcher:
             rows = torch.cat(
                 [torch.arange(starts[place] + done[place], starts[place] + done[place] + size) for place, size in parts]
             )
-            out, _ = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
+            out, chosen = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
             fused[:, rows] = out
+            if skills is not None:
+                skills[rows] = chosen
             for place, size in parts:
                 done[place] += size
                 model.keep(sequences[place], sequences[place].known + done[place])

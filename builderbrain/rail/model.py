@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from builderbrain.decode.base import Influence
 from builderbrain.decode.cached_state import CachedState
 from builderbrain.decode.model import TokenState
 from builderbrain.errors import UnsupportedModelError
 from builderbrain.hosts.base import Host
 from builderbrain.plan.skeleton import Skeleton
 from builderbrain.rail.checkpoint import rail_version
+from builderbrain.rail.influence import RailInfluence
 from builderbrain.rail.pair import Pair, PairCache
 from builderbrain.rail.plan_head import decode_plan_graph
 from builderbrain.rail.rail import BuilderRail
@@ -47,7 +50,21 @@ class RailModel:
         def logits(tokens: Tensor, cache: PairCache) -> Tensor:
             return pair.logits(pair.forward(tokens, cache=cache).fused[:, -1])[0]
 
-        return CachedState(logits, pair.new_cache(), prompt_tokens, pair.host.device)
+        def influenced(tokens: Tensor, cache: PairCache) -> tuple[Tensor, Influence]:
+            output = pair.forward(tokens, cache=cache)
+            found = pair.logits(output.fused[:, -1])[0]
+            if output.rail is None:
+                return found, Influence()
+            alone = pair.logits(output.states.taps[-1][:, -1])[0]
+            return found, self._influence.of(found, alone, int(output.rail.choice.skill[0, -1]))
+
+        return CachedState(logits, pair.new_cache(), prompt_tokens, pair.host.device, influenced_logits=influenced)
+
+    @cached_property
+    def _influence(self) -> RailInfluence:
+        if self.pair.rail is None:
+            raise UnsupportedModelError("expected a rail, got the base alone", field="rail")
+        return RailInfluence(self.pair.rail)
 
     @torch.no_grad()
     def read_skeleton(self, prompt_tokens: Sequence[int]) -> Skeleton | None:

@@ -20,7 +20,7 @@ from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import ChatReply
 from builderbrain.serve.requests import ChatRequest
 from builderbrain.serve.service import Service
-from builderbrain.serve.shapes import chat_logprobs, ending, envelope, extension, stream_head, usage
+from builderbrain.serve.shapes import chat_logprobs, choice_extension, ending, envelope, extension, stream_head, usage
 from builderbrain.serve.streaming import EVENT_STREAM, stream_reply
 from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text
 from builderbrain.serve.toolbox import Toolbox
@@ -85,6 +85,7 @@ def _reply(
                 "index": index,
                 "message": message,
                 "logprobs": chat_logprobs(service.backend.tokenizer, generation.logprobs) if body.logprobs else None,
+                **choice_extension(service.backend.tokenizer, generation.details),
                 **_ending(generation, called=bool(calls)),
             }
         )
@@ -139,6 +140,8 @@ async def _chunks(
         logprobs = None
         if step is not None and step.logprob is not None:
             logprobs = chat_logprobs(service.backend.tokenizer, [step.logprob])
+        if step is not None:
+            more |= choice_extension(service.backend.tokenizer, step.details)
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None, **more}
         return {**head, "choices": [choice]}
 
@@ -154,7 +157,7 @@ async def _chunks(
             if found.step is not None:
                 delta = _delta(readers[found.index].step(found.step.text))
                 called |= {found.index} if "tool_calls" in delta else set()
-                if delta or found.step.logprob is not None:
+                if delta or found.step.logprob is not None or found.step.details:
                     yield chunk(found.index, delta, found.step)
             if found.generation is not None:
                 service.record(found.generation)

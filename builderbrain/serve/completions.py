@@ -28,7 +28,7 @@ from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import CompletionReply
 from builderbrain.serve.requests import CompletionRequest
 from builderbrain.serve.service import Service
-from builderbrain.serve.shapes import completion_logprobs, ending, envelope, extension, stream_head, usage
+from builderbrain.serve.shapes import choice_extension, completion_logprobs, ending, envelope, extension, stream_head, usage
 from builderbrain.serve.streaming import EVENT_STREAM, SentText, stream_reply
 
 DEFAULT_TOKENS = 16
@@ -115,6 +115,7 @@ async def _reply(
                 "logprobs": _logprobs(service, prompt, scores[index // count] if scored else None, generation)
                 if body.logprobs is not None
                 else None,
+                **choice_extension(service.backend.tokenizer, generation.details),
                 **ending(generation),
             }
         )
@@ -156,12 +157,14 @@ async def _chunks(
         logprobs = None
         if step is not None and step.logprob is not None:
             logprobs = completion_logprobs(service.backend.tokenizer, [step.token], [step.logprob], offset=sent[index].length)
+        if step is not None:
+            more |= choice_extension(service.backend.tokenizer, step.details)
         choice = {"index": index, "text": sent[index].add(text), "logprobs": logprobs, "finish_reason": None, **more}
         return {**head, "choices": [choice]}
 
     async with aclosing(output_events(service.engine, service.backend, outputs)) as events:
         async for found in events:
-            if found.step is not None and (found.step.text or found.step.logprob is not None):
+            if found.step is not None and (found.step.text or found.step.logprob is not None or found.step.details):
                 yield chunk(found.index, found.step.text, found.step)
             if found.generation is not None:
                 generation = found.generation

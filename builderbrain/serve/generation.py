@@ -90,6 +90,7 @@ def sampling_parameters(
     parameters = SamplingParameters(
         max_tokens=max_tokens,
         logprobs=logprobs,
+        token_details=body.builderbrain is not None and body.builderbrain.token_details,
         top_k=max(body.top_k or 0, 0),
         seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed % (1 << SEED_BITS),
         stop=(*(() if body.include_stop_str_in_output else own), *(() if ignores_ends else stops)),

@@ -49,7 +49,7 @@ class WeightVersion(BaseModel):
 
 
 class SoftOutputReport(BaseModel):
-    """How one output fared under soft enforcement. `left_at` is the position of its first illegal token, `mask_empty_at` the one
+    """How one output fared under soft enforcement. `left_at`: position of its first illegal token, `mask_empty_at`: the one
     where no token was legal; null where there is none. `illegal_tokens` counts from `left_at` on."""
 
     valid: bool | None
@@ -78,11 +78,31 @@ class Extension(BaseModel):
     constraint: ConstraintReport | None
 
 
+class TokenDetailsReply(BaseModel):
+    """How a token came about. A forced one was the constraint's: the model was not asked, and the rest is null."""
+
+    token: str
+    token_id: int
+    forced: bool
+    kl: float | None
+    grammar_energy: float | None
+    alpha: float | None
+    skill: str | None
+    skill_id: int | None
+
+
+class ChoiceExtension(BaseModel):
+    """The `builderbrain` object of a choice, where `token_details` were asked for."""
+
+    tokens: list[TokenDetailsReply]
+
+
 class Choice(BaseModel):
     """One output."""
 
     index: int
     weight_versions: list[WeightVersion]
+    builderbrain: ChoiceExtension | None = None
 
 
 class Envelope(BaseModel):

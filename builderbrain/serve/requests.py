@@ -137,6 +137,12 @@ class StructuredOutputs(RequestModel):
         return DEFAULT_ENERGY_SCALE if self.energy_scale is None else self.energy_scale
 
 
+class Extensions(RequestModel):
+    """What is asked of this server beyond OpenAI's fields. `token_details`: say of each token how it came about."""
+
+    token_details: bool = False
+
+
 class SamplingRequest(RequestModel):
     """What chat and completions share."""
 
@@ -162,6 +168,7 @@ class SamplingRequest(RequestModel):
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
+    builderbrain: Extensions | None = None
 
     ignored_fields: ClassVar = _IGNORED
     refused_fields: ClassVar = _NOT_SERVED

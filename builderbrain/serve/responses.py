@@ -45,7 +45,7 @@ def responses_router(service: Service) -> APIRouter:
         toolbox = body.toolbox()
         output = await _output(service, body, served.name, toolbox)
         reader = OutputReader(toolbox, held=output.held)
-        writer = ResponseWriter(_head(body, served.name, service.fingerprint(served.version)))
+        writer = ResponseWriter(_head(body, served.name, service.fingerprint(served.version)), service.backend.tokenizer)
         if body.stream:
             request_id: str = request.state.request_id
             events = _events(service, output, reader, writer, request_id)

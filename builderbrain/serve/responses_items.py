@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from builderbrain.decode.base import Generation
+from builderbrain.hosts.base import Tokenizer
 from builderbrain.serve.answers import call_id
-from builderbrain.serve.shapes import extension, weight_versions
+from builderbrain.serve.shapes import choice_extension, extension, weight_versions
 from builderbrain.serve.tool_text import Arguments, CallBegins, CallEnds, Event, Text
 
 Body = dict[str, Any]
@@ -19,10 +20,12 @@ class ResponseWriter:
 
     Args:
         head: the response without status, output and usage.
+        tokenizer: of the output.
     """
 
-    def __init__(self, head: Body) -> None:
+    def __init__(self, head: Body, tokenizer: Tokenizer) -> None:
         self._head = head
+        self._tokenizer = tokenizer
         self._output: list[Body] = []
         self._open: Body | None = None
         self._number = 0
@@ -44,7 +47,10 @@ class ResponseWriter:
             "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
             "usage": response_usage(generation),
             "weight_versions": weight_versions(generation),
-            "builderbrain": extension([generation]),
+            "builderbrain": {
+                **extension([generation]),
+                **choice_extension(self._tokenizer, generation.details).get("builderbrain", {}),
+            },
         }
         status = "incomplete" if cut else "completed"
         return [*written, self._event(status, response=self._response(status, **more))]

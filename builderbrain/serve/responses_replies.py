@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from builderbrain.serve.reply_models import Extension, WeightVersion
+from builderbrain.serve.reply_models import Extension, TokenDetailsReply, WeightVersion
 
 
 class InputTokensDetails(BaseModel):
@@ -81,6 +81,12 @@ class TextSettingsReply(BaseModel):
     format: dict[str, Any]
 
 
+class ResponseExtension(Extension):
+    """The `builderbrain` object of a response; `tokens` where `token_details` were asked for."""
+
+    tokens: list[TokenDetailsReply] | None = None
+
+
 class ResponseReply(BaseModel):
     """The reply of `POST /v1/responses` that is not streamed: what was asked, and the items of the output."""
 
@@ -109,4 +115,4 @@ class ResponseReply(BaseModel):
     usage: ItemUsage
     output: list[MessageItem | FunctionCallItem]
     weight_versions: list[WeightVersion]
-    builderbrain: Extension
+    builderbrain: ResponseExtension

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from builderbrain.grammar.base import Constraint
 from builderbrain.serve.fields import MAX_NAME, RequestModel, refusal
-from builderbrain.serve.requests import SamplingRequest
+from builderbrain.serve.requests import Extensions, SamplingRequest
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.sampling_fields import ScheduleField
 from builderbrain.serve.service import json_text
@@ -137,7 +137,7 @@ class ObfuscationOptions(RequestModel):
 
 
 class ResponsesRequest(RequestModel):
-    """`POST /v1/responses`. `seed` and `temperature_schedule` are extensions."""
+    """`POST /v1/responses`. `seed`, `temperature_schedule` and `builderbrain` are extensions."""
 
     model: str | None = Field(default=None, max_length=MAX_NAME)
     input: str | Annotated[list[InputItem], Field(fail_fast=True)]
@@ -154,6 +154,7 @@ class ResponsesRequest(RequestModel):
     stream: bool | None = None
     stream_options: ObfuscationOptions | None = None
     metadata: dict[str, str] | None = Field(default=None, max_length=MAX_METADATA)
+    builderbrain: Extensions | None = None
     ignored_fields: ClassVar = frozenset(
         {"user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"}
     )
@@ -205,6 +206,7 @@ class ResponsesRequest(RequestModel):
             temperature_schedule=self.temperature_schedule,
             top_p=self.top_p,
             seed=self.seed,
+            builderbrain=self.builderbrain,
         )
 
     def format(self) -> TextFormat:

@@ -164,6 +164,7 @@ class Service:
         )
         if generation.constraint is not None:
             self.telemetry.constrained(engine=generation.constraint.engine, valid=generation.constraint.valid)
+        self.telemetry.explained(generation.details)
 
 
 def requested_constraint(body: SamplingRequest) -> tuple[str, Constraint] | None:

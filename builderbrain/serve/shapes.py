@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from builderbrain.decode.base import Generation, TokenLogprob
+from builderbrain.decode.base import Generation, TokenDetails, TokenLogprob
 from builderbrain.hosts.base import Tokenizer
 
 
@@ -79,6 +79,31 @@ def extension(generations: Sequence[Generation]) -> dict[str, Any]:
             if each.softness is not None
         ]
     return {"constraint": found}
+
+
+def token_details(tokenizer: Tokenizer, details: Iterable[TokenDetails]) -> list[dict[str, Any]]:
+    """How tokens came about; null what a forced token, or a model that cannot tell, has not."""
+    found = []
+    for each in details:
+        influence = each.influence
+        found.append(
+            {
+                "token": tokenizer.decode([each.token]),
+                "token_id": each.token,
+                "forced": each.forced,
+                "kl": None if influence is None else -finite(-influence.divergence),
+                "grammar_energy": each.grammar_energy,
+                "alpha": None if influence is None else influence.alpha,
+                "skill": None if influence is None else influence.skill_name,
+                "skill_id": None if influence is None else influence.skill,
+            }
+        )
+    return found
+
+
+def choice_extension(tokenizer: Tokenizer, details: Sequence[TokenDetails]) -> dict[str, Any]:
+    """The field `builderbrain` of a choice; no field where no details were asked for."""
+    return {"builderbrain": {"tokens": token_details(tokenizer, details)}} if details else {}
 
 
 def chat_logprobs(tokenizer: Tokenizer, entries: Iterable[TokenLogprob]) -> dict[str, Any]:

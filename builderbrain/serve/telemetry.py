@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from builderbrain.decode.base import TokenDetails
 from builderbrain.errors import BuilderBrainError
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
+
+_NATS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
+_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
 class Telemetry:
@@ -29,6 +33,15 @@ class Telemetry:
         self._responses = self._counter("bb:http_responses", "Replies by status.", "status")
         self._constraints = self._counter(
             "bb:constraint_outputs", "Constrained outputs, by engine and verdict.", "engine", "valid"
+        )
+        self._divergence = self._histogram(
+            "bb:token_kl_nats", "KL of builder to base per token, of outputs that asked for token details.", _NATS
+        )
+        self._energy = self._histogram(
+            "bb:token_grammar_energy_nats", "Grammar energy per token, of outputs that asked for token details.", _NATS
+        )
+        self._alpha = self._histogram(
+            "bb:token_alpha", "Mean gate per token, of outputs that asked for token details.", _SHARES
         )
         self._checks = self._counter("bb:plan_checks", "Plans checked, by verdict.", "verdict")
         self._goals = self._counter("bb:goals", "Goals answered, by verdict.", "verdict")
@@ -76,6 +89,15 @@ class Telemetry:
         """A constrained output reached its end; `valid` is None when it was cut."""
         self._constraints.labels(self._model, engine, {True: "true", False: "false", None: "cut"}[valid]).inc()
 
+    def explained(self, details: Iterable[TokenDetails]) -> None:
+        """A finished output's tokens, where details were asked for; forced tokens say nothing."""
+        for each in details:
+            if each.grammar_energy is not None:
+                self._energy.labels(self._model).observe(each.grammar_energy)
+            if each.influence is not None:
+                self._divergence.labels(self._model).observe(each.influence.divergence)
+                self._alpha.labels(self._model).observe(each.influence.alpha)
+
     def checked(self, *, accepted: bool) -> None:
         """A plan was checked on request."""
         self._checks.labels(self._model, "accepted" if accepted else "rejected").inc()
@@ -94,5 +116,5 @@ class Telemetry:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, ["model_name", *labels], registry=self._registry)
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(name, text, ["model_name"], buckets=_LATENCIES, registry=self._registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...] = _LATENCIES) -> Histogram:
+        return Histogram(name, text, ["model_name"], buckets=buckets, registry=self._registry)
