@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from builderbrain.decode.model import TokenState
+from builderbrain.decode.model import FillMask, TokenState
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.rail.batching import Batcher
@@ -98,6 +98,7 @@ class BatchedState:
         self.named = self.reused = 0
         self.answer: Tensor | None = None
         self.row: Row | None = None
+        self.fill: FillMask | None = None
         self.drawn: Draw | None = None
         self.failure: BaseException | None = None
         self.set_back = False
@@ -142,12 +143,17 @@ class BatchedState:
         if len(self.tokens) >= self.model.max_length:
             raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
         self.tokens.append(token)
-        self.answer = self.row = self.drawn = None
+        self.answer = self.row = self.fill = self.drawn = None
 
-    def ask(self, row: Row) -> None:
-        """Draw the next token with `row` in the pass that makes its logits."""
+    @property
+    def fills_masks(self) -> bool:
+        """Whether the batcher makes masks while the model runs."""
+        return self.model.batcher.masks is not None
+
+    def ask(self, row: Row, fill: FillMask | None = None) -> None:
+        """Draw the next token with `row` in the pass that makes its logits; its mask is made by `fill` meanwhile."""
         if self.answer is None:
-            self.row = row
+            self.row, self.fill = row, fill
 
     def fail(self, error: BaseException) -> None:
         """The pass failed."""
