@@ -54,6 +54,12 @@ class UnsupportedModelError(BuilderBrainError):
     code = "unsupported_model"
 
 
+class RecordingError(BuilderBrainError):
+    """What a base does in a pass cannot be captured in a CUDA graph; the message says why, in a few words."""
+
+    code = "recording_failed"
+
+
 class TapError(BuilderBrainError):
     """A tap names a layer that the base does not have, or no tap was given."""
 

@@ -170,12 +170,19 @@ class Decoding:
             self._state.append(token)
         self._pending = []
         if self._together is not None:
-            with suppress(MaskEmptyError):  # `step` meets it again, and says so
-                self._together.ask(self._sampler.row(self._mask(), len(self._tokens)))
+            if self._fills_later():
+                self._together.ask(self._sampler.row(None, len(self._tokens)), self._mask)
+            else:
+                with suppress(MaskEmptyError):  # `step` meets it again, and says so
+                    self._together.ask(self._sampler.row(self._mask(), len(self._tokens)))
         return self._state
 
     def _news(self) -> tuple[TokenDetails, ...]:
         return () if self._details is None else self._details.news()
+
+    def _fills_later(self) -> bool:
+        """Whether the next mask is made while the model runs."""
+        return self._matcher is not None and self._together is not None and self._together.fills_masks
 
     def _keep(self, draw: Draw, logprob: TokenLogprob | None) -> None:
         """Add a token to the output and see whether that finishes it."""
@@ -188,9 +195,11 @@ class Decoding:
         if logprob is not None:
             self._logprobs.append(logprob)
         stopped = self._detokeniser.add(token, may_stop=self._may_stop(len(self._tokens))).stop_at is not None
-        if stopped or self._only_the_end_is_legal():
+        full = len(self._tokens) >= self._parameters.max_tokens
+        # Made while the model runs, a mask that leaves the end alone has it drawn; only at the limit it must be known before.
+        if stopped or ((full or not self._fills_later()) and self._only_the_end_is_legal()):
             self._finish = "stop"
-        elif len(self._tokens) >= self._parameters.max_tokens:
+        elif full:
             self._finish = "length"
         else:
             self._jump_ahead()
@@ -214,9 +223,10 @@ class Decoding:
         self._pending[len(self._pending) - found.drop :] = found.tokens
         self._detokeniser.add_text(found.text)
         self._bitmask = None
-        if self._only_the_end_is_legal():
+        full = len(self._tokens) >= self._parameters.max_tokens
+        if (full or not self._fills_later()) and self._only_the_end_is_legal():
             self._finish = "stop"
-        elif len(self._tokens) >= self._parameters.max_tokens:
+        elif full:
             self._finish = "length"
 
     def _draw(self, logits: Tensor) -> Draw:

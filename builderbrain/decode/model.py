@@ -5,7 +5,7 @@ Adapters live with what they adapt: `decode.host_model` for a bare host, the rai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 from builderbrain.decode.base import Influence
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.hosts.base import Tokenizer
+
+FillMask = Callable[[], Tensor | None]
+"""Makes the mask of an output's next token; raises MaskEmptyError where none is legal."""
 
 
 class TokenState(Protocol):
@@ -57,8 +60,16 @@ class DrawsTogether(Protocol):
         """What was drawn with the row that was asked for, None where none was; `ready` states only."""
         ...
 
-    def ask(self, row: Row) -> None:
-        """Say what the next token will be drawn with. Forgotten with the next `append`."""
+    @property
+    def fills_masks(self) -> bool:
+        """Whether masks are better made while the model runs: `ask` then takes what makes one, and another thread calls it."""
+        ...
+
+    def ask(self, row: Row, fill: FillMask | None = None) -> None:
+        """Say what the next token will be drawn with; `fill` makes the row's mask. Forgotten with the next `append`.
+
+        Where `fill` raises, nothing is drawn.
+        """
         ...
 
 

@@ -175,6 +175,7 @@ class HuggingFaceHost:
 
         if not isinstance(pages, PagedCache):
             raise InvalidRequestError(f"expected pages of this host, got {type(pages).__name__}", field="pages")
+        batch = batch.to(self.device)
         if self._native is not None:
             return self._run_native(self._native, batch, pages)
         with ragged_call(batch, pages), rows_apart():

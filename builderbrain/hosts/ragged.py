@@ -8,7 +8,7 @@ grows, and sequences that begin alike may share them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -70,6 +70,12 @@ class RaggedBatch:
             table=torch.tensor(table, dtype=torch.int32, device=device),
             slots=torch.tensor(slots, dtype=torch.int64, device=device),
         )
+
+    def to(self, device: torch.device) -> RaggedBatch:
+        """The same batch on a device."""
+        if self.tokens.device == device:
+            return self
+        return RaggedBatch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
 
     def last_rows(self) -> Tensor:
         """int64 [S]: the row of each sequence's newest token."""

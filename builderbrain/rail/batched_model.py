@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from builderbrain.decode.base import Influence
-from builderbrain.decode.model import TokenState
+from builderbrain.decode.model import FillMask, TokenState
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.rail.batching import Batcher
@@ -112,6 +112,7 @@ class BatchedState:
         self.named = self.reused = 0
         self.answer: Tensor | None = None
         self.row: Row | None = None
+        self.fill: FillMask | None = None
         self.drawn: Draw | None = None
         self.watched = False
         self.influence: Influence | None = None
@@ -160,17 +161,22 @@ class BatchedState:
         if len(self.tokens) >= self.model.max_length:
             raise ContextLengthError(f"expected at most {self.model.max_length} tokens, got one more", field="max_tokens")
         self.tokens.append(token)
-        self.answer = self.row = self.drawn = self.influence = None
+        self.answer = self.row = self.fill = self.drawn = self.influence = None
 
-    def ask(self, row: Row) -> None:
-        """Draw the next token with `row` in the pass that makes its logits."""
+    @property
+    def fills_masks(self) -> bool:
+        """Whether the batcher makes masks while the model runs."""
+        return self.model.batcher.masks is not None
+
+    def ask(self, row: Row, fill: FillMask | None = None) -> None:
+        """Draw the next token with `row` in the pass that makes its logits; its mask is made by `fill` meanwhile."""
         if self.answer is None:
-            self.row = row
+            self.row, self.fill = row, fill
 
     def fork(self) -> BatchedState:
         """See `TokenState.fork`. Shares full pages; where there is no page for the rest, all of it is run again."""
         forked = copy(self)
-        forked.tokens, forked.row, forked.drawn = list(self.tokens), None, None
+        forked.tokens, forked.row, forked.fill, forked.drawn = list(self.tokens), None, None, None
         forked.number = self.model.batcher.open(forked)
         forked.order = (self.order[0], forked.number)
         if not self.model.batcher.share(self, forked):

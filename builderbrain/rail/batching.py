@@ -14,15 +14,17 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from builderbrain.decode.mask_threads import MaskThreads, PendingMasks
 from builderbrain.decode.pages import PagePool
 from builderbrain.decode.sampler import draw_rows
 from builderbrain.hosts.base import BaseStates, RaggedHost
+from builderbrain.hosts.decode_graphs import DecodeGraphs, GraphPlan
 from builderbrain.hosts.ragged import RaggedBatch
 from builderbrain.rail.influence import tell_influence
 from builderbrain.rail.native_step import RailState
@@ -43,6 +45,15 @@ class BatchCounts:
     set_back: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """Logits [S, V]; where somebody asks for a rail's influence also the base's states [S, d] and the skills of the tokens."""
+
+    logits: Tensor
+    base: Tensor | None
+    skills: list[int] | None
+
+
 class Batcher:
     """Runs the outputs of one host's models together. Used by one thread.
 
@@ -50,6 +61,9 @@ class Batcher:
         num_pages: of `page_size` positions; at least enough for one text of `max_length`.
         max_tokens: of one pass. Prompts beyond it are run in pieces, so that outputs under way wait no longer than a pass.
         reuse: whether prompts take over pages of earlier ones.
+        graphs: which passes are captured and replayed; None for none.
+        masks_meanwhile: whether grammar masks are made on threads while the model runs, instead of before; None where the model
+            runs on another device than the masks.
     """
 
     def __init__(
@@ -60,10 +74,15 @@ class Batcher:
         max_tokens: int = 512,
         page_size: int = PAGE_SIZE,
         reuse: bool = True,
+        graphs: GraphPlan | None = None,
+        masks_meanwhile: bool | None = None,
     ) -> None:
         self.host, self.max_tokens, self.reuse = host, max_tokens, reuse
         self.pool = PagePool(num_pages, page_size, self._forget)
         self.pages = host.new_pages(num_pages, page_size)
+        self.graphs = None if graphs is None else DecodeGraphs(host, self.pages, graphs)
+        meanwhile = host.device.type != "cpu" if masks_meanwhile is None else masks_meanwhile
+        self.masks = MaskThreads() if meanwhile else None
         self.counts = BatchCounts()
         self._models: weakref.WeakSet[BatchedModel] = weakref.WeakSet()
         self._models_lock = threading.Lock()  # models are made on other threads while this one runs
@@ -191,38 +210,69 @@ class Batcher:
         sequences = [state for state, _ in chosen]
         new = [state.unread[:count] for state, count in chosen]
         batch = self._batch(new, [state.known for state in sequences], sequences)
-        states = self.host.forward_ragged(batch, self.pages)
-        fused = torch.empty_like(states.taps[-1])
-        watched = any(state.watched for state in sequences)
-        skills = torch.zeros_like(batch.tokens) if watched else None
+        done = [place for place, (state, count) in enumerate(chosen) if count == len(state.unread)]
+        asking = [sequences[place] for place in done if sequences[place].row is not None]
+        masks = self._begin_masks(asking)
+        try:
+            answers = self._run_model(batch, chosen, new, done)
+        finally:
+            # Also where the pass failed: from here on others touch the outputs that the masks belong to.
+            _take_masks(asking, masks)
+        if answers is not None:
+            answered = [sequences[place] for place in done]
+            for state, row in zip(answered, answers.logits, strict=True):
+                state.answer = row
+            _draw(answered, answers.logits)
+            if answers.base is not None and answers.skills is not None:
+                tell_influence(self.host, answered, answers.logits, answers.base, answers.skills)
+        self.counts.passes += 1
+        self.counts.tokens += len(batch.tokens)
+
+    def _run_model(
+        self, batch: RaggedBatch, chosen: list[tuple[BatchedState, int]], new: Sequence[Sequence[int]], done: Sequence[int]
+    ) -> _Answers | None:
+        """The base and the rails over the new tokens; what they say to those that are `done` with theirs."""
+        sequences = [state for state, _ in chosen]
+        states = self.host.forward_ragged(batch, self.pages) if self.graphs is None else self.graphs.forward(batch)
         starts = batch.starts.tolist()
+        fused, skills = states.taps[-1], torch.zeros_like(batch.tokens)
+        if any(state.model.rail is not None for state in sequences):
+            fused, skills = self._fuse(batch, sequences, new, starts, states)
+        for state, count in chosen:
+            state.known += count
+            self._name(state)
+        if not done:
+            return None
+        last = [starts[place + 1] - 1 for place in done]
+        rows = fused[0] if len(last) == fused.shape[1] else fused[0, last]
+        logits = self.host.ragged_logits(rows) if self.graphs is None else self.graphs.logits(rows)
+        watched = any(sequences[place].watched for place in done)
+        return _Answers(
+            logits=logits, base=states.taps[-1][0, last] if watched else None, skills=skills[last].tolist() if watched else None
+        )
+
+    def _fuse(
+        self,
+        batch: RaggedBatch,
+        sequences: Sequence[BatchedState],
+        new: Sequence[Sequence[int]],
+        starts: Sequence[int],
+        states: BaseStates,
+    ) -> tuple[Tensor, Tensor]:
+        """The states behind each one's rail [1, N, d], and the skill of each token, int64 [N]."""
+        fused, skills = torch.empty_like(states.taps[-1]), torch.zeros_like(batch.tokens)
         by_model: dict[BatchedModel, list[int]] = {}
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
         for model, places in by_model.items():
             if len(places) == len(sequences) and model.native is not None and self._ends_within_pages(sequences, new):
-                fused, chosen_skills = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
-                skills = chosen_skills if watched else None
+                fused, skills = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
                 for state, tokens in zip(sequences, new, strict=True):
                     model.keep(state, state.known + len(tokens))
                 continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
                            [starts[place] for place in places], states, fused, skills)  # fmt: skip
-        for state, count in chosen:
-            state.known += count
-            self._name(state)
-        done = [place for place, state in enumerate(sequences) if not state.unread]
-        if done:
-            last = [starts[place + 1] - 1 for place in done]
-            logits = self.host.ragged_logits(fused[0, last])
-            for place, row in zip(done, logits, strict=True):
-                sequences[place].answer = row
-            answered = [sequences[place] for place in done]
-            _draw(answered, logits)
-            if skills is not None:
-                tell_influence(self.host, answered, logits, states.taps[-1][0, last], skills[last].tolist())
-        self.counts.passes += 1
-        self.counts.tokens += len(batch.tokens)
+        return fused, skills
 
     def _ends_within_pages(self, sequences: Sequence[BatchedState], new: Sequence[Sequence[int]]) -> bool:
         """Whether no sequence goes on beyond the end of a page, so that one step of a rail takes them all."""
@@ -237,20 +287,20 @@ class Batcher:
         starts: Sequence[int],
         states: BaseStates,
         fused: Tensor,
-        skills: Tensor | None,
+        skills: Tensor,
     ) -> None:
-        """Fill in the fused states of one model's rows, and the skills that were chosen where somebody asks for them."""
+        """Fill in the fused states of one model's rows, and the skills that were chosen."""
         if model.rail is None:
-            for tokens, first in zip(new, starts, strict=True):
-                fused[:, first : first + len(tokens)] = states.taps[-1][:, first : first + len(tokens)]
+            every = [row for tokens, first in zip(new, starts, strict=True) for row in range(first, first + len(tokens))]
+            rows = torch.tensor(every, device=fused.device)
+            fused[:, rows] = states.taps[-1][:, rows]
             return
         if model.native is None:
             for state, tokens, first in zip(sequences, new, starts, strict=True):
                 rows = torch.arange(first, first + len(tokens), device=fused.device)
                 output = model.rail(_rows(states, rows), cache=state.rail_cache)
                 fused[:, rows] = output.fused
-                if skills is not None:
-                    skills[rows] = output.choice.skill[0]
+                skills[rows] = output.choice.skill[0]
             return
         # Up to the end of a page at a time, where the state is kept for texts that go on from there.
         done = [0] * len(sequences)
@@ -271,15 +321,19 @@ class Batcher:
             )
             out, chosen = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
             fused[:, rows] = out
-            if skills is not None:
-                skills[rows] = chosen
+            skills[rows] = chosen
             for place, size in parts:
                 done[place] += size
                 model.keep(sequences[place], sequences[place].known + done[place])
 
+    def _begin_masks(self, sequences: Sequence[BatchedState]) -> PendingMasks | None:
+        """Begin to make the masks that these left to the batcher."""
+        fills = [state.fill for state in sequences if state.fill is not None]
+        return self.masks.begin(fills) if self.masks is not None and fills else None
+
     def _batch(self, new: Sequence[Sequence[int]], known: Sequence[int], sequences: Sequence[BatchedState]) -> RaggedBatch:
-        pages = [state.pages for state in sequences]
-        return RaggedBatch.of(new, known, pages, page_size=self.pool.page_size, device=self.host.device)
+        """On the CPU: the host brings it to where it runs."""
+        return RaggedBatch.of(new, known, [state.pages for state in sequences], page_size=self.pool.page_size)
 
     def _name(self, state: BatchedState) -> None:
         """Let others find the full pages of a prompt."""
@@ -303,6 +357,17 @@ class Batcher:
             models = tuple(self._models)
         for model in models:
             model.forget(page)
+
+
+def _take_masks(sequences: Sequence[BatchedState], masks: PendingMasks | None) -> None:
+    """Put finished masks into the rows that they belong to. An output whose mask failed asks for nothing: its own next step
+    meets the failure again, behind its own boundary."""
+    if masks is None:
+        return
+    made = masks.results()
+    for state, mask in zip((state for state in sequences if state.fill is not None), made, strict=True):
+        state.row = None if state.row is None or isinstance(mask, Exception) else replace(state.row, bitmask=mask)
+        state.fill = None
 
 
 def _draw(sequences: Sequence[BatchedState], logits: Tensor) -> None:
