@@ -49,8 +49,8 @@ class WeightVersion(BaseModel):
 
 
 class SoftOutputReport(BaseModel):
-    """How one output fared under soft enforcement. `left_at`: position of its first illegal token, `mask_empty_at`: the one
-    where no token was legal; null where there is none. `illegal_tokens` counts from `left_at` on."""
+    """How one output fared under soft enforcement. `left_at` is the position of its first illegal token, `mask_empty_at` the
+    one where no token was legal; null where there is none. `illegal_tokens` counts from `left_at` on."""
 
     valid: bool | None
     illegal_tokens: int

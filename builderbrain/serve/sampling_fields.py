@@ -30,7 +30,7 @@ _TOKEN_ID = re.compile("0|[1-9][0-9]{0,8}", re.ASCII)
 
 
 class ScheduleFields(RequestModel):
-    """A `temperature_schedule`: `start`: temperature of the output's token 0, `end`: that of token `tokens` and behind it."""
+    """A `temperature_schedule`: `start` is the temperature of output token 0, `end` that of token `tokens` and behind it."""
 
     start: float = Field(ge=0, le=MAX_TEMPERATURE)
     end: float = Field(ge=0, le=MAX_TEMPERATURE)
