@@ -64,3 +64,5 @@ class Generation:
     """Outputs decoded until one satisfied the constraint's validator; this is the last of them."""
     constraint: ConstraintReport | None = None
     logprobs: tuple[TokenLogprob, ...] = field(default=())
+    score: float | None = None
+    """Of a beam search, see `beam_scores`; None for a sampled output."""

@@ -13,17 +13,17 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.decode.detokenise import Detokeniser
+from builderbrain.decode.endings import clear_bit, only_end_is_legal, report, stops_too_early
 from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
 from builderbrain.decode.parameters import check_context, check_parameters
 from builderbrain.decode.sampler import Draw, Sampler, checked
 from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
-from builderbrain.grammar.base import CompiledConstraint, ConstraintReport
+from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 
@@ -126,7 +126,7 @@ class Decoding:
             prompt_tokens=len(self._prompt),
             weight_version=self._model.weight_version,
             cached_tokens=0 if self._state is None else self._state.reused,
-            constraint=self._report(self._finish),
+            constraint=report(self._constraint, self._detokeniser.text, self._finish),
             logprobs=tuple(self._logprobs),
         )
 
@@ -201,7 +201,7 @@ class Decoding:
                     return draw
                 except GrammarRefusedError:
                     refusals += 1
-            _clear_bit(self._bitmask, draw.token)
+            clear_bit(self._bitmask, draw.token)
             if refusals == _REFUSALS_BEFORE_REFINING:
                 self._matcher.refine(self._bitmask)
             draw = self._sampler.draw(logits, self._bitmask, position)
@@ -224,12 +224,9 @@ class Decoding:
 
     def _stops_too_early(self, token: int) -> bool:
         """Whether the token completes a stop string before which the text does not satisfy the constraint."""
-        if self._constraint is None or token in self._ends:
+        if self._constraint is None:
             return False
-        piece = self._detokeniser.peek(token)
-        if piece.stop_at is None:
-            return False
-        return self._constraint.validate((self._detokeniser.text + piece.text)[: piece.stop_at]) is not None
+        return stops_too_early(self._constraint, self._detokeniser, token, self._ends)
 
     def _only_the_end_is_legal(self) -> bool:
         """Prepares the next mask. An end that is forced needs no model step."""
@@ -239,28 +236,11 @@ class Decoding:
             self._bitmask = self._fill()
         except MaskEmptyError:
             return False  # the next step raises it again; this one's token stands
-        words, end = self._bitmask.numpy(), self._model.eos_token_id
-        if np.count_nonzero(words) != 1 or words[end // 32] != np.uint32(1 << (end % 32)).view(np.int32):
+        end = self._model.eos_token_id
+        if not only_end_is_legal(self._bitmask, end):
             return False
         self._matcher.accept(end)
         return True
-
-    def _report(self, finish: FinishReason) -> ConstraintReport | None:
-        if self._constraint is None:
-            return None
-        valid = None if finish == "length" else self._constraint.validate(self._detokeniser.text) is None
-        return ConstraintReport(
-            kind=self._constraint.constraint.kind,
-            engine=self._constraint.engine,
-            exact=self._constraint.exact,
-            valid=valid,
-            declared=self._constraint.declared,
-        )
-
-
-def _clear_bit(bitmask: Tensor, token: int) -> None:
-    words = bitmask.numpy()
-    words[token // 32] &= ~np.uint32(1 << (token % 32)).view(np.int32)
 
 
 def attempt_seed(seed: int, attempt: int) -> int:
