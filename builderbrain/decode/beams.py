@@ -21,21 +21,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from builderbrain.decode.base import Generation, SamplingParameters, TokenLogprob
-from builderbrain.decode.beam_scores import BeamParameters, Continuations, best_reachable, continuations, score
+from builderbrain.decode.base import Generation, SamplingParameters
+from builderbrain.decode.beam_row import BeamRow
+from builderbrain.decode.beam_scores import BeamParameters, best_reachable, continuations, score
 from builderbrain.decode.detokenise import Detokeniser
-from builderbrain.decode.endings import clear_bit, report
+from builderbrain.decode.endings import report
 from builderbrain.decode.hypothesis import Hypothesis, Rules
 from builderbrain.decode.model import LimitedRoom, TokenModel, TokenState
 from builderbrain.decode.parameters import check_context, check_parameters
-from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, InvalidRequestError, MaskEmptyError
+from builderbrain.errors import ConstraintViolatedError, InvalidRequestError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 
-_REFUSALS_BEFORE_REFINING = 16
-_MOST_REFUSALS = 64
-"""Of one hypothesis in one step, after which it is given up."""
 _MOST_CONTINUATIONS = 16
 """Times the width: so many continuations of a hypothesis are looked at where most of them end the text."""
 
@@ -62,8 +60,8 @@ class BeamSearch:
             jump: adds text that a constraint forces without model steps, where that changes no score.
 
         Raises:
-            InvalidRequestError, ContextLengthError: a parameter is out of bounds, prompt and output do not fit, or the model has
-                no room for all hypotheses at their longest.
+            InvalidRequestError, ContextLengthError: a parameter is out of bounds, prompt and output do not fit, or the model
+                has no room for all hypotheses at their longest.
         """
         check_parameters(parameters)
         beams.check()
@@ -186,17 +184,17 @@ class BeamSearch:
         for (_, hypothesis), state in zip(going_on, taken, strict=True):
             self._follow(hypothesis, state)
 
-    def _rows(self, live: list[Hypothesis], logits: Tensor) -> list[_Row]:
+    def _rows(self, live: list[Hypothesis], logits: Tensor) -> list[BeamRow]:
         """The hypotheses with the best continuations of each, from logits [S, V] in one call."""
         count = max(2 * self._beams.width, self._parameters.logprobs or 0)
         masks = [hypothesis.bitmask for hypothesis in live if hypothesis.bitmask is not None]
         best = continuations(logits, torch.stack(masks) if masks else None, count)
         return [
-            _Row(hypothesis, line, found, count, self._beams.grammar_weight, self._parameters.logprobs)
+            BeamRow(hypothesis, line, found, count, self._beams.grammar_weight, self._parameters.logprobs)
             for hypothesis, line, found in zip(live, logits, best, strict=True)
         ]
 
-    def _choose(self, rows: list[_Row]) -> list[tuple[int, Hypothesis]]:
+    def _choose(self, rows: list[BeamRow]) -> list[tuple[int, Hypothesis]]:
         """The best continuations and the rows they come from: `width` that go on or are cut, and those that end on the way.
 
         An end counts as one of the best where fewer than `width` others come before it; behind that it is `late`.
@@ -265,17 +263,18 @@ class BeamSearch:
 
     def _conclude(self) -> None:
         self.close()
-        if not self._found and self._invalid and self._constraint is not None:
+        constraint = self._constraint
+        if not self._found and self._invalid and constraint is not None:
             raise ConstraintViolatedError(
-                f"expected a text that satisfies its {self._constraint.constraint.kind}, got {self._invalid} from the beams that the "
-                f"validator refuses; the mask does not enforce {', '.join(self._constraint.declared) or 'all of it'}: simplify "
-                "that, or ask for more beams",
-                field=self._constraint.declared[0] if self._constraint.declared else None,
+                f"expected a text that satisfies its {constraint.constraint.kind}, got {self._invalid} from the beams that the "
+                f"validator refuses; the mask does not enforce {', '.join(constraint.declared) or 'all of it'}: simplify that, "
+                "or ask for more beams",
+                field=constraint.declared[0] if constraint.declared else None,
             )
         if not self._found:
             raise MaskEmptyError(
-                "expected a beam that can be finished, got dead ends alone: the constraint and the stop strings leave no token; "
-                "loosen them, or ask for more beams"
+                "expected a beam that can be finished, got dead ends alone: the constraint and the stop strings leave no "
+                "token; loosen them, or ask for more beams"
             )
         found = sorted(self._found.values(), key=self._order)
         self._results = tuple(self._generation(each) for each in found[: self._beams.count])
@@ -293,85 +292,3 @@ class BeamSearch:
             logprobs=hypothesis.logprobs,
             score=self._score(hypothesis),
         )
-
-
-class _Row:
-    """One hypothesis and its best continuations, which are counted again whenever one turns out to be illegal."""
-
-    def __init__(
-        self, hypothesis: Hypothesis, logits: Tensor, best: Continuations, count: int, weight: float, logprobs: int | None
-    ) -> None:
-        self._hypothesis, self._logits, self._best = hypothesis, logits, best
-        self._count, self._weight, self._wanted = count, weight, logprobs
-        self._made: dict[int, Hypothesis] = {}
-        self._refusals = 0
-
-    def totals(self) -> list[float]:
-        """The sums that the continuations would have, highest first."""
-        base = self._hypothesis.total + self._weight * self._best.log_mass
-        return [base + logprob for logprob in self._best.logprobs]
-
-    def continued(self, rank: int) -> Hypothesis | None:
-        """The hypothesis with the continuation of that rank; None, and all are counted again, where that is illegal."""
-        token = self._best.tokens[rank]
-        added = self._best.logprobs[rank] + self._weight * self._best.log_mass
-        made = self._made.get(token)
-        if made is not None:
-            return made
-        try:
-            made = self._hypothesis.extended(token, added, self._logprob(rank))
-        except (GrammarRefusedError, MaskEmptyError):
-            self._refuse(token)
-            return None
-        self._made[token] = made
-        return made
-
-    def clear_early_stops(self) -> None:
-        """Make the tokens illegal that would complete a stop string and leave an invalid text."""
-        count = self._count
-        while bad := [token for token in self._best.tokens if self._hypothesis.stops_too_early(token)]:
-            count = min(2 * count, self._logits.shape[0])
-            self._clear(bad, count)
-        self._best = _first(self._best, self._count)
-
-    def widen(self, most: int) -> bool:
-        """Look at twice as many continuations, up to `most`; False where there are no more."""
-        if len(self._best.tokens) < self._count or self._count >= most:
-            return False
-        self._count *= 2
-        self._clear([], self._count)
-        self.clear_early_stops()
-        return True
-
-    def _refuse(self, token: int) -> None:
-        self._refusals += 1
-        self._clear([token], self._count)
-        if self._refusals == _REFUSALS_BEFORE_REFINING:
-            try:
-                self._hypothesis.refine()
-                self._clear([], self._count)
-            except MaskEmptyError:
-                self._refusals = _MOST_REFUSALS
-        if self._refusals >= _MOST_REFUSALS:
-            self._best = Continuations(tokens=[], logprobs=[], log_mass=0.0)
-        else:
-            self.clear_early_stops()
-
-    def _clear(self, tokens: list[int], count: int) -> None:
-        """Count again, without these tokens. What was made keeps its place in the text, and gets its new share."""
-        mask = self._hypothesis.bitmask
-        if mask is not None:
-            for token in tokens:
-                clear_bit(mask, token)
-        self._made = {}
-        self._best = continuations(self._logits[None], None if mask is None else mask[None], count)[0]
-
-    def _logprob(self, rank: int) -> TokenLogprob | None:
-        if self._wanted is None:
-            return None
-        pairs = list(zip(self._best.tokens, self._best.logprobs, strict=True))
-        return TokenLogprob(token=pairs[rank][0], logprob=pairs[rank][1], top=tuple(pairs[: self._wanted]))
-
-
-def _first(best: Continuations, count: int) -> Continuations:
-    return Continuations(tokens=best.tokens[:count], logprobs=best.logprobs[:count], log_mass=best.log_mass)

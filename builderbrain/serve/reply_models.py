@@ -58,10 +58,17 @@ class ConstraintReport(BaseModel):
     declared: list[str]
 
 
+class BeamReport(BaseModel):
+    """Of a beam search: the score of each choice, in their order."""
+
+    scores: list[float]
+
+
 class Extension(BaseModel):
     """The `builderbrain` object of a reply."""
 
     constraint: ConstraintReport | None
+    beam_search: BeamReport | None = None
 
 
 class Choice(BaseModel):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from builderbrain.serve.beam_fields import BeamFields
 from builderbrain.serve.fields import MAX_NAME, RequestModel, Texts, refusal
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice, offered
@@ -38,8 +39,7 @@ _REMOVED = {
 _IGNORED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"})
 _NOT_SERVED = {
     "logit_bias": "remove it, or constrain the output with structured_outputs",
-    "best_of": "use n and choose among the choices",
-    "use_beam_search": "use n and choose among the choices",
+    "best_of": "use n and choose among the choices, or use_beam_search",
     "stop_token_ids": "use stop with strings",
     "min_tokens": "constrain the length with a schema",
     "ignore_eos": "outputs end where the model ends them",
@@ -120,7 +120,7 @@ class StructuredOutputs(RequestModel):
         return self
 
 
-class SamplingRequest(RequestModel):
+class SamplingRequest(BeamFields):
     """What chat and completions share."""
 
     model: str | None = Field(default=None, max_length=MAX_NAME)
@@ -161,6 +161,7 @@ class SamplingRequest(RequestModel):
         constrained = self.response_format is not None and self.response_format.type != "text"
         if constrained and self.structured_outputs is not None:
             raise refusal("structured_outputs", "give response_format or structured_outputs, not both")
+        self.check_beams(self.n)
         return self
 
 
@@ -276,6 +277,8 @@ class CompletionRequest(SamplingRequest):
             raise refusal("n", f"prompts times n must be at most {MAX_PROMPTS}")
         if self.max_tokens == 0 and not self.echo:
             raise refusal("max_tokens", "max_tokens may be 0 only with echo")
+        if self.max_tokens == 0 and self.use_beam_search:
+            raise refusal("max_tokens", "max_tokens may be 0 only without use_beam_search")
         if self.echo and self.stream:
             raise refusal("echo", "echo cannot be streamed")
         return self

@@ -51,20 +51,25 @@ def stream_head(prefix: str, kind: str, model: str, fingerprint: str, *, with_us
 def extension(generations: Sequence[Generation]) -> dict[str, Any]:
     """The `builderbrain` object: what was enforced on these outputs, and whether the finished ones passed validation.
 
-    `valid` is true when all outputs are whole and valid, null when one was cut; an invalid one is never returned.
+    `valid` is true when all outputs are whole and valid, null when one was cut; an invalid one is never returned. A search adds
+    the score of each choice.
     """
+    scores = [generation.score for generation in generations if generation.score is not None]
+    found = {"constraint": _enforced(generations)}
+    return {**found, "beam_search": {"scores": scores}} if scores else found
+
+
+def _enforced(generations: Sequence[Generation]) -> dict[str, Any] | None:
     report = generations[0].constraint
     if report is None:
-        return {"constraint": None}
+        return None
     verdicts = [generation.constraint.valid for generation in generations if generation.constraint is not None]
     return {
-        "constraint": {
-            "kind": report.kind,
-            "engine": report.engine,
-            "exact": report.exact,
-            "valid": True if all(verdicts) else None,
-            "declared": list(report.declared),
-        }
+        "kind": report.kind,
+        "engine": report.engine,
+        "exact": report.exact,
+        "valid": True if all(verdicts) else None,
+        "declared": list(report.declared),
     }
 
 

@@ -336,8 +336,12 @@ def test_tokens_that_the_matcher_refuses_are_pruned() -> None:
 
 @pytest.mark.parametrize(
     ("beams", "field"),
-    [({"width": 2, "count": 3}, "n"), ({"diversity_penalty": -1.0}, "diversity_penalty"), ({"grammar_weight": math.nan}, "grammar_weight")],
-)  # fmt: skip
+    [
+        ({"width": 2, "count": 3}, "n"),
+        ({"diversity_penalty": -1.0}, "diversity_penalty"),
+        ({"grammar_weight": math.nan}, "grammar_weight"),
+    ],
+)
 def test_parameters_out_of_bounds_are_refused(beams: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequestError) as failure:
         BeamSearch(model(), PROMPT, asked(), BeamParameters(**beams))
