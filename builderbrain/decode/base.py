@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from builderbrain.decode.temperature import MAX_SCHEDULED_TOKENS, Temperature, temperature_at
 from builderbrain.grammar.base import ConstraintReport
 
 FinishReason = Literal["stop", "length"]
@@ -14,12 +15,12 @@ FinishReason = Literal["stop", "length"]
 class SamplingParameters:
     """How to draw tokens; the names and defaults of vLLM where it has them.
 
-    `temperature` 0 is argmax. The draw at position i depends on (`seed`, i) alone, whatever else the server does.
-    `logprobs` is the number of alternatives reported per token, None for none.
+    `temperature` 0 is argmax. The draw at position i depends on (`seed`, i) and these parameters alone, whatever else the
+    server does. `logprobs` is the number of alternatives reported per token, None for none.
     """
 
     max_tokens: int
-    temperature: float = 1.0
+    temperature: Temperature = 1.0
     top_p: float = 1.0
     top_k: int = 0
     min_p: float = 0.0
@@ -28,12 +29,36 @@ class SamplingParameters:
     frequency_penalty: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    """Texts that end an output and are no part of it."""
+    stop_included: tuple[str, ...] = ()
+    """Texts that end an output and stay in it."""
+    stop_token_ids: tuple[int, ...] = ()
+    """Tokens that end an output beside the end-of-sequence token; no part of its text."""
     logprobs: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token, what is added to its logit), before everything else; no token twice."""
+    min_tokens: int = 0
+    """Until the output has as many tokens, none that ends it is drawn, and no stop text ends it. A hard constraint that allows
+    nothing but the end wins."""
+    ignore_eos: bool = False
+    """Whether the end-of-sequence token, and those that end a turn, are tokens like others. Not under a constraint."""
+    energy_scale: float | None = None
+    """Soft energy: what is taken from the logits of tokens that the constraint does not allow, in nats; None forbids them."""
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether no token is drawn by chance, so that another seed gives the same output."""
+        return temperature_at(self.temperature, 0) == temperature_at(self.temperature, MAX_SCHEDULED_TOKENS) == 0
+
+    def temperature_at(self, position: int) -> float:
+        """The temperature of the output's token at `position`, counted from 0."""
+        return temperature_at(self.temperature, position)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenLogprob:
-    """Natural-log probability of a token and of the best alternatives, after the mask and before truncation."""
+    """Natural-log probability of a token and of the best alternatives: at temperature 1, after `logit_bias` and the mask (or
+    less the energy of illegal tokens), before penalties and truncation."""
 
     token: int
     logprob: float
@@ -47,6 +72,8 @@ class Step:
     token: int
     text: str
     logprob: TokenLogprob | None = None
+    ends: bool = False
+    """Whether the token ended the output and is no part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +93,8 @@ class Generation:
     logprobs: tuple[TokenLogprob, ...] = field(default=())
     score: float | None = None
     """Of a beam search, see `beam_scores`; None for a sampled output."""
+
+    @property
+    def may_be_returned(self) -> bool:
+        """Whether nothing that was promised is broken: under a hard constraint no finished text is invalid."""
+        return self.constraint is None or self.constraint.valid is not False or self.constraint.softness is not None

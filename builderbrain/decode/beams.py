@@ -6,7 +6,9 @@ are pruned before they are ranked, so what the beam holds can always be finished
 leaves an invalid text, what `max_tokens` cut says `length`, and nothing depends on what the model runs beside it. There is no
 chance in it: `seed` and `temperature` are not read.
 
-Where every hypothesis runs into a dead end there is an error, never a text without its constraint.
+Where every hypothesis runs into a dead end and no text is finished, there is an error, never a text without its constraint.
+Under soft enforcement alone (`energy_scale`) the hypotheses then go on without it: each loses that many nats, and its report
+says where the mask was empty. Invalid texts are then returned behind the others, and said to be so.
 
 Text that a constraint forces is certain under the constrained model, in whichever tokens. With `grammar_weight` 0 it is
 therefore added without model steps, in the tokenizer's own tokens; with another weight, or where log-probabilities are
@@ -28,7 +30,7 @@ from builderbrain.decode.detokenise import Detokeniser
 from builderbrain.decode.endings import report
 from builderbrain.decode.hypothesis import Hypothesis, Rules
 from builderbrain.decode.model import LimitedRoom, TokenModel, TokenState
-from builderbrain.decode.parameters import check_context, check_parameters
+from builderbrain.decode.parameters import check_constraint, check_context, check_parameters, check_token_ids
 from builderbrain.errors import ConstraintViolatedError, InvalidRequestError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
@@ -55,7 +57,7 @@ class BeamSearch:
         """Check the request. The model first runs in `step`.
 
         Args:
-            parameters: `max_tokens`, `stop` and `logprobs` are read.
+            parameters: those of length, ends, `logprobs` and `energy_scale` are read; the others draw tokens.
             stop_tokens: ids that end an unconstrained output beside the end-of-sequence token; never part of its text.
             jump: adds text that a constraint forces without model steps, where that changes no score.
 
@@ -64,6 +66,11 @@ class BeamSearch:
                 has no room for all hypotheses at their longest.
         """
         check_parameters(parameters)
+        check_token_ids(parameters, model.vocab_size)
+        check_constraint(parameters, constrained=constraint is not None)
+        for name in ("logit_bias", "min_tokens"):
+            if getattr(parameters, name):
+                raise InvalidRequestError(f"{name}: a beam search does not read it; leave it out", field=name)
         beams.check()
         check_context(len(prompt_tokens), parameters.max_tokens, model.max_length)
         longest = len(prompt_tokens) + parameters.max_tokens
@@ -74,17 +81,22 @@ class BeamSearch:
                 field="max_tokens",
             )
         skips = beams.grammar_weight == 0
+        # A jump would say nothing of its tokens, and step over those that end the output.
+        jumps = skips and parameters.logprobs is None and not parameters.stop_token_ids
+        own_ends = frozenset() if parameters.ignore_eos else stop_tokens | {model.eos_token_id}
+        vocabulary = vocabulary_for(model.tokenizer, model.vocab_size)
         self._model, self._prompt = model, tuple(prompt_tokens)
         self._parameters, self._beams, self._constraint = parameters, beams, constraint
-        self._detokeniser = Detokeniser(vocabulary_for(model.tokenizer, model.vocab_size), parameters.stop)
+        self._detokeniser = Detokeniser(vocabulary, parameters.stop, parameters.stop_included)
         self._rules = Rules(
             vocab_size=model.vocab_size,
             end=model.eos_token_id,
-            ends=stop_tokens | {model.eos_token_id},
+            own_ends=own_ends,
+            ends=own_ends | frozenset(parameters.stop_token_ids),
             max_tokens=parameters.max_tokens,
-            has_stops=bool(parameters.stop),
+            energy_scale=parameters.energy_scale,
             constraint=constraint,
-            jump=jump if skips and parameters.logprobs is None else None,
+            jump=jump if jumps else None,
             skips_forced=skips,
         )
         self._open: list[TokenState] = []
@@ -142,7 +154,9 @@ class BeamSearch:
         try:
             first = Hypothesis(self._rules, self._detokeniser)
         except MaskEmptyError:
-            return  # `step` finds nothing, and says so
+            if self._rules.energy_scale is None:
+                return  # `step` finds nothing, and says so
+            first = Hypothesis(self._rules, self._detokeniser, free=True)
         if first.finish is not None:
             self._keep(first)
             return
@@ -162,8 +176,10 @@ class BeamSearch:
     def _extend(self, live: list[Hypothesis]) -> None:
         states = [hypothesis.state for hypothesis in live if hypothesis.state is not None]
         self._reused = max(self._reused, states[0].reused)
-        rows = self._rows(live, torch.stack([state.logits() for state in states]))
-        chosen = self._choose(rows)
+        logits = torch.stack([state.logits() for state in states])
+        chosen = self._choose(self._rows(live, logits))
+        if not chosen and not self._found and self._rules.energy_scale is not None:
+            chosen = self._choose(self._rows([hypothesis.freed() for hypothesis in live], logits))
         for _, hypothesis in chosen:
             if hypothesis.finish is not None:
                 self._keep(hypothesis)
@@ -235,7 +251,9 @@ class BeamSearch:
         finish = hypothesis.finish or "length"
         if finish == "stop" and self._constraint is not None and self._constraint.validate(hypothesis.text) is not None:
             self._invalid += 1
-            return
+            hypothesis.invalid = True
+            if self._rules.energy_scale is None:
+                return
         key = (finish, hypothesis.text)
         if key not in self._found or self._order(hypothesis) < self._order(self._found[key]):
             self._found[key] = hypothesis
@@ -243,10 +261,16 @@ class BeamSearch:
     def _score(self, hypothesis: Hypothesis) -> float:
         return score(hypothesis.total, len(hypothesis.tokens), self._beams.length_penalty)
 
-    def _order(self, hypothesis: Hypothesis) -> tuple[bool, bool, float, list[int]]:
-        """Best first. Under a constraint whole texts come before those that were cut, and late ends before them too."""
+    def _order(self, hypothesis: Hypothesis) -> tuple[bool, bool, bool, float, list[int]]:
+        """Best first. Under a constraint whole texts come before those that were cut, late ends too, and invalid ones last."""
         cut = self._constraint is not None and hypothesis.finish == "length"
-        return cut, hypothesis.late and hypothesis.finish == "stop", -self._score(hypothesis), hypothesis.tokens
+        return (
+            hypothesis.invalid,
+            cut,
+            hypothesis.late and hypothesis.finish == "stop",
+            -self._score(hypothesis),
+            hypothesis.tokens,
+        )
 
     def _is_settled(self, live: list[Hypothesis]) -> bool:
         """Whether what is live can change the result no more, or need not."""
@@ -288,7 +312,7 @@ class BeamSearch:
             prompt_tokens=len(self._prompt),
             weight_version=self._model.weight_version,
             cached_tokens=self._reused,
-            constraint=report(self._constraint, hypothesis.text, finish),
+            constraint=report(self._constraint, hypothesis.text, finish, hypothesis.softness),
             logprobs=hypothesis.logprobs,
             score=self._score(hypothesis),
         )

@@ -12,23 +12,32 @@ from builderbrain.grammar.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """What a token adds: `text` may be empty; `stop_at` is the length of the whole text before a stop string."""
+    """What a token adds: `text` may be empty; `stop_at` is the length of the whole text that a stop string ends."""
 
     text: str
     stop_at: int | None
 
 
 class Detokeniser:
-    """The text of one output. Bytes that are no UTF-8 give U+FFFD; a character cut off by the end gives nothing."""
+    """The text of one output. Bytes that are no UTF-8 give U+FFFD; a character cut off by the end gives nothing.
 
-    def __init__(self, vocabulary: Vocabulary, stop: Sequence[str] = ()) -> None:
+    A text of `stop` ends the output before it, one of `stop_included` behind it.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, stop: Sequence[str] = (), stop_included: Sequence[str] = ()) -> None:
         self._vocabulary = vocabulary
-        self._stop = tuple(stop)
+        self._included = frozenset(stop_included)
+        self._stop = (*stop, *stop_included)
         self._longest = max((len(text) for text in self._stop), default=0)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._emitted = 0
         self.text = ""
         """All whole characters so far."""
+
+    @property
+    def has_stops(self) -> bool:
+        """Whether there are stop strings."""
+        return bool(self._stop)
 
     def peek(self, token: int) -> Piece:
         """What `token` would add, without adding it."""
@@ -37,10 +46,10 @@ class Detokeniser:
         self._decoder.setstate(state)
         return Piece(text=text, stop_at=self._find_stop(text))
 
-    def add(self, token: int) -> Piece:
-        """Add a token; after a stop string the text ends before it, and no token may follow."""
+    def add(self, token: int, *, may_stop: bool = True) -> Piece:
+        """Add a token; a stop string ends the text if it may stop here, and no token may follow."""
         text = self._decoder.decode(self._vocabulary.token_bytes[token])
-        stop_at = self._find_stop(text)
+        stop_at = self._find_stop(text) if may_stop else None
         self.text += text
         if stop_at is not None:
             self.text = self.text[:stop_at]
@@ -74,12 +83,18 @@ class Detokeniser:
         return piece
 
     def _find_stop(self, addition: str) -> int | None:
-        """Where the first stop string begins that `addition` completes."""
+        """Where the text ends by the first stop string that `addition` completes."""
         if not addition or not self._stop:
             return None
         kept = self.text[-(self._longest - 1) :] if self._longest > 1 else ""
-        places = [place for stop in self._stop if (place := (kept + addition).find(stop)) >= 0]
-        return len(self.text) - len(kept) + min(places) if places else None
+        seen, before = kept + addition, len(self.text) - len(kept)
+        # Only what reaches into the addition: a stop string may stand where the text was not yet allowed to end.
+        found = [
+            (place, place + len(stop) if stop in self._included else place)
+            for stop in self._stop
+            if (place := seen.find(stop, max(0, len(kept) - len(stop) + 1))) >= 0
+        ]
+        return before + min(found)[1] if found else None
 
     def _held(self) -> int:
         """Characters at the end of the text that begin a stop string."""

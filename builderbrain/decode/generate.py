@@ -4,6 +4,9 @@ Under a constraint every kept token is legal, and three promises meet: the finis
 stop string, and an output cut by `max_tokens` says `length`. A stop string that would leave an invalid text is therefore
 never completed: the token that would is masked and another one drawn, as is a token that the matcher refuses. The noise of
 a position is fixed, so drawing again is drawing from the smaller set.
+
+Under soft energy (`energy_scale`) nothing is promised but a report: an illegal token is less likely, and behind the first one
+the output goes on as if there were no constraint. Stop strings end it where they stand.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from torch import Tensor
 
 from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.decode.detokenise import Detokeniser
-from builderbrain.decode.endings import clear_bit, only_end_is_legal, report, stops_too_early
+from builderbrain.decode.endings import clear_bit, has_bit, only_end_is_legal, report, stops_too_early
 from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
-from builderbrain.decode.parameters import check_context, check_parameters
+from builderbrain.decode.parameters import check_constraint, check_context, check_parameters, check_token_ids
 from builderbrain.decode.sampler import Draw, Sampler, checked
+from builderbrain.decode.soft import SoftEnergy
 from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
@@ -47,27 +51,35 @@ class Decoding:
         """Check the request. The model first runs in `step`.
 
         Args:
-            stop_tokens: ids that end an unconstrained output beside the end-of-sequence token; never part of its text.
-            jump: adds text that a constraint forces without model steps, where no logprobs are asked for.
+            stop_tokens: ids that end a turn; they end an unconstrained output as the end-of-sequence token does, and are never
+                part of its text.
+            jump: adds text that a hard constraint forces without model steps, where no logprobs are asked for.
 
         Raises:
             InvalidRequestError, ContextLengthError: a parameter is out of bounds, or prompt and output do not fit.
         """
         check_parameters(parameters)
+        check_token_ids(parameters, model.vocab_size)
+        check_constraint(parameters, constrained=constraint is not None)
         check_context(len(prompt_tokens), parameters.max_tokens, model.max_length)
         self._model = model
         self._prompt = tuple(prompt_tokens)
         self._parameters = parameters
         self._constraint = constraint
-        self._ends = stop_tokens | {model.eos_token_id}
-        self._sampler = Sampler(parameters, prompt_tokens, model.vocab_size)
-        self._detokeniser = Detokeniser(vocabulary_for(model.tokenizer, model.vocab_size), parameters.stop)
+        self._own_ends = frozenset() if parameters.ignore_eos else stop_tokens | {model.eos_token_id}
+        self._ends = self._own_ends | frozenset(parameters.stop_token_ids)
+        self._sampler = Sampler(parameters, prompt_tokens, model.vocab_size, self._ends)
+        vocabulary = vocabulary_for(model.tokenizer, model.vocab_size)
+        self._detokeniser = Detokeniser(vocabulary, parameters.stop, parameters.stop_included)
         self._matcher = None if constraint is None else constraint.matcher()
         self._bitmask: Tensor | None = None
         self._state: TokenState | None = None
         self._together: DrawsTogether | None = None
         self._pending: list[int] = []
-        self._jump = None if self._matcher is None or parameters.logprobs is not None else jump
+        self._soft = None if parameters.energy_scale is None else SoftEnergy(parameters.energy_scale)
+        # A jump would say nothing of its tokens, and step over those that end the output.
+        one_by_one = self._soft is not None or parameters.logprobs is not None or bool(parameters.stop_token_ids)
+        self._jump = None if self._matcher is None or one_by_one else jump
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._finish: FinishReason | None = None
@@ -102,14 +114,17 @@ class Decoding:
             return Step(token=self._tokens[-1], text=self._detokeniser.emit(final=True))
         logits = state.logits()
         draw = self._draw(logits)
+        if self._soft is not None:
+            self._soft.drawn()
         self.allowed_log_masses.append(draw.allowed_log_mass)
-        logprob = self._sampler.logprob(draw, logits, self._bitmask)
+        logprob = self._sampler.logprob(draw, logits, self._bitmask, len(self._tokens))
         self._bitmask = None
-        if draw.token in self._ends:
+        ends = draw.token in self._ends
+        if ends:
             self._finish = "stop"
         else:
             self._keep(draw.token, logprob)
-        return Step(token=draw.token, text=self._detokeniser.emit(final=self._finish is not None), logprob=logprob)
+        return Step(token=draw.token, text=self._detokeniser.emit(final=self._finish is not None), logprob=logprob, ends=ends)
 
     def result(self) -> Generation:
         """The finished output. `constraint.valid` is the validator's verdict, None when the output was cut off.
@@ -126,7 +141,12 @@ class Decoding:
             prompt_tokens=len(self._prompt),
             weight_version=self._model.weight_version,
             cached_tokens=0 if self._state is None else self._state.reused,
-            constraint=report(self._constraint, self._detokeniser.text, self._finish),
+            constraint=report(
+                self._constraint,
+                self._detokeniser.text,
+                self._finish,
+                None if self._soft is None else self._soft.report(),
+            ),
             logprobs=tuple(self._logprobs),
         )
 
@@ -153,7 +173,7 @@ class Decoding:
         self._sampler.count(token)
         if logprob is not None:
             self._logprobs.append(logprob)
-        stopped = self._detokeniser.add(token).stop_at is not None
+        stopped = self._detokeniser.add(token, may_stop=self._may_stop(len(self._tokens))).stop_at is not None
         if stopped or self._only_the_end_is_legal():
             self._finish = "stop"
         elif len(self._tokens) >= self._parameters.max_tokens:
@@ -165,7 +185,7 @@ class Decoding:
         """Add what the constraint forces. Tokens that the model has not seen may be replaced by others of the same text."""
         if self._jump is None or self._matcher is None:
             return
-        if self._parameters.stop and self._detokeniser.would_stop(self._matcher.forced_text()):
+        if self._detokeniser.has_stops and self._detokeniser.would_stop(self._matcher.forced_text()):
             return
         room = self._parameters.max_tokens - len(self._tokens)
         found = self._jump.jump(self._matcher, self._pending, most_tokens=room)
@@ -195,6 +215,10 @@ class Decoding:
             return draw
         refusals = 0
         while True:
+            if self._soft is not None and not has_bit(self._bitmask, draw.token):
+                self._matcher = None  # it has no state after an illegal token
+                self._soft.leave(position, mask_empty=not self._bitmask.any())
+                return draw
             if not self._stops_too_early(draw.token):
                 try:
                     self._matcher.accept(draw.token)
@@ -203,17 +227,24 @@ class Decoding:
                     refusals += 1
             clear_bit(self._bitmask, draw.token)
             if refusals == _REFUSALS_BEFORE_REFINING:
-                self._matcher.refine(self._bitmask)
+                with suppress(*(() if self._soft is None else (MaskEmptyError,))):
+                    self._matcher.refine(self._bitmask)
             draw = self._sampler.draw(logits, self._bitmask, position)
 
     def _mask(self) -> Tensor | None:
-        """The legal next tokens; None where all are.
+        """The legal next tokens; None where all are, or none is any more under soft energy.
 
         Raises:
-            MaskEmptyError: there is none.
+            MaskEmptyError: a hard constraint leaves none.
         """
         if self._matcher is not None and self._bitmask is None:
-            self._bitmask = self._fill()
+            try:
+                self._bitmask = self._fill()
+            except MaskEmptyError:
+                if self._soft is None:
+                    raise
+                self._matcher = None
+                self._soft.leave(len(self._tokens), mask_empty=True)
         return self._bitmask
 
     def _fill(self) -> Tensor:
@@ -223,14 +254,20 @@ class Decoding:
         return bitmask
 
     def _stops_too_early(self, token: int) -> bool:
-        """Whether the token completes a stop string before which the text does not satisfy the constraint."""
-        if self._constraint is None:
+        """Whether the token ends the output, by itself or by a stop string, and the text does not satisfy the constraint."""
+        if self._constraint is None or self._soft is not None:
             return False
-        return stops_too_early(self._constraint, self._detokeniser, token, self._ends)
+        if token not in self._ends and not self._may_stop(len(self._tokens) + 1):
+            return False
+        return stops_too_early(self._constraint, self._detokeniser, token, own_ends=self._own_ends, ends=self._ends)
+
+    def _may_stop(self, length: int) -> bool:
+        """Whether a stop string may end an output of so many tokens."""
+        return length > self._parameters.min_tokens
 
     def _only_the_end_is_legal(self) -> bool:
-        """Prepares the next mask. An end that is forced needs no model step."""
-        if self._matcher is None:
+        """Prepares the next mask. An end that is forced needs no model step; soft energy forces none."""
+        if self._matcher is None or self._soft is not None:
             return False
         try:
             self._bitmask = self._fill()
@@ -266,7 +303,7 @@ def stream(
     while (step := decoding.step()) is not None:
         yield step
     generation = decoding.result()
-    if generation.constraint is not None and generation.constraint.valid is False:
+    if not generation.may_be_returned:
         raise _violated(generation, 1)
     return generation
 
@@ -281,13 +318,14 @@ def generate(
 ) -> Generation:
     """Decode an output; under a constraint, again with a derived seed while it is invalid or runs into a dead end.
 
-    `Generation.attempts` counts. At temperature 0 a second attempt would be the same, so there is none.
+    `Generation.attempts` counts. At temperature 0 a second attempt would be the same, so there is none; nor is there one under
+    soft energy, whose outputs are returned as they are.
 
     Raises:
         ConstraintViolatedError: every attempt was finished and invalid.
         MaskEmptyError: the last attempt ran into a dead end.
     """
-    attempts = 1 if parameters.temperature == 0 else attempts
+    attempts = 1 if parameters.is_greedy or parameters.energy_scale is not None else attempts
     for attempt in range(1, attempts + 1):
         tried = replace(parameters, seed=attempt_seed(parameters.seed, attempt - 1))
         decoding = Decoding(model, prompt_tokens, tried, constraint)
@@ -299,7 +337,7 @@ def generate(
                 raise
             continue
         generation = decoding.result()
-        if generation.constraint is None or generation.constraint.valid is not False:
+        if generation.may_be_returned:
             return replace(generation, attempts=attempt)
     raise _violated(generation, attempts)
 

@@ -12,7 +12,7 @@ from builderbrain.decode.base import FinishReason, TokenLogprob
 from builderbrain.decode.detokenise import Detokeniser
 from builderbrain.decode.endings import only_end_is_legal, stops_too_early
 from builderbrain.decode.model import TokenState
-from builderbrain.grammar.base import CompiledConstraint, Matcher
+from builderbrain.grammar.base import CompiledConstraint, Matcher, Softness
 from builderbrain.grammar.jump import JumpForward
 
 
@@ -22,11 +22,13 @@ class Rules:
 
     vocab_size: int
     end: int
+    own_ends: frozenset[int]
+    """`end`, and what ends a turn; the constraint allows them behind a valid text alone."""
     ends: frozenset[int]
-    """`end`, and what ends an unconstrained output beside it."""
+    """These, and what the request names beside them."""
     max_tokens: int
-    has_stops: bool
-    """Whether there are stop strings."""
+    energy_scale: float | None
+    """What a text loses that leaves its constraint, under soft enforcement; None where none may."""
     constraint: CompiledConstraint | None
     jump: JumpForward | None
     skips_forced: bool
@@ -35,8 +37,8 @@ class Rules:
 class Hypothesis:
     """Its text never changes once it is made; refused tokens are cleared from its mask."""
 
-    def __init__(self, rules: Rules, detokeniser: Detokeniser) -> None:
-        """The empty text, with what the constraint forces.
+    def __init__(self, rules: Rules, detokeniser: Detokeniser, *, free: bool = False) -> None:
+        """The empty text, with what the constraint forces; free of it from the first token on, if wanted.
 
         Raises:
             MaskEmptyError: the constraint leaves no first token.
@@ -49,13 +51,19 @@ class Hypothesis:
         """The sum of `beam_scores`."""
         self.logprobs: tuple[TokenLogprob, ...] = ()
         self.finish: FinishReason | None = None
+        self.invalid = False
+        """Whether the validator refuses the finished text, which soft enforcement allows."""
         self.late = False
         """Whether a whole beam of others was ranked before this end; it is a reserve then."""
         self.bitmask: Tensor | None = None
         """The legal next tokens, int32 [ceil(V / 32)]; None where all are."""
         self.state: TokenState | None = None
         self._detokeniser = detokeniser
-        self._matcher: Matcher | None = None if rules.constraint is None else rules.constraint.matcher()
+        self._matcher: Matcher | None = None if rules.constraint is None or free else rules.constraint.matcher()
+        self._left_at: int | None = None
+        self._illegal_tokens = 0
+        if free:
+            self._leave()
         self._settle()
 
     @property
@@ -73,6 +81,7 @@ class Hypothesis:
         longer = copy(self)
         longer.state = longer.bitmask = None
         longer.total += added
+        longer._illegal_tokens += self._left_at is not None
         if self._matcher is not None:
             longer._matcher = self._matcher.fork()
             longer._matcher.accept(token)
@@ -89,12 +98,29 @@ class Hypothesis:
             longer._settle()
         return longer
 
+    def freed(self) -> Hypothesis:
+        """The hypothesis without its constraint, of which nothing is left to follow."""
+        free = copy(self)
+        free._matcher = free.bitmask = None
+        free._leave()
+        return free
+
+    @property
+    def softness(self) -> Softness | None:
+        """How the text fared under soft enforcement; None where that was not asked for."""
+        scale, left_at = self.rules.energy_scale, self._left_at
+        if scale is None:
+            return None
+        return Softness(energy_scale=scale, illegal_tokens=self._illegal_tokens, left_at=left_at, mask_empty_at=left_at)
+
     def stops_too_early(self, token: int) -> bool:
-        """Whether a token would complete a stop string and leave an invalid text."""
-        constraint = self.rules.constraint
-        if constraint is None or not self.rules.has_stops:
+        """Whether a token would end the text, by itself or by a stop string, while the constraint refuses it."""
+        rules = self.rules
+        if rules.constraint is None or self._matcher is None:
             return False
-        return stops_too_early(constraint, self._detokeniser, token, self.rules.ends)
+        if not self._detokeniser.has_stops and rules.ends == rules.own_ends:
+            return False
+        return stops_too_early(rules.constraint, self._detokeniser, token, own_ends=rules.own_ends, ends=rules.ends)
 
     def refine(self) -> None:
         """Clear from the mask all that the constraint refuses.
@@ -104,6 +130,10 @@ class Hypothesis:
         """
         if self._matcher is not None and self.bitmask is not None:
             self._matcher.refine(self.bitmask)
+
+    def _leave(self) -> None:
+        self._left_at = len(self.tokens)
+        self.total -= self.rules.energy_scale or 0.0
 
     def _settle(self) -> None:
         """Add what is forced, and see what may follow or whether the text has ended."""
@@ -126,7 +156,9 @@ class Hypothesis:
     def _jump(self) -> bool:
         """Add what the constraint forces; tokens that the model has not seen may be replaced by others of the same text."""
         rules, matcher = self.rules, self._matcher
-        if rules.jump is None or matcher is None or self._detokeniser.would_stop(matcher.forced_text()):
+        if rules.jump is None or matcher is None:
+            return False
+        if self._detokeniser.has_stops and self._detokeniser.would_stop(matcher.forced_text()):
             return False
         found = rules.jump.jump(matcher, self.unseen, most_tokens=rules.max_tokens - len(self.tokens))
         if found is None:

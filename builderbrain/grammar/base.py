@@ -23,11 +23,26 @@ class Constraint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Softness:
+    """How one output fared under soft energy. Behind its first illegal token nothing is legal or illegal any more."""
+
+    energy_scale: float
+    """What was taken from the logits of illegal tokens, in nats."""
+    illegal_tokens: int
+    """Tokens drawn from the place on where the text left the constraint; one that ended the output counts."""
+    left_at: int | None
+    """Output position of the first of them; None when the text never left."""
+    mask_empty_at: int | None
+    """Output position where the constraint allowed no token at all; None when there was always one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConstraintReport:
     """What was enforced on one output, for the reply's `builderbrain.constraint`.
 
     `valid` is the verdict of the independent validator on the finished text; None when the text was cut off.
     `declared` lists JSON pointers of schema keywords that the mask does not enforce (the validator does).
+    `softness` is None where illegal tokens were forbidden.
     """
 
     kind: str
@@ -35,6 +50,7 @@ class ConstraintReport:
     exact: bool
     valid: bool | None
     declared: tuple[str, ...] = ()
+    softness: Softness | None = None
 
 
 class Matcher(Protocol):

@@ -14,6 +14,9 @@ DEFAULT_BEAMS = 4
 _OWN = ("beam_width", "length_penalty", "early_stopping", "diversity_penalty", "grammar_weight")
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "temperature": (0,),
+    "temperature_schedule": (),
+    "logit_bias": ({},),
+    "min_tokens": (0,),
     "top_p": (1,),
     "top_k": (0, -1),
     "min_p": (0,),

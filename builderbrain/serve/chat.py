@@ -143,8 +143,7 @@ async def _chunks(
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None, **more}
         return {**head, "choices": [choice]}
 
-    held = [output.constraint is not None and bool(output.constraint.declared) for output in outputs]
-    readers = [OutputReader(toolbox, held=each) for each in held]
+    readers = [OutputReader(toolbox, held=output.held) for output in outputs]
     opened: set[int] = set()
     called: set[int] = set()
     counts = [0, 0, 0]

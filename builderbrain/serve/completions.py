@@ -82,7 +82,9 @@ async def _outputs(service: Service, body: CompletionRequest, model: str, prompt
         output = OutputRequest(
             model=model,
             prompt=tuple(prompt.tokens),
-            parameters=sampling_parameters(body, max_tokens=room, logprobs=body.logprobs),
+            parameters=sampling_parameters(
+                body, max_tokens=room, logprobs=body.logprobs, vocab_size=service.backend.vocab_size
+            ),
             constraint=constraint,
             attempts=attempts_for(constraint, stream=bool(body.stream)),
             beams=body.beams(body.n or 1),

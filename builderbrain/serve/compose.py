@@ -9,6 +9,7 @@ import torch
 from fastapi import FastAPI
 
 from builderbrain.agent.executor import WorkingRoot
+from builderbrain.decode.domain_temperatures import domain_temperatures
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError, UnsupportedModelError
@@ -55,6 +56,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
     """
     keys, calibrations = keys_of(settings), calibrations_of(settings)  # what is wrong with a file shows before a model is read
+    temperature = domain_temperatures().get(DOMAIN, 0.0)
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
@@ -101,7 +103,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         telemetry.watch_pages(lambda: 1.0 - pool.available / pool.num_pages)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
     grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
-    routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root))]
+    routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root), temperature=temperature)]
     lifetimes: list[Lifetime] = []
     store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     follower = None

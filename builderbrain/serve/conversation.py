@@ -42,8 +42,18 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
     """
     stop_tokens = service.template.stop_tokens(service.backend.special_tokens)
     constraint = asked.constraint
+    soft = asked.sampling.energy_scale() is not None
     place: Callable[[str], str] = str
     if asked.toolbox is not None:
+        if soft:
+            raise invalid(
+                "structured_outputs.enforcement",
+                "expected no soft enforcement beside tools, whose calls are strict; send tool_choice none, or no tools",
+            )
+        if asked.sampling.ignore_eos:
+            raise invalid(
+                "ignore_eos", "an output that may call tools ends where its constraint does; remove ignore_eos or tools"
+            )
         if constraint is not None:
             raise invalid(
                 asked.format_field,
@@ -54,7 +64,8 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
             asked.toolbox.constraint, place, advice="; or send strict: false, which asks for any object"
         )
     prompt = await conversation_prompt(service, asked.said, asked.toolbox, field=asked.said_field)
-    free = constraint is None or constraint.constraint.kind == "structural_tag"
+    # Where the model is free to end its turn as it was trained to: by a token or a text of its own.
+    free = constraint is None or soft or constraint.constraint.kind == "structural_tag"
     if free and constraint is not None:
         constraint = TurnConstraint(
             inner=constraint,
@@ -70,6 +81,7 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
             asked.sampling,
             max_tokens=room,
             logprobs=asked.logprobs,
+            vocab_size=service.backend.vocab_size,
             stops=service.template.stop_strings if free else (),
         ),
         constraint=constraint,

@@ -15,11 +15,13 @@ from typing import Any
 from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
 from builderbrain.decode.beam_scores import BeamParameters
 from builderbrain.decode.generate import attempt_seed
+from builderbrain.decode.parameters import check_token_ids
 from builderbrain.errors import BuilderBrainError, ConstraintViolatedError, MaskEmptyError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.backend import WAITING, Backend
 from builderbrain.serve.engine import Engine, Work
 from builderbrain.serve.requests import SamplingRequest
+from builderbrain.serve.sampling_fields import requested_temperature
 
 SEED_BITS = 63
 ATTEMPTS = 4
@@ -31,7 +33,7 @@ class OutputRequest:
     """One output to decode. `attempts` over 1 samples again, with derived seeds, when the validator refuses.
 
     Where the mask is looser than the constraint, steps are held back until the validator has accepted the whole text: what was
-    sent cannot be taken back.
+    sent cannot be taken back. Under soft energy there is one attempt, whose steps go out as they come.
     """
 
     model: str
@@ -42,6 +44,12 @@ class OutputRequest:
     attempts: int = 1
     beams: BeamParameters | None = None
     """A search instead of samples, which gives up to `beams.count` outputs."""
+
+    @property
+    def held(self) -> bool:
+        """Whether steps are held back until the validator has accepted the text."""
+        soft = self.parameters.energy_scale is not None
+        return self.constraint is not None and bool(self.constraint.declared) and not soft
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +75,37 @@ def choice_seed(seed: int, index: int) -> int:
 
 
 def sampling_parameters(
-    body: SamplingRequest, *, max_tokens: int, logprobs: int | None, stops: Sequence[str] = ()
+    body: SamplingRequest, *, max_tokens: int, logprobs: int | None, vocab_size: int, stops: Sequence[str] = ()
 ) -> SamplingParameters:
-    """The request's sampling fields with their defaults. A request without a seed gets a random one."""
+    """The request's sampling fields with their defaults. A request without a seed gets a random one.
+
+    Args:
+        stops: further texts that end the output; they are no part of it, whatever the request says of its own.
+
+    Raises:
+        InvalidRequestError: a token id is beyond the vocabulary, or a schedule's domain is unknown.
+    """
     names = ("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
     given: dict[str, Any] = {name: float(value) for name in names if (value := getattr(body, name)) is not None}
-    return SamplingParameters(
+    if body.temperature_schedule is not None:
+        given["temperature"] = requested_temperature(body.temperature_schedule)
+    own, ignores_ends = tuple(body.stop or ()), bool(body.ignore_eos)
+    parameters = SamplingParameters(
         max_tokens=max_tokens,
         logprobs=logprobs,
         top_k=max(body.top_k or 0, 0),
         seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed % (1 << SEED_BITS),
-        stop=(*(body.stop or ()), *stops),
+        stop=(*(() if body.include_stop_str_in_output else own), *(() if ignores_ends else stops)),
+        stop_included=own if body.include_stop_str_in_output else (),
+        stop_token_ids=tuple(body.stop_token_ids or ()),
+        logit_bias=tuple((int(token), float(value)) for token, value in (body.logit_bias or {}).items()),
+        min_tokens=body.min_tokens or 0,
+        ignore_eos=ignores_ends,
+        energy_scale=body.energy_scale(),
         **given,
     )
+    check_token_ids(parameters, vocab_size)
+    return parameters
 
 
 def several(request: OutputRequest, count: int) -> list[OutputRequest]:
@@ -106,8 +132,9 @@ def score(backend: Backend, model: str, tokens: Sequence[int], alternatives: int
 
 def generate(backend: Backend, request: OutputRequest) -> Work:
     """Work that decodes one output and returns its `Generation`; fails rather than return an invalid one."""
-    attempts = 1 if request.parameters.temperature == 0 else request.attempts
-    holds = request.constraint is not None and bool(request.constraint.declared)
+    single = request.parameters.is_greedy or request.parameters.energy_scale is not None
+    attempts = 1 if single else request.attempts
+    holds = request.held
 
     def work() -> Generator[Step | None, None, Generation]:
         failure: BuilderBrainError | None = None
@@ -131,7 +158,7 @@ def generate(backend: Backend, request: OutputRequest) -> Work:
                 output.close()
             generation = replace(output.result(), attempts=attempt + 1)
             report = generation.constraint
-            if report is None or report.valid is not False:
+            if report is None or generation.may_be_returned:
                 yield from held
                 return generation
             failure = ConstraintViolatedError(
@@ -236,5 +263,4 @@ async def output_events(
                 yield OutputEvent(index=index, generation=item)
                 continue
             # The token that ends an output is no part of it, so its log-probability is not reported either.
-            ends = item.token == backend.tokenizer.eos_token_id or item.token in requests[index].stop_tokens
-            yield OutputEvent(index=index, step=replace(item, logprob=None) if ends else item)
+            yield OutputEvent(index=index, step=replace(item, logprob=None) if item.ends else item)

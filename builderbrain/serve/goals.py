@@ -19,6 +19,7 @@ from builderbrain.agent.executor import WorkingRoot
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, PlanProposal, check_goal
 from builderbrain.decode.base import Generation, SamplingParameters
 from builderbrain.decode.plan_prompt import plan_prompt
+from builderbrain.decode.temperature import Temperature
 from builderbrain.errors import InvalidRequestError, PathEscapeError, ToolError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.fields import RequestModel, read_request
@@ -40,13 +41,16 @@ class GoalRequest(RequestModel):
     dry_run: bool | None = None
 
 
-def goals_router(service: Service, *, grammar: CompiledConstraint, root: WorkingRoot) -> APIRouter:
+def goals_router(
+    service: Service, *, grammar: CompiledConstraint, root: WorkingRoot, temperature: Temperature = 0.0
+) -> APIRouter:
     """The route.
 
     Args:
         service: decodes the plans, with its default model.
         grammar: the plan grammar of the domain.
         root: where tools may read.
+        temperature: of the plans; the domain's.
     """
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
@@ -57,7 +61,7 @@ def goals_router(service: Service, *, grammar: CompiledConstraint, root: Working
         body = await read_request(request, GoalRequest)
         check_goal(body.goal)
         below = root if body.root is None else await to_thread.run_sync(_below, root, body.root)
-        proposal = await _propose(service, grammar, body.goal)
+        proposal = await _propose(service, grammar, temperature, body.goal)
         async with places:
             result = await GoalRunner(lambda _: proposal, below).run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)
@@ -66,13 +70,13 @@ def goals_router(service: Service, *, grammar: CompiledConstraint, root: Working
     return router
 
 
-async def _propose(service: Service, grammar: CompiledConstraint, goal: str) -> PlanProposal:
+async def _propose(service: Service, grammar: CompiledConstraint, temperature: Temperature, goal: str) -> PlanProposal:
     prompt = plan_prompt(service.backend.tokenizer, goal)  # a goal is short, see check_goal
     room = service.room(prompt, None, default=MAX_PLAN_TOKENS, field="goal")
     output = OutputRequest(
         model=service.served(None).name,
         prompt=tuple(prompt),
-        parameters=SamplingParameters(max_tokens=room, temperature=0.0),
+        parameters=SamplingParameters(max_tokens=room, temperature=temperature),
         constraint=grammar,
     )
     generation: Generation = (await results(service.engine, [generate(service.backend, output)]))[0]

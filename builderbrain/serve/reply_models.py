@@ -48,14 +48,28 @@ class WeightVersion(BaseModel):
     end: int
 
 
+class SoftOutputReport(BaseModel):
+    """How one output fared under soft enforcement. `left_at` is the position of its first illegal token, `mask_empty_at` the
+    one where no token was legal; null where there is none. `illegal_tokens` counts from `left_at` on."""
+
+    valid: bool | None
+    illegal_tokens: int
+    left_at: int | None
+    mask_empty_at: int | None
+
+
 class ConstraintReport(BaseModel):
-    """What was enforced. `valid` is null when an output was cut; `declared` lists what the mask left to the validator."""
+    """What was enforced. `valid` is null when an output was cut, and false only with `enforcement` soft, which also has
+    `energy_scale` and `outputs`; `declared` lists what the mask left to the validator."""
 
     kind: str
     engine: str
     exact: bool
-    valid: Literal[True] | None
+    valid: bool | None
     declared: list[str]
+    enforcement: Literal["hard", "soft"]
+    energy_scale: float | None = None
+    outputs: list[SoftOutputReport] = []
 
 
 class BeamReport(BaseModel):

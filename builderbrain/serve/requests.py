@@ -10,6 +10,14 @@ from pydantic_core import PydanticCustomError
 from builderbrain.serve.beam_fields import BeamFields
 from builderbrain.serve.fields import MAX_NAME, RequestModel, Texts, refusal
 from builderbrain.serve.said import PastCall, Said
+from builderbrain.serve.sampling_fields import (
+    DEFAULT_ENERGY_SCALE,
+    MAX_ENERGY_SCALE,
+    Enforcement,
+    LogitBias,
+    ScheduleField,
+    StopTokens,
+)
 from builderbrain.serve.tool_requests import MAX_TOOLS, CalledTool, ChoiceMode, Tool, ToolChoice, offered
 from builderbrain.serve.toolbox import Choice, Toolbox
 
@@ -38,11 +46,7 @@ _REMOVED = {
 }
 _IGNORED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"})
 _NOT_SERVED = {
-    "logit_bias": "remove it, or constrain the output with structured_outputs",
     "best_of": "use n and choose among the choices, or use_beam_search",
-    "stop_token_ids": "use stop with strings",
-    "min_tokens": "constrain the length with a schema",
-    "ignore_eos": "outputs end where the model ends them",
     "prompt_logprobs": "use /v1/completions with echo and logprobs",
     "chat_template": "templates from requests are never rendered",
     "chat_template_kwargs": "templates from requests are never rendered",
@@ -58,7 +62,7 @@ class StreamOptions(RequestModel):
 
 
 class JsonSchemaFormat(RequestModel):
-    """The inner object of `response_format` json_schema. `strict` changes nothing: the mask is always hard."""
+    """The inner object of `response_format` json_schema. `strict` changes nothing: the mask is always hard here."""
 
     name: str = Field(min_length=1, max_length=64)
     schema_: dict[str, Any] | bool = Field(alias="schema")
@@ -93,7 +97,10 @@ class ResponseFormat(RequestModel):
 
 
 class StructuredOutputs(RequestModel):
-    """vLLM's `structured_outputs`: exactly one constraint."""
+    """vLLM's `structured_outputs`: exactly one constraint.
+
+    With `enforcement` soft, `energy_scale` nats are taken from the logits of illegal tokens, and what comes of it is reported.
+    """
 
     json_: dict[str, Any] | bool | str | None = Field(default=None, alias="json")
     regex: str | None = None
@@ -101,6 +108,8 @@ class StructuredOutputs(RequestModel):
     grammar: str | None = None
     json_object: bool | None = None
     structural_tag: dict[str, Any] | str | None = None
+    enforcement: Enforcement = "hard"
+    energy_scale: float | None = Field(default=None, ge=0, le=MAX_ENERGY_SCALE)
     refused_fields: ClassVar = {
         "disable_fallback": "there is no fallback to disable",
         "disable_any_whitespace": "whitespace is fixed by the grammar",
@@ -117,7 +126,15 @@ class StructuredOutputs(RequestModel):
                 "expected exactly one of json, regex, choice, grammar, structural_tag and json_object, got {got}",
                 {"got": got or "none"},
             )
+        if self.energy_scale is not None and self.enforcement != "soft":
+            raise refusal("energy_scale", "energy_scale needs enforcement: soft; hard enforcement forbids illegal tokens")
         return self
+
+    def energy(self) -> float | None:
+        """What is taken from the logits of illegal tokens, in nats; None where they are forbidden."""
+        if self.enforcement == "hard":
+            return None
+        return DEFAULT_ENERGY_SCALE if self.energy_scale is None else self.energy_scale
 
 
 class SamplingRequest(BeamFields):
@@ -126,15 +143,21 @@ class SamplingRequest(BeamFields):
     model: str | None = Field(default=None, max_length=MAX_NAME)
     max_tokens: int | None = Field(default=None, ge=0, le=1 << 24)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    temperature_schedule: ScheduleField | None = None
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, ge=-1, le=1 << 24)
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    logit_bias: LogitBias | None = None
     n: int | None = Field(default=None, ge=1, le=MAX_OUTPUTS)
     seed: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
     stop: str | Annotated[list[StopString], Field(fail_fast=True)] | None = None
+    stop_token_ids: StopTokens | None = None
+    include_stop_str_in_output: bool | None = None
+    min_tokens: int | None = Field(default=None, ge=0, le=1 << 24)
+    ignore_eos: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
@@ -161,8 +184,16 @@ class SamplingRequest(BeamFields):
         constrained = self.response_format is not None and self.response_format.type != "text"
         if constrained and self.structured_outputs is not None:
             raise refusal("structured_outputs", "give response_format or structured_outputs, not both")
+        if self.temperature is not None and self.temperature_schedule is not None:
+            raise refusal("temperature_schedule", "give temperature or temperature_schedule, not both")
+        if self.ignore_eos and (constrained or self.structured_outputs is not None):
+            raise refusal("ignore_eos", "an output under a constraint ends where the constraint does; remove one of them")
         self.check_beams(self.n)
         return self
+
+    def energy_scale(self) -> float | None:
+        """The soft energy of the request's constraint, in nats; None where it is hard, or there is none."""
+        return None if self.structured_outputs is None else self.structured_outputs.energy()
 
 
 class TextPart(RequestModel):

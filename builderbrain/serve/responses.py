@@ -44,7 +44,7 @@ def responses_router(service: Service) -> APIRouter:
         served = service.served(body.model)
         toolbox = body.toolbox()
         output = await _output(service, body, served.name, toolbox)
-        reader = OutputReader(toolbox, held=output.constraint is not None and bool(output.constraint.declared))
+        reader = OutputReader(toolbox, held=output.held)
         writer = ResponseWriter(_head(body, served.name, service.fingerprint(served.version)))
         if body.stream:
             request_id: str = request.state.request_id
@@ -97,7 +97,8 @@ def _head(body: ResponsesRequest, model: str, fingerprint: str) -> dict[str, Any
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
         "store": False,
-        "temperature": 1.0 if body.temperature is None else body.temperature,
+        "temperature": _temperature(body),
+        "temperature_schedule": given.get("temperature_schedule"),
         "text": {"format": body.format().model_dump(by_alias=True, exclude_none=True)},
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": [{"parameters": None, "strict": True, **tool} for tool in given.get("tools", [])],
@@ -130,3 +131,10 @@ async def _events(
             raise
         for event in writer.fail(error_body(error, request_id)["error"]):
             yield event
+
+
+def _temperature(body: ResponsesRequest) -> float | None:
+    """The one temperature of a request; null where a schedule says it for every token."""
+    if body.temperature_schedule is not None:
+        return None
+    return 1.0 if body.temperature is None else body.temperature

@@ -99,7 +99,8 @@ class ResponseReply(BaseModel):
     previous_response_id: None
     reasoning: ReasoningSettings
     store: Literal[False]
-    temperature: float
+    temperature: float | None
+    temperature_schedule: dict[str, Any] | str | None
     text: TextSettingsReply
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any]
     tools: list[dict[str, Any]]

@@ -11,6 +11,7 @@ from builderbrain.grammar.base import Constraint
 from builderbrain.serve.fields import MAX_NAME, RequestModel, refusal
 from builderbrain.serve.requests import SamplingRequest
 from builderbrain.serve.said import PastCall, Said
+from builderbrain.serve.sampling_fields import ScheduleField
 from builderbrain.serve.service import json_text
 from builderbrain.serve.tool_requests import MAX_TOOLS, ChoiceMode, FunctionDefinition, FunctionName
 from builderbrain.serve.toolbox import Choice, Toolbox, make_toolbox
@@ -19,6 +20,9 @@ MAX_ITEMS = 1024
 MAX_METADATA = 16
 FORMAT_FIELD = "text.format"
 _NOT_STORED = "responses are not stored here: send the earlier items in input again"
+_ONLY_IN_CHAT = (
+    "stop", "stop_token_ids", "include_stop_str_in_output", "min_tokens", "ignore_eos", "logit_bias", "structured_outputs",
+)  # fmt: skip
 _FIELDS_OF = {
     "message": ("role", "content"),
     "function_call": ("call_id", "name", "arguments"),
@@ -133,13 +137,14 @@ class ObfuscationOptions(RequestModel):
 
 
 class ResponsesRequest(RequestModel):
-    """`POST /v1/responses`. `seed` is an extension."""
+    """`POST /v1/responses`. `seed` and `temperature_schedule` are extensions."""
 
     model: str | None = Field(default=None, max_length=MAX_NAME)
     input: str | Annotated[list[InputItem], Field(fail_fast=True)]
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1, le=1 << 24)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    temperature_schedule: ScheduleField | None = None
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
     tools: Annotated[list[FunctionTool], Field(fail_fast=True)] | None = Field(default=None, max_length=MAX_TOOLS)
@@ -167,7 +172,7 @@ class ResponsesRequest(RequestModel):
         "moderation": "remove it",
         "logprobs": "use /v1/chat/completions",
         "n": "ask several times, or use /v1/chat/completions",
-        "stop": "use /v1/chat/completions",
+        **dict.fromkeys(_ONLY_IN_CHAT, "use /v1/chat/completions"),
         "response_format": "use text.format",
     }
     neutral_values: ClassVar = {"truncation": ("disabled",), "include": (["reasoning.encrypted_content"],), "n": (1,)}
@@ -189,11 +194,18 @@ class ResponsesRequest(RequestModel):
     def _bounded_input(self) -> ResponsesRequest:
         if isinstance(self.input, list) and not 1 <= len(self.input) <= MAX_ITEMS:
             raise refusal("input", f"expected text or 1 to {MAX_ITEMS} items, got {len(self.input)}")
+        if self.temperature is not None and self.temperature_schedule is not None:
+            raise refusal("temperature_schedule", "give temperature or temperature_schedule, not both")
         return self
 
     def sampling(self) -> SamplingRequest:
         """How to draw tokens."""
-        return SamplingRequest(temperature=self.temperature, top_p=self.top_p, seed=self.seed)
+        return SamplingRequest(
+            temperature=self.temperature,
+            temperature_schedule=self.temperature_schedule,
+            top_p=self.top_p,
+            seed=self.seed,
+        )
 
     def format(self) -> TextFormat:
         """What the text is to be."""

@@ -51,8 +51,8 @@ def stream_head(prefix: str, kind: str, model: str, fingerprint: str, *, with_us
 def extension(generations: Sequence[Generation]) -> dict[str, Any]:
     """The `builderbrain` object: what was enforced on these outputs, and whether the finished ones passed validation.
 
-    `valid` is true when all outputs are whole and valid, null when one was cut; an invalid one is never returned. A search adds
-    the score of each choice.
+    `valid` is true when all outputs are whole and valid, null when one was cut; an invalid one is returned only under soft
+    enforcement, where it is false, and `outputs` says it of each. A search adds the score of each choice.
     """
     scores = [generation.score for generation in generations if generation.score is not None]
     found = {"constraint": _enforced(generations)}
@@ -60,17 +60,31 @@ def extension(generations: Sequence[Generation]) -> dict[str, Any]:
 
 
 def _enforced(generations: Sequence[Generation]) -> dict[str, Any] | None:
-    report = generations[0].constraint
-    if report is None:
+    reports = [generation.constraint for generation in generations if generation.constraint is not None]
+    if not reports:
         return None
-    verdicts = [generation.constraint.valid for generation in generations if generation.constraint is not None]
-    return {
+    report, verdicts = reports[0], [each.valid for each in reports]
+    found: dict[str, Any] = {
         "kind": report.kind,
         "engine": report.engine,
         "exact": report.exact,
-        "valid": True if all(verdicts) else None,
+        "valid": False if False in verdicts else True if all(verdicts) else None,
         "declared": list(report.declared),
+        "enforcement": "hard" if report.softness is None else "soft",
     }
+    if report.softness is not None:
+        found["energy_scale"] = report.softness.energy_scale
+        found["outputs"] = [
+            {
+                "valid": each.valid,
+                "illegal_tokens": each.softness.illegal_tokens,
+                "left_at": each.softness.left_at,
+                "mask_empty_at": each.softness.mask_empty_at,
+            }
+            for each in reports
+            if each.softness is not None
+        ]
+    return found
 
 
 def chat_logprobs(tokenizer: Tokenizer, entries: Iterable[TokenLogprob]) -> dict[str, Any]:

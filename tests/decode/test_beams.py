@@ -205,6 +205,55 @@ def test_dead_ends_are_an_error_and_never_unconstrained_text() -> None:
         search(model(), BeamParameters(width=4), compile_trusted("regex", "[a-c]{3}x"), asked(stop=("x",)))
 
 
+def test_under_soft_enforcement_alone_dead_ends_give_slack_and_say_so() -> None:
+    compiled = compile_trusted("regex", "[a-c]{3}x")
+    beams = BeamParameters(width=4, count=4, length_penalty=0.0)
+    found = search(model(), beams, compiled, asked(10, stop=("x",), energy_scale=50.0))
+    assert len(found) == 4
+    for each in found:
+        assert each.constraint is not None
+        assert each.constraint.softness is not None
+        assert "x" not in each.text
+        assert re.match("[a-c]{3}", each.text)
+        assert each.constraint.softness.left_at == each.constraint.softness.mask_empty_at
+        assert each.constraint.softness.left_at is not None
+        assert each.constraint.softness.left_at <= 3
+        assert each.constraint.softness.illegal_tokens >= 1
+        assert each.constraint.valid in ((None,) if each.finish_reason == "length" else (False,))
+        assert each.score is not None
+        assert each.score < -50
+
+
+def test_under_soft_enforcement_nothing_illegal_is_taken_while_a_beam_lives() -> None:
+    compiled = compile_trusted("json_schema", SCHEMAS[2])
+    beams = BeamParameters(width=4, count=3)
+    hard = search(model(4, end_bias=3.0), beams, compiled)
+    soft = search(model(4, end_bias=3.0), beams, compiled, asked(energy_scale=0.0))
+    assert [(each.text, each.score) for each in soft] == [(each.text, each.score) for each in hard]
+    for each in soft:
+        assert each.constraint is not None
+        assert each.constraint.softness is not None
+        assert (each.constraint.softness.illegal_tokens, each.constraint.softness.left_at) == (0, None)
+
+
+def test_ends_that_the_request_names() -> None:
+    comma = toy_engine().vocabulary.token_bytes.index(b",")
+    compiled = compile_trusted("regex", "ab(,c)?")
+    (found,) = search(Script("ab,c"), BeamParameters(width=4), compiled, asked(9, stop_token_ids=(comma,)))
+    assert (found.text, found.finish_reason) == ("ab", "stop")
+    with pytest.raises(MaskEmptyError):  # it would leave an invalid text
+        search(Script("a,c"), BeamParameters(width=4), compile_trusted("regex", "a,c"), asked(9, stop_token_ids=(comma,)))
+    (kept,) = search(Script("a,b,c"), BeamParameters(width=4), None, asked(9, stop_included=("b",)))
+    assert kept.text == "a,b"
+
+
+@pytest.mark.parametrize("field", ["logit_bias", "min_tokens"])
+def test_what_a_search_does_not_read_is_refused(field: str) -> None:
+    with pytest.raises(InvalidRequestError) as failure:
+        search(model(), BeamParameters(), None, asked(9, **{field: 3 if field == "min_tokens" else ((3, 1.0),)}))
+    assert failure.value.field == field
+
+
 def test_forced_text_costs_no_steps_and_its_tokens_are_the_tokenizers() -> None:
     compiled = compile_trusted("choice", ['{"name": true}', '{"name": null}'])
     jump = JumpForward(toy_tokenizer(), toy_engine().vocabulary)

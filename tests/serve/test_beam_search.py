@@ -88,6 +88,19 @@ def test_dead_ends_are_a_422_and_the_server_goes_on(http: httpx.Client) -> None:
     assert post(http, CHAT, chat(use_beam_search=True, structured_outputs={"choice": ["yes"]}, max_tokens=9))["choices"]
 
 
+def test_soft_enforcement_gives_slack_and_the_reply_says_where(http: httpx.Client) -> None:
+    shape = {"regex": "[ab]{2}x", "enforcement": "soft"}
+    found = post(http, CHAT, chat(use_beam_search=True, max_tokens=6, structured_outputs=shape, stop=["x"], n=2))
+    report = found["builderbrain"]["constraint"]
+    assert report["enforcement"] == "soft"
+    assert len(report["outputs"]) == len(found["choices"]) == 2
+    for output in report["outputs"]:
+        assert output["left_at"] == output["mask_empty_at"]
+        assert output["valid"] is not True
+    strict = {"regex": "[ab]{2}x"}
+    refused(http.post(CHAT, json=chat(use_beam_search=True, max_tokens=6, structured_outputs=strict, stop=["x"])), 422)
+
+
 def test_tools_are_called_by_beams() -> None:
     with tool_server() as server, httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
         body = chat(model="random", use_beam_search=True, max_tokens=200, tools=[CLOCK], tool_choice="required", n=2)
@@ -116,6 +129,9 @@ def test_tools_are_called_by_beams() -> None:
         ({"use_beam_search": True, "top_p": 0.9}, "top_p"),
         ({"use_beam_search": True, "top_k": 5}, "top_k"),
         ({"use_beam_search": True, "presence_penalty": 1}, "presence_penalty"),
+        ({"use_beam_search": True, "logit_bias": {"3": 1}}, "logit_bias"),
+        ({"use_beam_search": True, "min_tokens": 1}, "min_tokens"),
+        ({"use_beam_search": True, "temperature_schedule": {"start": 1, "end": 0, "tokens": 9}}, "temperature_schedule"),
         ({"use_beam_search": "yes"}, "use_beam_search"),
         ({"use_beam_search": True, "beam_width": 8, "max_tokens": 240}, "max_tokens"),
     ],

@@ -205,6 +205,7 @@ def test_text_formats_hold(client: openai.OpenAI) -> None:
         "exact": True,
         "valid": True,
         "declared": [],
+        "enforcement": "hard",
     }
     anything = asked("random", text={"format": {"type": "json_object"}}, max_output_tokens=30, extra_body={"seed": 1})
     assert client.responses.create(**anything).output_text.startswith("{")
