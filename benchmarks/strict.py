@@ -3,7 +3,8 @@
 `OMP_NUM_THREADS=1 python -m benchmarks.strict [--outputs 10000] [--json FILE]`
 
 Schemas of the `syntax` suite, patterns and choices, at temperatures up to 2, with stop strings that occur in JSON, penalties,
-cuts, several choices of one request, prompts that begin alike, builders side by side, and lengths that cut outputs off. What is
+cuts, several choices of one request, prompts that begin alike, builders side by side, and lengths that cut outputs off. One
+request in six is a beam search, whose choices count as outputs. What is
 handed out as finished is judged by `json` and `jsonschema`, which neither masks nor the server's validator use. An output may
 also be cut off, which it says, or be refused with an error; both are counted, since refusing everything would pass as well.
 """
@@ -15,6 +16,7 @@ import json
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import jsonschema
 import torch
 
 from builderbrain.decode.base import Generation, SamplingParameters
+from builderbrain.decode.beam_scores import BeamParameters
 from builderbrain.errors import ConstraintViolatedError, MaskEmptyError
 from builderbrain.eval.schema_corpus import schema_corpus
 from builderbrain.grammar.base import Constraint
@@ -34,7 +37,7 @@ from builderbrain.rail.batching import Batcher
 from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.serve.engine import Engine
-from builderbrain.serve.generation import ATTEMPTS, OutputRequest, generate, several
+from builderbrain.serve.generation import ATTEMPTS, OutputRequest, choices, several
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 
 RUNNING = 32
@@ -88,11 +91,25 @@ def parameters(rng: random.Random) -> SamplingParameters:
     )
 
 
+def beams(rng: random.Random) -> BeamParameters:
+    """A search that a request asks for."""
+    width = rng.choice((2, 4, 8))
+    return BeamParameters(
+        width=width,
+        count=rng.randint(1, width),
+        length_penalty=rng.choice((0.0, 1.0, 1.0, 2.0, -1.0)),
+        diversity_penalty=rng.choice((0.0, 0.0, 1.0)),
+        grammar_weight=rng.choice((0.0, 0.0, 0.3, 1.0)),
+        early_stopping=rng.random() < 0.3,
+    )
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--outputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--beams", type=float, default=1 / 6, help="share of the requests that are beam searches")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,7 +120,7 @@ def main() -> None:
     sources += [Constraint(kind="regex", source=pattern) for pattern in PATTERNS]
     sources += [Constraint(kind="choice", source=json.dumps(choices)) for choices in CHOICES]
     compiled = [masks.compile(source, trusted=True) for source in sources]
-    # Pages for a third of what runs: outputs are set back and run again all the time.
+    # Pages for a third of what runs, or for one search at its longest: outputs are set back and run again all the time.
     batcher = Batcher(host, num_pages=RUNNING * 6, max_tokens=64)
     backend = ModelBackend(
         {"rail": BatchedModel(batcher, rail), "base": BatchedModel(batcher, None)}, root=NANO, mask_engine=masks,
@@ -114,6 +131,7 @@ def main() -> None:
     engine.start()
     rng = random.Random(options.seed)
     counts: Counter[str] = Counter()
+    of_beams: Counter[str] = Counter()
     examples: list[dict[str, str]] = []
     made = 0
     while made < options.outputs:
@@ -125,21 +143,26 @@ def main() -> None:
                 model=rng.choice(("rail", "base")), prompt=tuple(prompt),
                 parameters=parameters(rng), constraint=compiled[place], attempts=ATTEMPTS,
             )  # fmt: skip
+            if rng.random() < options.beams:
+                output = replace(output, beams=beams(rng))
             asked += [(sources[place], each) for each in several(output, rng.choice((1, 1, 2, 4)))]
-        tickets = engine.submit_all([generate(backend, output) for _, output in asked], [None] * len(asked))
+        tickets = engine.submit_all([choices(backend, output) for _, output in asked], [None] * len(asked))
         for (constraint, output), ticket in zip(asked, tickets, strict=True):
-            counts[(ending := judged(constraint, output, ticket.future))[0]] += 1
-            if ending[0] == "invalid" and len(examples) < 20:
-                examples.append({"kind": constraint.kind, "source": constraint.source, "text": ending[1], "why": ending[2]})
-        made += len(asked)
+            for ending in judged(constraint, output, ticket.future):
+                made += 1
+                counts[ending[0]] += 1
+                of_beams[ending[0]] += output.beams is not None
+                if ending[0] == "invalid" and len(examples) < 20:
+                    examples.append({"kind": constraint.kind, "source": constraint.source, "text": ending[1], "why": ending[2]})
         print(f"{made}: {dict(counts)}, {batcher.counts.set_back} set back, {batcher.counts.reused} tokens reused", flush=True)
     engine.stop()
     left = batcher.num_open, batcher.pool.num_pages - batcher.pool.available
-    print(f"{made} outputs: {dict(counts)}; sequences and pages still held: {left}")
+    print(f"{made} outputs: {dict(counts)}; of beams: {dict(of_beams)}; sequences and pages still held: {left}")
     if options.json is not None:
         report = {
             "outputs": made,
             "counts": dict(counts),
+            "of_beams": dict(of_beams),
             "set_back": batcher.counts.set_back,
             "held": left,
             "invalid": examples,
@@ -147,19 +170,22 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
-def judged(constraint: Constraint, output: OutputRequest, future: Any) -> tuple[str, str, str]:
-    """How an output ended, its text, and what is wrong with it."""
+def judged(constraint: Constraint, output: OutputRequest, future: Any) -> list[tuple[str, str, str]]:
+    """How each output of a request ended, its text, and what is wrong with it."""
     try:
-        found: Generation = future.result(3600)
+        found: list[Generation] = future.result(3600)
     except MaskEmptyError as error:
-        return "refused: a dead end" + (", with stop strings" if output.parameters.stop else ""), "", error.message
+        return [("refused: a dead end" + (", with stop strings" if output.parameters.stop else ""), "", error.message)]
     except ConstraintViolatedError as error:
-        return "refused: by the validator", "", error.message
+        return [("refused: by the validator", "", error.message)]
+    return [judged_text(constraint, output.parameters, each) for each in found]
+
+
+def judged_text(constraint: Constraint, asked: SamplingParameters, found: Generation) -> tuple[str, str, str]:
+    """One output of these."""
     if found.finish_reason == "length":
-        return (
-            ("length", found.text, "") if len(found.tokens) >= output.parameters.max_tokens else ("invalid", found.text, "cut")
-        )
-    if any(stop in found.text for stop in output.parameters.stop):
+        return ("length", found.text, "") if len(found.tokens) >= asked.max_tokens else ("invalid", found.text, "cut")
+    if any(stop in found.text for stop in asked.stop):
         return "invalid", found.text, "holds a stop string"
     why = fault(constraint, found.text)
     return ("valid", found.text, "") if why is None else ("invalid", found.text, why)

@@ -131,6 +131,8 @@ class Generation:
     logprobs: tuple[TokenLogprob, ...] = field(default=())
     details: tuple[TokenDetails, ...] = field(default=())
     """Of every token, where they were asked for."""
+    score: float | None = None
+    """Of a beam search, see `beam_scores`; None for a sampled output."""
 
     @property
     def may_be_returned(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from builderbrain.grammar.vocabulary import Vocabulary
@@ -53,6 +54,13 @@ class Detokeniser:
         if stop_at is not None:
             self.text = self.text[:stop_at]
         return Piece(text=text, stop_at=stop_at)
+
+    def fork(self) -> Detokeniser:
+        """A second one with the same text."""
+        forked = copy(self)
+        forked._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        forked._decoder.setstate(self._decoder.getstate())
+        return forked
 
     def would_stop(self, data: bytes) -> bool:
         """Whether text would complete a stop string."""

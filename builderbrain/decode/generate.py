@@ -16,19 +16,19 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from builderbrain.decode.base import FinishReason, Generation, SamplingParameters, Step, TokenDetails, TokenLogprob
 from builderbrain.decode.details import DetailsLog
 from builderbrain.decode.detokenise import Detokeniser
+from builderbrain.decode.endings import clear_bit, has_bit, only_end_is_legal, report, stops_too_early
 from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
 from builderbrain.decode.parameters import check_constraint, check_context, check_parameters, check_token_ids
 from builderbrain.decode.sampler import Draw, Sampler, checked
 from builderbrain.decode.soft import SoftEnergy
 from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
-from builderbrain.grammar.base import CompiledConstraint, ConstraintReport
+from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 
@@ -147,7 +147,12 @@ class Decoding:
             prompt_tokens=len(self._prompt),
             weight_version=self._model.weight_version,
             cached_tokens=0 if self._state is None else self._state.reused,
-            constraint=self._report(self._finish),
+            constraint=report(
+                self._constraint,
+                self._detokeniser.text,
+                self._finish,
+                None if self._soft is None else self._soft.report(),
+            ),
             logprobs=tuple(self._logprobs),
             details=() if self._details is None else self._details.all(),
         )
@@ -241,7 +246,7 @@ class Decoding:
             return draw
         refusals = 0
         while True:
-            if self._soft is not None and not _has_bit(self._bitmask, draw.token):
+            if self._soft is not None and not has_bit(self._bitmask, draw.token):
                 self._matcher = None  # it has no state after an illegal token
                 self._soft.leave(position, mask_empty=not self._bitmask.any())
                 return draw
@@ -251,7 +256,7 @@ class Decoding:
                     return draw
                 except GrammarRefusedError:
                     refusals += 1
-            _clear_bit(self._bitmask, draw.token)
+            clear_bit(self._bitmask, draw.token)
             if refusals == _REFUSALS_BEFORE_REFINING:
                 with suppress(*(() if self._soft is None else (MaskEmptyError,))):
                     self._matcher.refine(self._bitmask)
@@ -281,14 +286,11 @@ class Decoding:
 
     def _stops_too_early(self, token: int) -> bool:
         """Whether the token ends the output, by itself or by a stop string, and the text does not satisfy the constraint."""
-        if self._constraint is None or self._soft is not None or token in self._own_ends:
+        if self._constraint is None or self._soft is not None:
             return False
-        if token in self._ends:
-            return self._constraint.validate(self._detokeniser.text) is not None
-        piece = self._detokeniser.peek(token)
-        if piece.stop_at is None or not self._may_stop(len(self._tokens) + 1):
+        if token not in self._ends and not self._may_stop(len(self._tokens) + 1):
             return False
-        return self._constraint.validate((self._detokeniser.text + piece.text)[: piece.stop_at]) is not None
+        return stops_too_early(self._constraint, self._detokeniser, token, own_ends=self._own_ends, ends=self._ends)
 
     def _may_stop(self, length: int) -> bool:
         """Whether a stop string may end an output of so many tokens."""
@@ -302,33 +304,11 @@ class Decoding:
             self._bitmask = self._fill()
         except MaskEmptyError:
             return False  # the next step raises it again; this one's token stands
-        words, end = self._bitmask.numpy(), self._model.eos_token_id
-        if np.count_nonzero(words) != 1 or words[end // 32] != np.uint32(1 << (end % 32)).view(np.int32):
+        end = self._model.eos_token_id
+        if not only_end_is_legal(self._bitmask, end):
             return False
         self._matcher.accept(end)
         return True
-
-    def _report(self, finish: FinishReason) -> ConstraintReport | None:
-        if self._constraint is None:
-            return None
-        valid = None if finish == "length" else self._constraint.validate(self._detokeniser.text) is None
-        return ConstraintReport(
-            kind=self._constraint.constraint.kind,
-            engine=self._constraint.engine,
-            exact=self._constraint.exact,
-            valid=valid,
-            declared=self._constraint.declared,
-            softness=None if self._soft is None else self._soft.report(),
-        )
-
-
-def _has_bit(bitmask: Tensor, token: int) -> bool:
-    return bool(bitmask.numpy()[token // 32] & np.uint32(1 << (token % 32)).view(np.int32))
-
-
-def _clear_bit(bitmask: Tensor, token: int) -> None:
-    words = bitmask.numpy()
-    words[token // 32] &= ~np.uint32(1 << (token % 32)).view(np.int32)
 
 
 def attempt_seed(seed: int, attempt: int) -> int:

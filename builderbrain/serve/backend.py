@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.decode.beam_scores import BeamParameters
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.hosts.base import Tokenizer
 
@@ -61,6 +62,31 @@ class Output(Protocol):
         ...
 
 
+class Search(Protocol):
+    """A beam search while it runs. Mutable; advanced by one thread."""
+
+    def ready(self) -> bool:
+        """Whether `step` can be taken. Until then the model has to run, which it does for all outputs at once."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the search holds, whether it was finished or not."""
+        ...
+
+    def step(self) -> bool:
+        """Extend every hypothesis by a token. False once the search is finished.
+
+        Raises:
+            MaskEmptyError: every hypothesis ran into a dead end.
+            ConstraintViolatedError: the validator refused all that was finished.
+        """
+        ...
+
+    def results(self) -> tuple[Generation, ...]:
+        """The texts that were found, best first; only after `step` returned False."""
+        ...
+
+
 class Backend(Protocol):
     """A base with the models that stand on it, and one tokenizer and mask engine for them all."""
 
@@ -95,6 +121,18 @@ class Backend(Protocol):
             prompt: token ids, at least one.
             stop_tokens: ids that end the output beside the end-of-sequence token; not part of the text.
         """
+        ...
+
+    def search(
+        self,
+        model: str,
+        prompt: Sequence[int],
+        parameters: SamplingParameters,
+        beams: BeamParameters,
+        constraint: CompiledConstraint | None,
+        stop_tokens: frozenset[int],
+    ) -> Search:
+        """Start a beam search; see `begin`. `parameters` say how long and where it ends; it draws nothing."""
         ...
 
     def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | Waiting | None]:

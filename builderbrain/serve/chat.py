@@ -14,7 +14,7 @@ from builderbrain.decode.base import Generation, Step
 from builderbrain.serve.answers import Call, OutputReader, call_id, read_answer
 from builderbrain.serve.conversation import Conversation, conversation_outputs
 from builderbrain.serve.fields import read_request
-from builderbrain.serve.generation import OutputRequest, generate, output_events, results
+from builderbrain.serve.generation import OutputRequest, choices, output_events, results
 from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import ChatReply
@@ -45,7 +45,8 @@ def chat_router(service: Service) -> APIRouter:
         outputs = await _outputs(service, body, model, toolbox)
         if body.stream:
             return await stream_reply(_chunks(service, body, model, toolbox, outputs), request.state.request_id)
-        generations: list[Generation] = await results(service.engine, [generate(service.backend, output) for output in outputs])
+        found: list[list[Generation]] = await results(service.engine, [choices(service.backend, output) for output in outputs])
+        generations = [generation for each in found for generation in each]
         return json_reply(_reply(service, body, model, toolbox, generations))
 
     return router
@@ -71,7 +72,7 @@ async def _outputs(service: Service, body: ChatRequest, model: str, toolbox: Too
 def _reply(
     service: Service, body: ChatRequest, model: str, toolbox: Toolbox | None, generations: list[Generation]
 ) -> dict[str, Any]:
-    choices = []
+    said = []
     for index, generation in enumerate(generations):
         service.record(generation)
         answer = read_answer(generation, toolbox)
@@ -80,7 +81,7 @@ def _reply(
         calls = [call for call in answer.calls if call.whole]
         if calls:
             message["tool_calls"] = list(map(_tool_call, calls))
-        choices.append(
+        said.append(
             {
                 "index": index,
                 "message": message,
@@ -91,7 +92,7 @@ def _reply(
         )
     return {
         **envelope("chatcmpl", "chat.completion", model, service.fingerprint(generations[0].weight_version)),
-        "choices": choices,
+        "choices": said,
         "usage": usage(
             generations[0].prompt_tokens,
             sum(len(generation.tokens) for generation in generations),

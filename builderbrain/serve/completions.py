@@ -16,7 +16,7 @@ from builderbrain.serve.fields import read_request
 from builderbrain.serve.generation import (
     OutputRequest,
     attempts_for,
-    generate,
+    choices,
     output_events,
     results,
     sampling_parameters,
@@ -87,6 +87,7 @@ async def _outputs(service: Service, body: CompletionRequest, model: str, prompt
             ),
             constraint=constraint,
             attempts=attempts_for(constraint, stream=bool(body.stream)),
+            beams=body.beams(body.n or 1),
         )
         found += several(output, body.n or 1)
     return found
@@ -100,32 +101,36 @@ async def _reply(
     scored = body.echo and body.logprobs is not None
     works = [score(service.backend, model, prompt.tokens, body.logprobs or 0) for prompt in prompts if scored]
     only_scored = body.max_tokens == 0
-    works += [] if only_scored else [generate(service.backend, output) for output in outputs]
+    works += [] if only_scored else [choices(service.backend, output) for output in outputs]
     found = await results(service.engine, works)
     scores: list[list[TokenLogprob | None]] = found[: len(prompts)] if scored else []
-    generations: list[Generation] = [_empty(output, version) for output in outputs] if only_scored else found[len(scores) :]
-    choices = []
-    for index, generation in enumerate(generations):
-        prompt = prompts[index // count]
-        service.record(generation)
-        choices.append(
-            {
-                "index": index,
-                "text": (prompt.text if body.echo else "") + generation.text,
-                "logprobs": _logprobs(service, prompt, scores[index // count] if scored else None, generation)
-                if body.logprobs is not None
-                else None,
-                **choice_extension(service.backend.tokenizer, generation.details),
-                **ending(generation),
-            }
-        )
+    made: list[list[Generation]] = [[_empty(output, version)] for output in outputs] if only_scored else found[len(scores) :]
+    per_prompt = len(outputs) // len(prompts)
+    said = []
+    generations: list[Generation] = []
+    for place, prompt in enumerate(prompts):
+        own = [generation for each in made[place * per_prompt : (place + 1) * per_prompt] for generation in each]
+        generations += own
+        for number, generation in enumerate(own):
+            service.record(generation)
+            said.append(
+                {
+                    "index": place * count + number,
+                    "text": (prompt.text if body.echo else "") + generation.text,
+                    "logprobs": _logprobs(service, prompt, scores[place] if scored else None, generation)
+                    if body.logprobs is not None
+                    else None,
+                    **choice_extension(service.backend.tokenizer, generation.details),
+                    **ending(generation),
+                }
+            )
     return {
         **envelope("cmpl", "text_completion", model, service.fingerprint(generations[0].weight_version)),
-        "choices": choices,
+        "choices": said,
         "usage": usage(
             sum(len(prompt.tokens) for prompt in prompts),
             sum(len(each.tokens) for each in generations),
-            sum(each.cached_tokens for each in generations[:: body.n or 1]),
+            sum(each[0].cached_tokens for each in made[::per_prompt]),
         ),
         "builderbrain": extension(generations),
     }

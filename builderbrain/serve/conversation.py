@@ -87,6 +87,7 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
         constraint=constraint,
         stop_tokens=stop_tokens,
         attempts=attempts_for(constraint, stream=asked.stream),
+        beams=asked.sampling.beams(asked.count),
     )
     return several(output, asked.count)
 

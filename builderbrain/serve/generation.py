@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from builderbrain.decode.base import Generation, SamplingParameters, Step, TokenLogprob
+from builderbrain.decode.beam_scores import BeamParameters
 from builderbrain.decode.generate import attempt_seed
 from builderbrain.decode.parameters import check_token_ids
 from builderbrain.errors import BuilderBrainError, ConstraintViolatedError, MaskEmptyError
@@ -41,6 +42,8 @@ class OutputRequest:
     constraint: CompiledConstraint | None = None
     stop_tokens: frozenset[int] = frozenset()
     attempts: int = 1
+    beams: BeamParameters | None = None
+    """A search instead of samples, which gives up to `beams.count` outputs."""
 
     @property
     def held(self) -> bool:
@@ -107,7 +110,9 @@ def sampling_parameters(
 
 
 def several(request: OutputRequest, count: int) -> list[OutputRequest]:
-    """The `n` outputs of one request."""
+    """The `n` outputs of one request; a search gives all of them at once."""
+    if request.beams is not None:
+        return [request]
     seed = request.parameters.seed
     return [replace(request, parameters=replace(request.parameters, seed=choice_seed(seed, index))) for index in range(count)]
 
@@ -164,6 +169,38 @@ def generate(backend: Backend, request: OutputRequest) -> Work:
                 field=report.declared[0] if report.declared else None,
             )
         raise failure or ConstraintViolatedError("expected at least one attempt")
+
+    return work
+
+
+def search(backend: Backend, request: OutputRequest, beams: BeamParameters) -> Work:
+    """Work that runs a beam search and returns its `Generation`s, best first. There is no chance in it, so it is tried once."""
+
+    def work() -> Generator[Step | None, None, list[Generation]]:
+        running = backend.search(
+            request.model, request.prompt, request.parameters, beams, request.constraint, request.stop_tokens
+        )
+        try:
+            while True:
+                while not running.ready():
+                    yield None
+                if not running.step():
+                    return list(running.results())
+                yield None
+        finally:
+            running.close()
+
+    return work
+
+
+def choices(backend: Backend, request: OutputRequest) -> Work:
+    """Work that returns a list: what a search found, or the one output that is sampled."""
+    if request.beams is not None:
+        return search(backend, request, request.beams)
+    sampled = generate(backend, request)
+
+    def work() -> Generator[Step | None, None, list[Generation]]:
+        return [(yield from sampled())]
 
     return work
 

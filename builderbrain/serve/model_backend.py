@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import torch
 
 from builderbrain.decode.base import SamplingParameters, TokenLogprob
+from builderbrain.decode.beam_scores import BeamParameters
+from builderbrain.decode.beams import BeamSearch
 from builderbrain.decode.generate import Decoding
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import UnknownModelError
 from builderbrain.grammar.base import CompiledConstraint, MaskEngine
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.hosts.base import Tokenizer
-from builderbrain.serve.backend import WAITING, Output, ServedModel, Waiting
+from builderbrain.serve.backend import WAITING, Output, Search, ServedModel, Waiting
 from builderbrain.serve.label_scores import LabelScores, score_labels
 
 
@@ -105,6 +107,20 @@ class ModelBackend:
     ) -> Output:
         """See `Backend.begin`."""
         return Decoding(self._model(model), prompt, parameters, constraint=constraint, stop_tokens=stop_tokens, jump=self._jump)
+
+    def search(
+        self,
+        model: str,
+        prompt: Sequence[int],
+        parameters: SamplingParameters,
+        beams: BeamParameters,
+        constraint: CompiledConstraint | None,
+        stop_tokens: frozenset[int],
+    ) -> Search:
+        """See `Backend.search`."""
+        return BeamSearch(
+            self._model(model), prompt, parameters, beams, constraint=constraint, stop_tokens=stop_tokens, jump=self._jump
+        )
 
     def score(self, model: str, tokens: Sequence[int], alternatives: int) -> Iterator[TokenLogprob | Waiting | None]:
         """See `Backend.score`. Float32 log-softmax over the tokenizer's own ids."""

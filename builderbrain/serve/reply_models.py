@@ -72,10 +72,17 @@ class ConstraintReport(BaseModel):
     outputs: list[SoftOutputReport] = []
 
 
+class BeamReport(BaseModel):
+    """Of a beam search: the score of each choice, in their order."""
+
+    scores: list[float]
+
+
 class Extension(BaseModel):
     """The `builderbrain` object of a reply."""
 
     constraint: ConstraintReport | None
+    beam_search: BeamReport | None = None
 
 
 class TokenDetailsReply(BaseModel):

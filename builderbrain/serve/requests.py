@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from builderbrain.serve.beam_fields import BeamFields
 from builderbrain.serve.fields import MAX_NAME, RequestModel, Texts, refusal
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.sampling_fields import (
@@ -45,8 +46,7 @@ _REMOVED = {
 }
 _IGNORED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"})
 _NOT_SERVED = {
-    "best_of": "use n and choose among the choices",
-    "use_beam_search": "use n and choose among the choices",
+    "best_of": "use n and choose among the choices, or use_beam_search",
     "prompt_logprobs": "use /v1/completions with echo and logprobs",
     "chat_template": "templates from requests are never rendered",
     "chat_template_kwargs": "templates from requests are never rendered",
@@ -143,7 +143,7 @@ class Extensions(RequestModel):
     token_details: bool = False
 
 
-class SamplingRequest(RequestModel):
+class SamplingRequest(BeamFields):
     """What chat and completions share."""
 
     model: str | None = Field(default=None, max_length=MAX_NAME)
@@ -195,6 +195,7 @@ class SamplingRequest(RequestModel):
             raise refusal("temperature_schedule", "give temperature or temperature_schedule, not both")
         if self.ignore_eos and (constrained or self.structured_outputs is not None):
             raise refusal("ignore_eos", "an output under a constraint ends where the constraint does; remove one of them")
+        self.check_beams(self.n)
         return self
 
     def energy_scale(self) -> float | None:
@@ -314,6 +315,8 @@ class CompletionRequest(SamplingRequest):
             raise refusal("n", f"prompts times n must be at most {MAX_PROMPTS}")
         if self.max_tokens == 0 and not self.echo:
             raise refusal("max_tokens", "max_tokens may be 0 only with echo")
+        if self.max_tokens == 0 and self.use_beam_search:
+            raise refusal("max_tokens", "max_tokens may be 0 only without use_beam_search")
         if self.echo and self.stream:
             raise refusal("echo", "echo cannot be streamed")
         return self

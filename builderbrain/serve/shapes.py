@@ -52,11 +52,17 @@ def extension(generations: Sequence[Generation]) -> dict[str, Any]:
     """The `builderbrain` object: what was enforced on these outputs, and whether the finished ones passed validation.
 
     `valid` is true when all outputs are whole and valid, null when one was cut; an invalid one is returned only under soft
-    enforcement, where it is false, and `outputs` says it of each.
+    enforcement, where it is false, and `outputs` says it of each. A search adds the score of each choice.
     """
+    scores = [generation.score for generation in generations if generation.score is not None]
+    found = {"constraint": _enforced(generations)}
+    return {**found, "beam_search": {"scores": scores}} if scores else found
+
+
+def _enforced(generations: Sequence[Generation]) -> dict[str, Any] | None:
     reports = [generation.constraint for generation in generations if generation.constraint is not None]
     if not reports:
-        return {"constraint": None}
+        return None
     report, verdicts = reports[0], [each.valid for each in reports]
     found: dict[str, Any] = {
         "kind": report.kind,
@@ -78,7 +84,7 @@ def extension(generations: Sequence[Generation]) -> dict[str, Any]:
             for each in reports
             if each.softness is not None
         ]
-    return {"constraint": found}
+    return found
 
 
 def token_details(tokenizer: Tokenizer, details: Iterable[TokenDetails]) -> list[dict[str, Any]]:
