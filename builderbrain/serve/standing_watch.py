@@ -1,5 +1,4 @@
-"""What the gate does not pass any more is served no longer, whoever told the registry so: a command, a report or another server on
-the same registry.
+"""What the gate does not pass any more is served no longer, whether a command, a report or another server said so.
 
 Every second the age and size of the registry's audit log are looked at; only when they change is it read.
 """

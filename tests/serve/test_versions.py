@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ import httpx
 import pytest
 import torch
 
-from builderbrain.decode.model import TokenState
 from builderbrain.rail.checkpoint import save_rail
 from tests.rail.conftest import make_rail
-from tests.serve.fleet import BOSS, PROMPT, Fleet, running_fleet
+from tests.serve.fleet import BOSS, PROMPT, Fleet, hold, listed, running_fleet
 from tests.serve.running import tiny
 
 
@@ -32,26 +31,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     """A fleet of the test's own."""
     with running_fleet(tmp_path) as made:
         yield made
-
-
-def listed(fleet: Fleet) -> dict[str, dict[str, Any]]:
-    rows = {row["id"]: row for row in fleet.http.get("/v1/versions").json()["data"]}
-    return {name: rows[version] for name, version in fleet.versions.items()}
-
-
-def hold(fleet: Fleet, name: str) -> tuple[threading.Event, threading.Event]:
-    """Stop the next output of a model before its first token: (it has begun, let it go on)."""
-    begun, go_on = threading.Event(), threading.Event()
-    model: Any = fleet.backend.token_models()[name]
-    start = model.start
-
-    def held(prompt: Sequence[int]) -> TokenState:
-        begun.set()
-        assert go_on.wait(30)
-        return start(prompt)
-
-    model.start = held
-    return begun, go_on
 
 
 def test_the_list_says_how_each_version_stands(shared: Fleet) -> None:
@@ -285,63 +264,6 @@ def test_promotion_over_http_follows_the_gates_rules_and_is_followed_at_once(fle
     assert fleet.post("/v1/versions/rollback", {}).status_code == 404
     events = [entry.event for entry in fleet.registry.audit_entries()]
     assert events[-4:] == ["promoting", "promoted", "rolling back", "rolled back"]
-
-
-def gone(fleet: Fleet, *names: str) -> None:
-    """Wait until names are served no longer."""
-    end = time.monotonic() + 10
-    while {model["id"] for model in fleet.http.get("/v1/models").json()["data"]} & set(names):
-        assert time.monotonic() < end, f"{names} are still served"
-        time.sleep(0.02)
-    for name in names:
-        assert fleet.http.post("/v1/completions", json={"model": name, "prompt": "x"}).status_code == 404
-
-
-def test_what_was_rolled_back_is_served_under_no_name_until_it_is_accepted_and_loaded_again(fleet: Fleet) -> None:
-    second, third = fleet.versions["second"], fleet.versions["third"]
-    for version, name in ((second, "a"), (second, "b"), (third, "c")):
-        assert fleet.post("/v1/versions/load", {"version": version, "model": name}).status_code == 200
-    said = fleet.text("a")["choices"]
-    assert fleet.post("/v1/versions/promote", {"version": second}).json()["unloaded"] == []
-    begun, go_on = hold(fleet, "a")
-    with ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(fleet.text, "a")
-        assert begun.wait(10)
-        back = fleet.post("/v1/versions/rollback", {}).json()
-        assert (back["serving"], back["unloaded"]) == (fleet.versions["live"], ["a", "b"])
-        gone(fleet, "a", "b")
-        go_on.set()
-        assert under_way.result()["choices"] == said, "an output that was accepted before ends with its weights"
-    assert listed(fleet)["second"]["loaded_as"] == []
-    assert fleet.text("c")["choices"][0]["weight_versions"][0]["version"] == third
-    assert fleet.post("/v1/versions/load", {"version": second, "model": "a"}).status_code == 403
-    fleet.evaluate("second")
-    assert "a" not in {model["id"] for model in fleet.http.get("/v1/models").json()["data"]}, "nobody loaded it again"
-    assert fleet.post("/v1/versions/load", {"version": second, "model": "a"}).status_code == 200
-    assert fleet.text("a")["choices"] == said
-
-
-@pytest.mark.parametrize("follows", [True, False])
-def test_a_rollback_on_the_command_line_or_a_rejection_is_seen_as_well(tmp_path: Path, follows: bool) -> None:
-    with running_fleet(tmp_path, follows=follows) as fleet:
-        for name in ("second", "third"):
-            fleet.post("/v1/versions/load", {"version": fleet.versions[name], "model": name})
-        fleet.registry.promote(fleet.versions["second"], expected_live=fleet.versions["live"])
-        fleet.registry.rollback()
-        gone(fleet, "second")
-        assert fleet.text("third")["choices"]
-        fleet.evaluate("third", delta=1.0)
-        gone(fleet, "third")
-
-
-def test_a_log_that_cannot_be_believed_takes_nothing_out_of_service(fleet: Fleet) -> None:
-    fleet.post("/v1/versions/load", {"version": fleet.versions["second"], "model": "second"})
-    log = fleet.registry.root / "audit.jsonl"
-    whole = log.read_bytes()
-    log.write_bytes(whole.replace(b"promote", b"promoty", 1))
-    time.sleep(1.5)
-    assert fleet.text("second")["choices"]
-    log.write_bytes(whole)
 
 
 def test_a_server_that_was_told_its_builder_moves_no_pointer(tmp_path: Path) -> None:
