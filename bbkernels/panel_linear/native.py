@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bbkernels.native import cpu_library
+from bbkernels.native_kept import kept_arrays
 
 BEST_LEVEL = 2
 """The highest of csrc/cpu/level.h; the library takes what the machine has."""
@@ -43,6 +44,11 @@ class PanelLinear:
         self.bias = None if bias is None else bias.detach().contiguous()
         self._pointer: int = _function("bb_panels_new")(weight.data_ptr(), *weight.shape)
         weakref.finalize(self, _function("bb_panels_free"), self._pointer)
+
+    @property
+    def kept(self) -> Tensor:
+        """float32: the copy of the weight that products read, in panels; not copied again."""
+        return kept_arrays("bb_panels_kept", self._pointer)[0]
 
     def __call__(self, x: Tensor, *, level: int = BEST_LEVEL) -> Tensor:
         """[..., N] for float32 x [..., K], without a gradient."""

@@ -7,7 +7,7 @@ back, or rejected since, may not, until a later report says otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,20 +48,27 @@ def standing_of(registry: RegistryReader, version: str, entries: Sequence[AuditE
     report = registry.report(version)
     entries = registry.audit_entries() if entries is None else entries
     live = registry.live()
-    state: State = "not evaluated"
-    rests_on: int | None = None
-    recorded: str | None = None
-    for entry in entries:
-        found = _state_after(entry, version, entries)
-        if found is None or (found == "accepted" and state == "promoted"):
-            continue
-        state, rests_on = found, entry.sequence
-        recorded = entry.details.get("report_sha256") if entry.event == "evaluated" else None
+    state, last = _last_word(version, entries)
+    rests_on = None if last is None else last.sequence
     if live is not None and live.version == version:
         return Standing(version=version, state="live", entry=rests_on)
+    recorded = None if last is None else last.details.get("report_sha256")
     if state == "accepted" and (report is None or report_digest(report) != recorded):
         raise TamperedVersionError(f"the report on {version} is not the one recorded; evaluate again", field="report")
     return Standing(version=version, state=state, entry=rests_on)
+
+
+def may_stay_served(registry: RegistryReader, versions: Iterable[str]) -> dict[str, bool]:
+    """Whether versions that were servable once are so still, by the audit log and the pointer alone: their files may be gone.
+
+    Raises:
+        TamperedVersionError: the log or the pointer was altered.
+    """
+    entries, live = registry.audit_entries(), registry.live()
+    return {
+        version: (live is not None and live.version == version) or _last_word(version, entries)[0] in SERVABLE
+        for version in versions
+    }
 
 
 def require_servable(registry: RegistryReader, version: str) -> Standing:
@@ -82,6 +89,17 @@ def require_servable(registry: RegistryReader, version: str) -> Standing:
 def commands_for(registry: RegistryReader, candidate: str) -> str:
     """What to run so that the gate looks at a version or folder."""
     return f"take it there with `python -m builderbrain.gate --registry {registry.root} evaluate {candidate}`"
+
+
+def _last_word(version: str, entries: Sequence[AuditEntry]) -> tuple[State, AuditEntry | None]:
+    """What the log says of a version in the end, and the entry that says so."""
+    state: State = "not evaluated"
+    last: AuditEntry | None = None
+    for entry in entries:
+        found = _state_after(entry, version, entries)
+        if found is not None and not (found == "accepted" and state == "promoted"):
+            state, last = found, entry
+    return state, last
 
 
 def _state_after(entry: AuditEntry, version: str, entries: Sequence[AuditEntry]) -> State | None:

@@ -5,7 +5,7 @@ Letters: B batch, T new tokens, P cached tokens, d base width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -109,6 +109,16 @@ class Host(Protocol):
         Raises:
             UnsupportedModelError: the head is quantised or not linear.
         """
+        ...
+
+
+@runtime_checkable
+class KeepsCopies(Protocol):
+    """A host that computes with more than its model's own tensors."""
+
+    @property
+    def prepared(self) -> Mapping[str, Tensor]:
+        """Tensors that were made of the model's for faster use, by names that begin with `prepared.`."""
         ...
 
 

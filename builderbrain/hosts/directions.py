@@ -52,6 +52,12 @@ class TokenDirections:
             return self._table[tokens]
         return self._computed(tokens)
 
+    @property
+    def prepared(self) -> dict[str, Tensor]:
+        """What was made of the head, by names of their own."""
+        table = {} if self._table is None else {"table": self._table}
+        return {"mean": self._mean, **self._dual.prepared, **table}
+
     def keep_all(self) -> None:
         """Compute those of a small vocabulary once and for all, each as it would be computed alone."""
         if self._weight.numel() <= _MOST_KEPT:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bbkernels.governed_loss import OutputHead
+from bbkernels.panel_linear import PanelLinear
 from builderbrain.errors import ContextLengthError, InvalidRequestError, UnsupportedModelError
 from builderbrain.hosts.anatomy import dissect, layer_input, layer_output
 from builderbrain.hosts.base import BaseStates, Cache, Tokenizer
@@ -104,6 +105,7 @@ class HuggingFaceHost:
         self._layers = anatomy.layers
         self._ragged = False
         self._native: NativeDecoder | None = None
+        self._panels: dict[str, PanelLinear] = {}
         self._no_mask = torch.empty(1, 1, 1, 1, device=self.device)
 
     def new_cache(self) -> Cache:
@@ -164,7 +166,7 @@ class HuggingFaceHost:
                 check_ragged(self)
             with rows_apart():
                 self._directions.keep_all()
-            route_row_products(self.model if self._native is None else self._head)
+            self._panels = route_row_products(self.model if self._native is None else self._head)
             self._ragged = True
         return PagedCache(num_pages, page_size)
 
@@ -207,6 +209,16 @@ class HuggingFaceHost:
         """Logits [N, V] of states [N, d] before the final norm; see `Host.ragged_logits`."""
         with rows_apart():
             return self.lm_head(self.final_norm(states))
+
+    @property
+    def prepared(self) -> dict[str, Tensor]:
+        """What the base reads beside its model's own tensors; see `KeepsCopies`."""
+        parts = {
+            "layers": {} if self._native is None else self._native.prepared,
+            "products": {name or "head": panels.kept for name, panels in self._panels.items()},
+            "directions": self._directions.prepared,
+        }
+        return {f"prepared.{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
 
     def final_norm(self, states: Tensor) -> Tensor:
         """The base's last norm, [..., d] -> [..., d], in the base's dtype. Differentiable in its input."""

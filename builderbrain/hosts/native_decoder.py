@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bbkernels.native import cpu_library
+from bbkernels.native_kept import kept_arrays
 from builderbrain.hosts.ragged import RaggedBatch
 
 MOST_WEIGHTS = 1 << 25
@@ -27,6 +28,10 @@ BEST_LEVEL = 2
 """The highest of csrc/cpu/level.h; the library takes what the machine has."""
 _LANES = 16
 _LARGEST_HEAD = 256
+_MATRICES = ("query_key_value", "output", "gate_up", "down")
+_VECTORS = (
+    "attention_norm", "query_norm", "key_norm", "mlp_norm", "query_key_value_bias", "output_bias", "gate_up_bias", "down_bias",
+)  # fmt: skip
 _ACTIVATIONS = {"silu": 0, "gelu_pytorch_tanh": 1}
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
@@ -57,7 +62,7 @@ class NativeDecoder:
             cosine, sine = (table[0].float() for table in decoder.rotary_emb(torch.zeros(1, 1, 1), at))
         turned = cosine.shape[-1]
         self._tables = [table[:, : turned // 2].contiguous() for table in (cosine, sine)]
-        self._matrices, self._parts = zip(*map(_weights, parts), strict=True)
+        matrices, self._parts = zip(*map(_weights, parts), strict=True)
         self.num_layers = len(parts)
         numbers = [
             len(parts), attention.q_proj.in_features, self.heads, self.groups, size, turned,
@@ -67,15 +72,25 @@ class NativeDecoder:
         shape = torch.tensor(numbers, dtype=torch.int64)
         self._pointer: int = _function("bb_decoder_new")(
             shape.data_ptr(),
-            _addresses([matrix for each in self._matrices for matrix in each]),
+            _addresses([matrix for each in matrices for matrix in each]),
             _addresses([part for each in self._parts for part in each]),
             windows.data_ptr(),
             *[table.data_ptr() for table in self._tables],
             first.input_layernorm.variance_epsilon,
             asked[0]["scale"],
         )
-        self._matrices = ()
         weakref.finalize(self, _function("bb_decoder_free"), self._pointer)
+
+    @property
+    def prepared(self) -> dict[str, Tensor]:
+        """What the library reads, by name: its copies of the matrices, and the vectors and tables that it was given."""
+        arrays = kept_arrays("bb_decoder_kept", self._pointer)
+        found = {f"{place // 4}.{_MATRICES[place % 4]}": array for place, array in enumerate(arrays)}
+        for layer, vectors in enumerate(self._parts):
+            for name, vector in zip(_VECTORS, vectors, strict=True):
+                if vector is not None:
+                    found[f"{layer}.{name}"] = vector
+        return {**found, "cosine": self._tables[0], "sine": self._tables[1]}
 
     def step(
         self,
@@ -140,7 +155,7 @@ def _is_known(layer: nn.Module) -> bool:
 
 
 def _weights(layer: Any) -> tuple[list[Tensor], list[Tensor | None]]:
-    """The matrices and the vectors of a layer in the library's order."""
+    """The matrices and the vectors of a layer in the library's order, that of `_MATRICES` and `_VECTORS`."""
     own, mlp = layer.self_attn, layer.mlp
     query_key_value, gate_up = (own.q_proj, own.k_proj, own.v_proj), (mlp.gate_proj, mlp.up_proj)
     matrices = [_joined([part.weight for part in query_key_value]), own.o_proj.weight,

@@ -40,16 +40,18 @@ def are_rows_apart() -> bool:
     return _apart.get()
 
 
-def route_row_products(model: nn.Module) -> bool:
-    """Let the dense layers of a model compute by panels within `rows_apart`; whether they do."""
-    layers: list[Any] = [part for part in model.modules() if _is_dense(part)]
-    if cpu_library() is None or sum(part.weight.numel() for part in layers) > MOST_WEIGHTS:
-        return False
-    for layer in layers:
+def route_row_products(model: nn.Module) -> dict[str, PanelLinear]:
+    """Let the dense layers of a model compute by panels within `rows_apart`; those that do, by their names in it."""
+    layers: list[tuple[str, Any]] = [(name, part) for name, part in model.named_modules() if _is_dense(part)]
+    if cpu_library() is None or sum(part.weight.numel() for _, part in layers) > MOST_WEIGHTS:
+        return {}
+    routed = {}
+    for name, layer in layers:
         # GPT-2 keeps its matrices the other way round.
         weight = layer.weight if type(layer) is nn.Linear else layer.weight.T
-        layer.forward = partial(_multiply, layer.forward, PanelLinear(weight, layer.bias))
-    return bool(layers)
+        routed[name] = PanelLinear(weight, layer.bias)
+        layer.forward = partial(_multiply, layer.forward, routed[name])
+    return routed
 
 
 class RowProduct:
@@ -59,6 +61,11 @@ class RowProduct:
         self._weight = weight
         narrow = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.numel() <= MOST_WEIGHTS
         self._panels = PanelLinear(weight) if narrow and cpu_library() is not None else None
+
+    @property
+    def prepared(self) -> dict[str, Tensor]:
+        """The matrix, and the copy of it that products within `rows_apart` read."""
+        return {"weight": self._weight} if self._panels is None else {"weight": self._weight, "panels": self._panels.kept}
 
     def __call__(self, x: Tensor) -> Tensor:
         """[..., N] of x [..., K]."""

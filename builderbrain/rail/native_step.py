@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bbkernels.native import cpu_library
+from bbkernels.native_kept import kept_arrays
 from builderbrain.errors import ConfigError, UnsupportedModelError
 from builderbrain.hosts.base import BaseStates, Host
 from builderbrain.hosts.ragged import RaggedBatch
@@ -91,9 +92,12 @@ class NativeRail:
 
     @property
     def prepared(self) -> dict[str, Tensor]:
-        """What the library reads, by names of their own: some are the rail's tensors, others were made of several of them."""
+        """What the library reads, by names of their own: some are the rail's tensors, others were made of several of them, and
+        the arrays of its own are copies."""
         floats, integers, kinds = self._kept
-        return {f"prepared.{place:03d}": tensor for place, tensor in enumerate((*floats, *integers, kinds))}
+        held = {f"prepared.{place:03d}": tensor for place, tensor in enumerate((*floats, *integers, kinds))}
+        own = enumerate(kept_arrays("bb_rail_kept", self.pointer))
+        return {**held, **{f"prepared.own.{place:03d}": array for place, array in own}}
 
     def new_pages(self, num_pages: int, page_size: int) -> Tensor:
         """float32 [P, record * L]: what the rail keeps of each position; numbered as the base's pages are.

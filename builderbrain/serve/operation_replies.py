@@ -47,12 +47,14 @@ class UnloadedReply(BaseModel):
 
 
 class MovedReply(BaseModel):
-    """The registry's pointer as it is now, and what the default model serves."""
+    """The registry's pointer as it is now, what the default model serves, and the names that are served no longer because the
+    gate does not pass their versions any more."""
 
     live: str
     previous: list[str]
     sequence: int
     serving: str
+    unloaded: list[str]
 
 
 class PausedReply(BaseModel):

@@ -17,6 +17,7 @@ from builderbrain.serve.pausing import forget_prefixes, pausing_router
 from builderbrain.serve.rate_limits import RateLimits
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.standing_watch import StandingWatch
 from builderbrain.serve.tokenizer_info import tokenizer_info_router
 from builderbrain.serve.version_store import VersionStore
 from builderbrain.serve.versions import LoadedVersions, versions_router
@@ -43,7 +44,7 @@ def operations(
         tokenizer_info_router(service),
         decisions_router(service, calibrations),
     ]
-    return routers, [ledger]
+    return routers, [ledger, StandingWatch(mark=store.mark, withdraw=loaded.withdraw_refused)]
 
 
 def keys_of(settings: ServeSettings) -> Keys:

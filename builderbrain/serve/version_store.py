@@ -8,7 +8,7 @@ refused here is the first version of an empty registry, which would go live with
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from builderbrain.errors import BuilderBrainError, ConfigError, ConflictError, G
 from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import ID_LENGTH, RegistryReader
 from builderbrain.gate.registry import Registry
-from builderbrain.gate.standing import commands_for, require_servable, standing_of
+from builderbrain.gate.standing import commands_for, may_stay_served, require_servable, standing_of
 from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.rail import BuilderRail
@@ -75,6 +75,18 @@ class VersionStore:
             found.append({"id": row.version, "object": "version", "live": row.live, "parent": row.parent,
                           "standing": state, "fault": fault})  # fmt: skip
         return found
+
+    def may_stay_served(self, versions: Iterable[str]) -> dict[str, bool]:
+        """Whether the gate still passes versions that were admitted once; see `gate.standing.may_stay_served`."""
+        return may_stay_served(self.reader, versions)
+
+    def mark(self) -> tuple[int, int] | None:
+        """Changes whenever the audit log does; None while there is no log. Costs no reading."""
+        try:
+            found = (self.reader.root / "audit.jsonl").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size
 
     def admit(self, version: str) -> str:
         """The version, if the gate has passed it.

@@ -1,14 +1,15 @@
 """`/v1/versions`: builder versions beside the live one, as further model names, and vLLM's routes for adapters.
 
 Loading and unloading happen off the event loop, while outputs are decoded. A version that is unloaded takes no new request
-at once; outputs that were accepted before finish with it. The base's cache pages belong to no version, so that none of this
-touches them.
+at once; outputs that were accepted before finish with it. One that the gate does not pass any more is unloaded under all its
+names. The base's cache pages belong to no version, so that none of this touches them.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from typing import Annotated, Any, ClassVar, Protocol
@@ -35,6 +36,8 @@ from builderbrain.serve.openapi import described
 from builderbrain.serve.operation_replies import LoadedReply, MovedReply, UnloadedReply, VersionsReply
 from builderbrain.serve.replies import json_reply
 
+logger = logging.getLogger(__name__)
+
 ModelName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[\x21-\x7e]+$")]
 Version = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 _READING = (VersionNotFoundError, TamperedVersionError)
@@ -47,6 +50,7 @@ class Store(Protocol):
 
     def live(self) -> str | None: ...
     def rows(self) -> list[dict[str, Any]]: ...
+    def may_stay_served(self, versions: Iterable[str]) -> dict[str, bool]: ...
     def admit(self, version: str) -> str: ...
     def admit_path(self, path: str) -> str: ...
     def open(self, version: str) -> TokenModel: ...
@@ -157,8 +161,28 @@ class LoadedVersions:
                 raise UnknownModelError(
                     f"expected a name that a version was loaded under ({known}), got {name!r}", field="model"
                 )
-            model = self._backend.withdraw(name)
-            del self._loaded[name]
+            return self._withdraw(name)
+
+    def withdraw_refused(self) -> list[str]:
+        """Serve those names no longer whose versions the gate does not pass any more: rolled back, or rejected since they were
+        loaded. Returns the names. Outputs that were accepted before end with their weights.
+
+        Raises:
+            TamperedVersionError: the registry's log or pointer was altered; what was served goes on.
+        """
+        with self._lock:
+            if not self._loaded:
+                return []
+            allowed = self._store.may_stay_served(self._loaded.values())
+            refused = [name for name, version in self._loaded.items() if not allowed[version]]
+            for name in refused:
+                logger.warning("%s is served no longer: the gate does not pass %s any more", name, self._loaded[name])
+                self._withdraw(name)
+            return refused
+
+    def _withdraw(self, name: str) -> int:
+        model = self._backend.withdraw(name)
+        del self._loaded[name]
         under_way = self._engine.outstanding()
         _when_all_ended(under_way, lambda: self._backend.forget(name, model))
         return len(under_way)
@@ -208,7 +232,8 @@ def versions_router(
                 field="version",
             )
         result = move()
-        return {**result, "serving": follow()}
+        unloaded = loaded.withdraw_refused()
+        return {**result, "serving": follow(), "unloaded": unloaded}
 
     @router.get("/v1/versions")
     @described("Every version of the registry.", reply=VersionsReply, raises=(TamperedVersionError,))

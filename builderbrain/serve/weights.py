@@ -1,8 +1,8 @@
 """`GET /weight_info` and `POST /weight_checker`: which weights are in memory, and whether they are still what was loaded.
 
 Every tensor gets a sha256 when its model is loaded. The checker computes them again, and for a version of the registry also
-those of the registry's own file, and names each tensor that differs. Beside a rail's tensors it covers what its native step
-reads, which is partly a copy; copies that a base's products make of its matrices are not looked at.
+those of the registry's own file, and names each tensor that differs. Beside the tensors of a base and a rail it covers what
+their native forms read in their place: the copies that the native library keeps of matrices, and what was made of several.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import TamperedVersionError
-from builderbrain.hosts.base import Host
+from builderbrain.hosts.base import Host, KeepsCopies
 from builderbrain.rail.batched_model import BatchedModel
 from builderbrain.rail.model import RailModel
 from builderbrain.serve.openapi import described
@@ -66,7 +66,8 @@ def parts_of(model: TokenModel) -> tuple[Part, ...]:
     else:
         return ()
     base = getattr(host, "model", None)
-    found = [Part(name="base", module=base, prepared={})] if isinstance(base, nn.Module) else []
+    copies = host.prepared if isinstance(host, KeepsCopies) else {}
+    found = [Part(name="base", module=base, prepared=copies)] if isinstance(base, nn.Module) else []
     if rail is not None:
         found.append(Part(name="rail", module=rail, prepared=prepared))
     return tuple(found)
@@ -141,7 +142,7 @@ class WeightLedger:
             if part.module not in self._loaded:
                 self._loaded[part.module] = digests_of(part.tensors())
             known = self._loaded[part.module]
-            # A rail that is served again got copies of its own.
+            # A rail that is served again got copies of its own; a base gets them when outputs first run together.
             known.update(digests_of({name: value for name, value in part.prepared.items() if name not in known}))
             return known
 

@@ -209,6 +209,17 @@ BB_EXPORT void* bb_decoder_new(const int64_t* numbers, const float* const* matri
 
 BB_EXPORT void bb_decoder_free(void* decoder) { delete static_cast<bb::Decoder*>(decoder); }
 
+// The `index`-th of the arrays that are kept, in the order of `matrices`, and its `size`; null behind the last.
+BB_EXPORT const float* bb_decoder_kept(const void* decoder, int64_t index, int64_t* size) {
+  using namespace bb;
+  const std::vector<Layer>& layers = static_cast<const Decoder*>(decoder)->layers;
+  if (index >= 4 * static_cast<int64_t>(layers.size())) return nullptr;
+  const Layer& layer = layers[index / 4];
+  const Panels* all[] = {&layer.qkv, &layer.output, &layer.gate_up, &layer.down};
+  *size = all[index % 4]->size();
+  return all[index % 4]->data();
+}
+
 // N = starts[sequences] rows: positions and slots [N], embedding [N, d]; table [sequences, width] and lengths [sequences] with the
 // new tokens. Keys and values of the new tokens are written to their slots.
 BB_EXPORT void bb_decoder_step(const void* decoder, int64_t sequences, const int64_t* positions, const int64_t* slots,

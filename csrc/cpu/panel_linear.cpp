@@ -62,6 +62,13 @@ BB_EXPORT void* bb_panels_new(const float* weight, int64_t out, int64_t in) {
 }
 BB_EXPORT void bb_panels_free(void* linear) { delete static_cast<bb::Linear*>(linear); }
 
+// The `index`-th of the arrays that are kept and its `size`; null behind the last.
+BB_EXPORT const float* bb_panels_kept(const void* linear, int64_t index, int64_t* size) {
+  const bb::Panels& panels = static_cast<const bb::Linear*>(linear)->panels;
+  *size = panels.size();
+  return index == 0 ? panels.data() : nullptr;
+}
+
 // y [rows, out] for contiguous x [rows, in]; `bias` [out] or null.
 BB_EXPORT void bb_panels_multiply(const void* linear, const float* x, int64_t rows, const float* bias, float* y, int level,
                                   int threads) {

@@ -19,6 +19,9 @@ class Panels {
     }
   }
   int64_t in() const { return in_; }
+  // What is kept, for whoever checks that it is still what was given.
+  const float* data() const { return values_.data(); }
+  int64_t size() const { return static_cast<int64_t>(values_.size()); }
   // Outputs, with those that fill up the last panel.
   int64_t out() const { return out_; }
 

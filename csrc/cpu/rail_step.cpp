@@ -612,6 +612,27 @@ BB_EXPORT void* bb_rail_new(const int64_t* numbers, const float* const* floats, 
 }
 
 BB_EXPORT void bb_rail_free(void* rail) { delete static_cast<bb::Rail*>(rail); }
+// The `index`-th of the arrays that are kept and its `size`; null behind the last.
+BB_EXPORT const float* bb_rail_kept(const void* rail, int64_t index, int64_t* size) {
+  using namespace bb;
+  const Rail& r = *static_cast<const Rail*>(rail);
+  std::vector<const Panels*> matrices = {&r.enter, &r.words_enter, &r.reading_enter, &r.router, &r.leave, &r.copying};
+  for (const Block& b : r.blocks) {
+    for (const Panels* each : {&b.heads, &b.output, &b.query, &b.latent, &b.own, &b.cross_output, &b.gate_up, &b.down}) {
+      matrices.push_back(each);
+    }
+  }
+  if (r.shape.labels) matrices.insert(matrices.end(), {&r.label_score, &r.label_enter});
+  const int64_t count = static_cast<int64_t>(matrices.size());
+  if (index < count) {
+    *size = matrices[index]->size();
+    return matrices[index]->data();
+  }
+  if (index >= count + 2) return nullptr;
+  const std::vector<float>& table = index == count ? r.cosine : r.sine;
+  *size = static_cast<int64_t>(table.size());
+  return table.data();
+}
 // Values that a page keeps of each position.
 BB_EXPORT int64_t bb_rail_record(const void* rail) { return static_cast<const bb::Rail*>(rail)->record(); }
 BB_EXPORT void* bb_rail_state_new() { return new bb::State; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 from fastapi import APIRouter
 
+from builderbrain.decode.model import TokenState
 from builderbrain.gate.registry import Registry
 from builderbrain.rail.batched_model import BatchedModel
 from builderbrain.rail.batching import PAGE_SIZE, Batcher
@@ -126,3 +128,24 @@ def running_fleet(
             fleet.evaluate(name)
         fleet.evaluate("rejected", delta=1.0)
         yield fleet
+
+
+def listed(fleet: Fleet) -> dict[str, dict[str, Any]]:
+    """How each version stands, by its name."""
+    rows = {row["id"]: row for row in fleet.http.get("/v1/versions").json()["data"]}
+    return {name: rows[version] for name, version in fleet.versions.items()}
+
+
+def hold(fleet: Fleet, name: str) -> tuple[threading.Event, threading.Event]:
+    """Stop the next output of a model before its first token: (it has begun, let it go on)."""
+    begun, go_on = threading.Event(), threading.Event()
+    model: Any = fleet.backend.token_models()[name]
+    start = model.start
+
+    def held(prompt: Sequence[int]) -> TokenState:
+        begun.set()
+        assert go_on.wait(30)
+        return start(prompt)
+
+    model.start = held
+    return begun, go_on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ import httpx
 import pytest
 import torch
 
-from builderbrain.decode.model import TokenState
 from builderbrain.rail.checkpoint import save_rail
 from tests.rail.conftest import make_rail
-from tests.serve.fleet import BOSS, PROMPT, Fleet, running_fleet
+from tests.serve.fleet import BOSS, PROMPT, Fleet, hold, listed, running_fleet
 from tests.serve.running import tiny
 
 
@@ -32,26 +31,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     """A fleet of the test's own."""
     with running_fleet(tmp_path) as made:
         yield made
-
-
-def listed(fleet: Fleet) -> dict[str, dict[str, Any]]:
-    rows = {row["id"]: row for row in fleet.http.get("/v1/versions").json()["data"]}
-    return {name: rows[version] for name, version in fleet.versions.items()}
-
-
-def hold(fleet: Fleet, name: str) -> tuple[threading.Event, threading.Event]:
-    """Stop the next output of a model before its first token: (it has begun, let it go on)."""
-    begun, go_on = threading.Event(), threading.Event()
-    model: Any = fleet.backend.token_models()[name]
-    start = model.start
-
-    def held(prompt: Sequence[int]) -> TokenState:
-        begun.set()
-        assert go_on.wait(30)
-        return start(prompt)
-
-    model.start = held
-    return begun, go_on
 
 
 def test_the_list_says_how_each_version_stands(shared: Fleet) -> None:
@@ -273,7 +252,7 @@ def test_promotion_over_http_follows_the_gates_rules_and_is_followed_at_once(fle
     assert (stale.status_code, stale.json()["error"]["code"]) == (409, "registry_busy")
     before = fleet.text("tiny")
     reply = fleet.post("/v1/versions/promote", {"version": second, "expected_live": live})
-    assert reply.json() == {"live": second, "previous": [live], "sequence": 2, "serving": second}
+    assert reply.json() == {"live": second, "previous": [live], "sequence": 2, "serving": second, "unloaded": []}
     assert fleet.text("tiny")["choices"][0]["weight_versions"][0]["version"] == second
     # The report of the third compares it with what was live before: it would have to be evaluated again.
     assert fleet.post("/v1/versions/promote", {"version": fleet.versions["third"]}).status_code == 403
