@@ -13,10 +13,9 @@ decided anything by what tensors held gives other states.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -65,7 +64,7 @@ class DecodeGraphs:
 
     def __init__(self, host: RaggedHost, pages: Pages, plan: GraphPlan) -> None:
         self.host, self.pages, self.sizes = host, pages, tuple(plan.sizes)
-        self.counts: Counter[PassKind] = Counter()
+        self.counts: dict[PassKind, int] = dict.fromkeys(get_args(PassKind), 0)
         self.refusal: str | None = None
         """Why nothing is recorded any more."""
         self._record = plan.recorder.record

@@ -19,7 +19,9 @@ from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
 from builderbrain.hosts.base import Host, RaggedHost, Tokenizer
+from builderbrain.hosts.decode_graphs import GraphPlan, graph_sizes
 from builderbrain.hosts.load import NANO, load_host
+from builderbrain.hosts.recording import CudaRecorder
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
 from builderbrain.plan import load_grammar
 from builderbrain.rail.batched_model import BatchedModel
@@ -42,6 +44,8 @@ from builderbrain.serve.version_store import VersionStore
 logger = logging.getLogger(__name__)
 
 DOMAIN = "repo_assistant"
+MOST_CAPTURED = 512
+"""Tokens from which on a device takes longer for a pass than the host for launching it, whatever the base."""
 _CACHED_TEXTS = 8
 """Texts of the longest kind that there are pages for, unless the settings say otherwise."""
 SMALL_WIDTH = 512
@@ -101,6 +105,8 @@ def compose(settings: ServeSettings) -> FastAPI:
     if batcher is not None:
         pool = batcher.pool
         telemetry.watch_pages(lambda: 1.0 - pool.available / pool.num_pages)
+        if batcher.graphs is not None:
+            telemetry.watch_passes(batcher.graphs.counts)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
     grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
     routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root), temperature=temperature)]
@@ -169,15 +175,28 @@ def _batcher(settings: ServeSettings, host: Host, context: int) -> Batcher | Non
     per_text = -(-context // PAGE_SIZE)
     wanted = settings.kv_cache_tokens or _CACHED_TEXTS * context
     try:
-        return Batcher(
+        batcher = Batcher(
             host,
             num_pages=max(per_text, -(-wanted // PAGE_SIZE)),
             max_tokens=settings.max_num_batched_tokens,
             reuse=settings.enable_prefix_caching,
+            graphs=_graphs(settings, host, context),
         )
     except UnsupportedModelError as error:
         logger.warning("outputs are decoded in turn, not together: %s", error.message)
         return None
+    if batcher.graphs is not None:
+        batcher.graphs.capture_all()
+    return batcher
+
+
+def _graphs(settings: ServeSettings, host: Host, context: int) -> GraphPlan | None:
+    """Which passes are captured: those of few tokens on a CUDA device."""
+    if host.device.type != "cuda" or settings.enforce_eager:
+        return None
+    most = settings.max_cudagraph_capture_size or min(2 * settings.max_num_seqs, MOST_CAPTURED)
+    sizes = graph_sizes(min(most, settings.max_num_batched_tokens))
+    return GraphPlan(sizes=sizes, max_length=context, recorder=CudaRecorder(host.device))
 
 
 def _model(host: Host, batcher: Batcher | None, rail: BuilderRail | None, *, version: str | None = None) -> TokenModel:

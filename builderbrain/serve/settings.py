@@ -40,6 +40,10 @@ class ServeSettings:
     max_num_seqs: int = _option(32, "outputs decoded together")
     max_num_batched_tokens: int = _option(512, "tokens that one pass of the model takes; longer prompts are run in pieces")
     kv_cache_tokens: int | None = _option(None, "tokens that there are cache pages for; eight times the context when not given")
+    enforce_eager: bool = _option(False, "run passes operation by operation on a CUDA device too, without captured graphs")
+    max_cudagraph_capture_size: int | None = _option(
+        None, "tokens of the largest pass that is captured in a CUDA graph; twice --max-num-seqs, at most 512, when not given"
+    )
     enable_prefix_caching: bool = _option(True, "let prompts take over pages of earlier ones that began alike")
     max_waiting: int = _option(128, "outputs that may wait; more get 429")
     request_timeout: float = _option(300.0, "seconds one output may take, waiting included")
@@ -59,6 +63,7 @@ class ServeSettings:
             ("max_num_seqs", 1, 4096),
             ("max_num_batched_tokens", 1, 1 << 20),
             ("kv_cache_tokens", 1, 1 << 32),
+            ("max_cudagraph_capture_size", 1, 4096),
             ("max_waiting", 0, 65536),
             ("max_body_bytes", 1024, 1 << 30),
             ("request_timeout", 0.001, 86400),

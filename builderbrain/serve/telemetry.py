@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from builderbrain.decode.base import TokenDetails
 from builderbrain.errors import BuilderBrainError
@@ -57,6 +59,10 @@ class Telemetry:
     def watch_pages(self, used: Callable[[], float]) -> None:
         """Read the share of cache pages that are held from this at every scrape."""
         self._gauge("vllm:kv_cache_usage_perc", "Share of the cache pages that outputs hold, 1 is all.", used)
+
+    def watch_passes(self, counts: Mapping[str, int]) -> None:
+        """Read how many passes of the model ran in which way from this at every scrape; its keys do not change."""
+        self._registry.register(_PassCounter(self._model, counts))
 
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
@@ -118,3 +124,18 @@ class Telemetry:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...] = _LATENCIES) -> Histogram:
         return Histogram(name, text, ["model_name"], buckets=buckets, registry=self._registry)
+
+
+class _PassCounter(Collector):
+    """A counter whose values somebody else keeps."""
+
+    def __init__(self, model: str, counts: Mapping[str, int]) -> None:
+        self._model, self._counts = model, counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See `Collector`."""
+        text = "Passes of the model: captured in a CUDA graph, or why they ran operation by operation."
+        family = CounterMetricFamily("bb:model_passes", text, labels=["model_name", "kind"])
+        for kind, count in sorted(self._counts.items()):
+            family.add_metric([self._model, kind], count)
+        yield family

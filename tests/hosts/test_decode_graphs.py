@@ -73,6 +73,11 @@ class Traffic:
         return RaggedBatch.of(new, known, pages, page_size=PAGE)
 
 
+def told(graphs: DecodeGraphs) -> dict[str, int]:
+    """The kinds of passes that there were."""
+    return {kind: count for kind, count in graphs.counts.items() if count}
+
+
 def held_of(pages: PagedCache) -> list[Tensor]:
     return [*pages.keys.values(), *pages.values.values()]
 
@@ -99,7 +104,7 @@ def test_replayed_passes_give_what_operations_give_while_sequences_come_grow_and
         assert_same(graphs.logits(rows), host.ragged_logits(rows))
     for mine, theirs in zip(held_of(graphs.pages), held_of(alone), strict=True):
         assert_same(mine, theirs)
-    assert graphs.counts == {"captured": 25}
+    assert told(graphs) == {"captured": 25}
     assert graphs.refusal is None
 
 
@@ -138,7 +143,7 @@ def test_what_does_not_fit_runs_operation_by_operation_and_is_counted() -> None:
     wide = RaggedBatch.of([[1]], [0], [list(range(2, 11))], page_size=PAGE)
     for batch in (prompt, wide):
         assert torch.equal(graphs.forward(batch).taps[-1], host.forward_ragged(batch, alone).taps[-1])
-    assert graphs.counts == {"too_many_tokens": 1, "too_long": 1}
+    assert told(graphs) == {"too_many_tokens": 1, "too_long": 1}
     rows = torch.randn(5, host.d_model, dtype=host.dtype)
     assert torch.equal(graphs.logits(rows), host.ragged_logits(rows))
 
@@ -162,7 +167,7 @@ def test_experts_that_look_where_tokens_go_are_refused_with_the_reason(caplog: p
             assert torch.equal(graphs.forward(batch).taps[-1], host.forward_ragged(batch, alone).taps[-1])
             rows = torch.ones(2, host.d_model, dtype=host.dtype)
             assert torch.equal(graphs.logits(rows), host.ragged_logits(rows))
-    assert graphs.counts == {"refused": 3}
+    assert told(graphs) == {"refused": 3}
     assert graphs.refusal is not None
     assert "the host waits for the device" in graphs.refusal
     assert [record.getMessage().count("no CUDA graphs") for record in caplog.records] == [1]
