@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from builderbrain.plan.faults import Fault
@@ -17,20 +18,60 @@ ArgumentCheck = Callable[["Step", "Scope", "list[Fault]"], None]
 OK_RESULT = "ok"
 """Result that every step has: whether it ran without a failure."""
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """One argument of a skill. `default` is None when there is none (no type has None as a value)."""
+    """One argument of a skill. `default` is None when there is none (no type has None as a value).
+
+    `maximum` is the declared bound, None without one; `reference_only` when a plan may give no literal.
+    """
 
     type: str
     required: bool = False
     default: Any = None
     summary: str = ""
+    maximum: int | None = None
+    reference_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """What a precondition or an effect speaks of: one of finitely many values. `initial` is None when it starts unknown."""
+
+    values: tuple[str, ...]
+    initial: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """What steps share. With `fixed_order` the plan orders the steps that use it; at most `capacity` of them run at a time."""
+
+    fixed_order: bool
+    capacity: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skill:
-    """One skill: arguments in the order of the text form, result types by name (`ok` among them), the generated check."""
+    """One skill: arguments in the order of the text form, result types by name (`ok` among them), the generated check.
+
+    The defaults mean what a schema without these keys means.
+
+    Attributes:
+        requires: legal values of facts, each of which must hold when a step of the skill starts.
+        sets: facts after a step succeeded; after one that failed they are unknown.
+        uses: resources that a step holds while it runs.
+        costs: what a step takes of a budget: a whole number, or the name of the integer argument that says it.
+        retry_attempts: runs of a step at most, the first among them; more than one only when `idempotent`.
+        retry_wait_seconds: wait before the second run; each further wait is twice as long.
+        idempotent: running a step twice is as good as once; so is every `read_only` skill.
+        undo: skill that takes a step back, called with the step's results and arguments of the same name; None without one.
+        irreversible: a step cannot be taken back, and comes after all those that can.
+        critical: the failure of a step stops the plan and takes back what was done.
+        confirm: a person must say yes before a plan with such a step runs.
+        fallback: skill to run, without arguments, when a step failed for good; None without one.
+    """
 
     name: str
     summary: str
@@ -39,6 +80,22 @@ class Skill:
     arguments: Mapping[str, Argument]
     results: Mapping[str, str]
     check: ArgumentCheck
+    requires: Mapping[str, frozenset[str]] = field(default=_NOTHING)
+    sets: Mapping[str, str] = field(default=_NOTHING)
+    uses: tuple[str, ...] = ()
+    costs: Mapping[str, int | str] = field(default=_NOTHING)
+    retry_attempts: int = 1
+    retry_wait_seconds: float = 1.0
+    idempotent: bool = False
+    undo: str | None = None
+    irreversible: bool = False
+    critical: bool = False
+    confirm: bool = False
+    fallback: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.safety == "read_only":
+            object.__setattr__(self, "idempotent", True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +103,8 @@ class Domain:
     """One version of a domain.
 
     `data_edges`, `condition_edges` and `sequence_edges` give for a skill the skills that it may need in that way.
+    `mode` is what decoding does when nothing legal is left: `strict` ends, `flexible` may go on without the grammar.
+    `budgets` are the limits on the sum of a plan's costs.
     """
 
     name: str
@@ -58,3 +117,7 @@ class Domain:
     data_edges: Mapping[str, frozenset[str]]
     condition_edges: Mapping[str, frozenset[str]]
     sequence_edges: Mapping[str, frozenset[str]]
+    mode: str = "strict"
+    facts: Mapping[str, Fact] = field(default=_NOTHING)
+    resources: Mapping[str, Resource] = field(default=_NOTHING)
+    budgets: Mapping[str, int] = field(default=_NOTHING)
