@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from builderbrain.plan.faults import Fault
@@ -17,8 +16,6 @@ ArgumentCheck = Callable[["Step", "Scope", "list[Fault]"], None]
 
 OK_RESULT = "ok"
 """Result that every step has: whether it ran without a failure."""
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +77,10 @@ class Skill:
     arguments: Mapping[str, Argument]
     results: Mapping[str, str]
     check: ArgumentCheck
-    requires: Mapping[str, frozenset[str]] = field(default=_NOTHING)
-    sets: Mapping[str, str] = field(default=_NOTHING)
+    requires: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
-    costs: Mapping[str, int | str] = field(default=_NOTHING)
+    costs: Mapping[str, int | str] = field(default_factory=dict)
     retry_attempts: int = 1
     retry_wait_seconds: float = 1.0
     idempotent: bool = False
@@ -118,6 +115,6 @@ class Domain:
     condition_edges: Mapping[str, frozenset[str]]
     sequence_edges: Mapping[str, frozenset[str]]
     mode: str = "strict"
-    facts: Mapping[str, Fact] = field(default=_NOTHING)
-    resources: Mapping[str, Resource] = field(default=_NOTHING)
-    budgets: Mapping[str, int] = field(default=_NOTHING)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
