@@ -135,6 +135,11 @@ class Domain:
         return frozenset(name for name, skill in self.skills.items() if skill.confirm)
 
     @cached_property
+    def initial_facts(self) -> dict[str, str | None]:
+        """What is known of each fact at the start; None where it is unknown. A copy is the state of an execution."""
+        return {name: fact.initial for name, fact in self.facts.items()}
+
+    @cached_property
     def touched(self) -> Mapping[str, frozenset[str]]:
         """By skill, the facts that a step of it can change: those it sets, and those that its fallbacks set."""
         return {name: frozenset(fact for each in self._with_fallbacks(name) for fact in each.sets) for name in self.skills}

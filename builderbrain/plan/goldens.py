@@ -1,7 +1,8 @@
 """Golden plans of a domain: valid ones that must stay accepted, invalid ones that must stay refused.
 
-A golden may say `granted`, the safety levels it is checked for; without, all are granted. They lie in `schemas/golden/<domain>.v<version>/{valid,invalid}/*.json`. A released golden that changes its verdict means
-that the schema needs a new version. Stage 0 of training and the promotion gate run them.
+They lie in `schemas/golden/<domain>.v<version>/{valid,invalid}/*.json`. A golden may say `granted`, the safety levels it is
+checked for; without, all are granted. A released golden that changes its verdict means that the schema needs a new version.
+Stage 0 of training and the promotion gate run them.
 """
 
 from __future__ import annotations

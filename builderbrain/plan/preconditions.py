@@ -34,28 +34,57 @@ from builderbrain.plan.run_order import RunOrder, places_of
 def check_preconditions(order: RunOrder, domain: Domain, faults: list[Fault]) -> None:
     """One fault for each fact that a step requires and that is not certain to have a legal value.
 
+    Most plans are settled by a glance (`_hold_in_sequence`, then `_plainly_certain`); the rules above decide the rest.
+
     Args:
         order: the steps of a plan whose skills are all known.
     """
+    if _hold_in_sequence(order, domain):
+        return
     touchers: dict[str, int] = {}
     setters: dict[str, int] = {}
-    required: list[tuple[int, Step]] = []
-    touched, skills = domain.touched, domain.skills
     for place, (step, _) in enumerate(order.edges):
-        for fact in touched[step.skill]:
+        for fact in domain.touched[step.skill]:
             touchers[fact] = touchers.get(fact, 0) | 1 << place
-        for fact in skills[step.skill].sets:
+        for fact in domain.skills[step.skill].sets:
             setters[fact] = setters.get(fact, 0) | 1 << place
-        if skills[step.skill].requires:
-            required.append((place, step))
-    for place, step in required:
-        for fact, legal in skills[step.skill].requires.items():
+    for place, (step, _) in enumerate(order.edges):
+        for fact, legal in domain.skills[step.skill].requires.items():
             touching = touchers.get(fact, 0) & ~(1 << place)
-            setting = setters.get(fact, 0) & order.before[place]
-            if not _plainly_certain(order, domain, place, fact, legal, touching, setting):
+            if not _plainly_certain(order, domain, place, fact, legal, touching, setters.get(fact, 0)):
                 doubt = _doubt(order, domain, place, fact, legal, touching)
                 if doubt is not None:
                     faults.append(doubt)
+
+
+def _hold_in_sequence(order: RunOrder, domain: Domain) -> bool:
+    """Whether all facts hold since the steps that touch any come one after the other, each only where those before are done.
+
+    Then every run goes through the same values, those that this pass goes through.
+    """
+    facts = domain.initial_facts.copy()
+    skills, touched = domain.skills, domain.touched
+    speaking = touching = 0  # the steps so far that require or touch a fact, and that touch one
+    bit = 1
+    for place, (step, _) in enumerate(order.edges):
+        skill = skills[step.skill]
+        requires = skill.requires
+        if touched[step.skill]:
+            if speaking & ~order.before[place] or touching & ~order.succeeded[place]:
+                return False
+            touching |= bit
+        elif not requires:
+            bit <<= 1
+            continue
+        elif touching & ~order.succeeded[place]:
+            return False
+        for fact, legal in requires.items():
+            if facts[fact] not in legal:
+                return False
+        facts.update(skill.sets)
+        speaking |= bit
+        bit <<= 1
+    return True
 
 
 def _plainly_certain(
@@ -63,19 +92,18 @@ def _plainly_certain(
 ) -> bool:
     """Whether a fact is certain by a glance: no toucher beside the step, each before it done, and the last that sets it right.
 
-    `setting` are the touchers before the step that set the fact themselves.
+    `setting` are the touchers that set the fact themselves.
     """
     before = touching & order.before[place]
-    if before & ~order.succeeded(place):
+    if before & ~order.succeeded[place] or touching & ~(before | order.after[place]):
         return False
-    if touching != before and any(not order.before[other] >> place & 1 for other in places_of(touching ^ before)):
-        return False
-    if not setting:
+    earlier = setting & before
+    if not earlier:
         return domain.facts[fact].initial in legal
-    last = setting.bit_length() - 1
+    last = earlier.bit_length() - 1
     if domain.skills[order.edges[last][0].skill].sets[fact] not in legal:
         return False
-    return not setting & ~(order.before[last] | 1 << last)
+    return not earlier & ~(order.before[last] | 1 << last)
 
 
 def _doubt(order: RunOrder, domain: Domain, place: int, fact: str, legal: Set[str], touching: int) -> Fault | None:
@@ -100,7 +128,7 @@ def _doubt(order: RunOrder, domain: Domain, place: int, fact: str, legal: Set[st
             continue
         value = domain.skills[toucher.skill].sets.get(fact)
         if not order.when_called(place, other).done >> other & 1:
-            remedy = f"let {step.id} wait for its success, as in if {toucher.id}.ok, or {between}"
+            remedy = f"let {step.id} need its success (after {toucher.id}, or if {toucher.id}.ok), or {between}"
             return Fault("precondition", step.id, f"{wanted}, but it is unknown where {named} fails", remedy)
         if value is not None and value not in legal:
             return Fault("precondition", step.id, f"{wanted}, but {named} leaves it {value}", between)
@@ -110,7 +138,7 @@ def _doubt(order: RunOrder, domain: Domain, place: int, fact: str, legal: Set[st
         return None
     started = f"starts {initial}" if initial is not None else "is unknown at the start"
     if skipped is not None:
-        remedy = f"let {step.id} wait for it, as in if {skipped.id}.ok, or {between}"
+        remedy = f"let {step.id} need its success (if {skipped.id}.ok), or {between}"
         return Fault("precondition", step.id, f"{wanted}, but it {started} and {skipped.id} may be skipped", remedy)
     return Fault("precondition", step.id, f"{wanted}, but it {started} and no step before sets it", between)
 

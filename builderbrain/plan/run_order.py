@@ -56,6 +56,9 @@ class _Links:
     condition: str | None
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 def places_of(mask: int) -> Iterator[int]:
     """The steps of a mask, last first."""
     while mask:
@@ -65,9 +68,15 @@ def places_of(mask: int) -> Iterator[int]:
 
 
 class RunOrder:
-    """The steps of a plan in order. `before[i]` is the mask of the steps that step i waits for, directly or not."""
+    """The steps of a plan in order, and masks of them by position.
 
-    __slots__ = ("_called", "_links", "_succeeded", "before", "edges", "positions", "unconditional")
+    Attributes:
+        before: for each step those that it waits for, directly or not.
+        succeeded: for each step those that are done whenever it is called: most of `when_called(place).done`, and cheaper.
+        unconditional: no step has an `if`.
+    """
+
+    __slots__ = ("_after", "_called", "_links", "before", "edges", "positions", "succeeded", "unconditional")
 
     def __init__(self, edges: Edges) -> None:
         self.edges = edges
@@ -84,7 +93,8 @@ class RunOrder:
             self.before.append(mask)
         self._links: list[_Links] | None = None
         self._called: dict[tuple[int, ...], Called] = {}
-        self._succeeded = self.before if self.unconditional else self._plainly_done()
+        self._after: list[int] | None = None
+        self.succeeded = self.before if self.unconditional else self._plainly_done()
 
     def when_called(self, *places: int) -> Called:
         """What follows when the steps at these places are called in one run."""
@@ -93,9 +103,15 @@ class RunOrder:
             found = self._called[places] = self._follow(places)
         return found
 
-    def succeeded(self, place: int) -> int:
-        """Steps that are done whenever the one at `place` is called: most of `when_called(place).done`, and cheaper."""
-        return self._succeeded[place]
+    @property
+    def after(self) -> list[int]:
+        """For each step those that wait for it, directly or not."""
+        if self._after is None:
+            self._after = [0] * len(self.edges)
+            for place in range(len(self.edges) - 1, -1, -1):
+                for name in self.edges[place][1]:
+                    self._after[self.positions[name]] |= self._after[place] | 1 << place
+        return self._after
 
     def exclude(self, one: int, other: int) -> bool:
         """Whether two steps are never called in one run."""
@@ -105,18 +121,20 @@ class RunOrder:
         """What rules 1 to 3 give in one pass over the plan, equal conditions left out."""
         done: list[int] = []  # when the step is called
         kept: list[int] = []  # done when the step is kept
-        for step, needed in self.edges:
+        for place, (step, needed) in enumerate(self.edges):
             here = plain = 0
-            implied = implications(step.condition) if step.condition is not None else None
-            sources = {value.step for value in step.args.values() if type(value) is Reference and value.result != OK_RESULT}
+            asked, implied = _NONE, _NONE
+            if step.condition is not None:
+                follows = implications(step.condition)
+                asked, implied = follows.asked, follows.done
             for name in needed:
-                place = self.positions[name]
-                if implied is None or name not in implied.asked:
-                    plain |= kept[place]
-                if name in sources or (implied is not None and name in implied.done):
-                    here |= 1 << place | done[place]
+                other = self.positions[name]
+                if name not in asked:
+                    plain |= kept[other]
+                if name in implied or (self.edges[other][0].condition is not None and _takes_result(step, name)):
+                    here |= 1 << other | done[other]
             done.append(here | plain)
-            kept.append(plain if step.condition is not None else here | plain | 1 << len(kept))
+            kept.append(plain if step.condition is not None else plain | here | 1 << place)
         return done
 
     def _follow(self, places: tuple[int, ...]) -> Called:
@@ -169,3 +187,8 @@ class RunOrder:
         for name in names:
             mask |= 1 << self.positions[name]
         return mask
+
+
+def _takes_result(step: Step, name: str) -> bool:
+    """Whether a step refers to a result that another has only when it is done."""
+    return any(type(value) is Reference and value.step == name and value.result != OK_RESULT for value in step.args.values())
