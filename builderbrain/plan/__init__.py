@@ -12,6 +12,7 @@ from builderbrain.plan.export import to_graphviz, to_mermaid
 from builderbrain.plan.faults import Fault, Verdict
 from builderbrain.plan.json_form import plan_from_json, plan_to_json
 from builderbrain.plan.model import Plan, Reference, Step
+from builderbrain.plan.policy import Policy, decide
 from builderbrain.plan.registry import get_domain
 from builderbrain.plan.text_form import parse_text, print_text
 
@@ -21,11 +22,13 @@ __all__ = [
     "Domain",
     "Fault",
     "Plan",
+    "Policy",
     "Reference",
     "Step",
     "Verdict",
     "check",
     "checked",
+    "decide",
     "get_domain",
     "load_grammar",
     "parse_text",
