@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builderbrain.tools.root import WorkingRoot
+from builderbrain.tools.sandbox.confinement import Confinement
 
 MAX_TEXT_BYTES = 32 * 1024
 """Longest `text` a tool returns, in bytes of UTF-8."""
@@ -31,6 +32,11 @@ class ToolContext:
     attempt: int = 1
     writes: bool = False
     network: bool = False
+
+    @property
+    def confinement(self) -> Confinement:
+        """What processes of the tool may reach."""
+        return Confinement(root=self.root.folder, writes=self.writes, network=self.network)
 
 
 Results = Mapping[str, Any]

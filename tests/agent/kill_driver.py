@@ -37,7 +37,9 @@ def scenario(name: str) -> tuple[CheckedPlan, dict[str, Exception]]:
     """A plan and the tools that fail in it."""
     if name == "finishes":
         return plan_of(*STEPS), {}
-    return plan_of(*STEPS, {"skill": "inspect", "needs": ["s5"], "if": "s4.ok or s5.ok"}), {"inspect": ToolError("it is broken")}
+    return plan_of(*STEPS, {"skill": "inspect", "needs": ["s5"], "if": "s4.ok or s5.ok"}), {
+        "inspect": ToolError("it is broken")
+    }
 
 
 class Killer:

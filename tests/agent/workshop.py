@@ -28,12 +28,20 @@ summary: A workshop with a till.
 limits: {max_steps: 32, max_depth: 16, max_width: 16}
 edges: {data: any, condition: any, sequence: any}
 skills:
-  look: {summary: Looks., safety: read_only, timeout_seconds: 5, arguments: {at: {type: string, default: here}}, results: {text: text}}
+  look:
+    {summary: Looks., safety: read_only, timeout_seconds: 5, arguments: {at: {type: string, default: here}},
+     results: {text: text}}
   inspect: {summary: Inspects., safety: read_only, timeout_seconds: 5, results: {text: text}}
-  reserve: {summary: Reserves., safety: mutating, timeout_seconds: 5, arguments: {item: {type: string, required: true}}, results: {item: string, ticket: string}}
+  reserve:
+    {summary: Reserves., safety: mutating, timeout_seconds: 5, arguments: {item: {type: string, required: true}},
+     results: {item: string, ticket: string}}
   release: {summary: Releases., safety: mutating, timeout_seconds: 5, arguments: {ticket: {type: string, required: true}}}
-  pay: {summary: Pays., safety: mutating, timeout_seconds: 5, arguments: {amount: {type: integer, required: true}}, results: {receipt: string}}
-  refund: {summary: Refunds., safety: mutating, timeout_seconds: 5, arguments: {amount: {type: integer, required: true}, receipt: {type: string}}}
+  pay:
+    {summary: Pays., safety: mutating, timeout_seconds: 5, arguments: {amount: {type: integer, required: true}},
+     results: {receipt: string}}
+  refund:
+    {summary: Refunds., safety: mutating, timeout_seconds: 5,
+     arguments: {amount: {type: integer, required: true}, receipt: {type: string}}}
   send: {summary: Sends., safety: mutating, timeout_seconds: 5, arguments: {text: {type: string, default: hello}}}
   write: {summary: Writes., safety: mutating, timeout_seconds: 5, arguments: {text: {type: string, default: hello}}}
   weld: {summary: Welds., safety: mutating, timeout_seconds: 5}
