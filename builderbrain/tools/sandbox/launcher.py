@@ -22,14 +22,16 @@ PREFIX = "sandbox: "
 class Request(TypedDict):
     """The one argument, as JSON.
 
-    `command` and `folder`: what to run and where. `cgroup`: folder of a control group to join first, or "". `namespaces`:
-    whether to make namespaces (bubblewrap has made them otherwise). `landlock`: whether to restrict files to `readable` and
-    `writable`. `limits`: values by name of a resource limit, without `RLIMIT_`.
+    `command` and `folder`: what to run and where. `cgroup`: folder of a control group to join first, or "". `outer`: the
+    command is bubblewrap, which goes on from here; nothing below applies. `namespaces`: whether to make namespaces (bubblewrap
+    has made them otherwise). `landlock`: whether to restrict files to `readable` and `writable`. `limits`: values by name of a
+    resource limit, without `RLIMIT_`.
     """
 
     command: list[str]
     folder: str
     cgroup: str
+    outer: bool
     namespaces: bool
     landlock: bool
     readable: list[str]
@@ -46,6 +48,8 @@ def main() -> None:
         if request["cgroup"]:
             with open(os.path.join(request["cgroup"], "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write("0")
+        if request["outer"]:
+            os.execve(request["command"][0], request["command"], dict(os.environ))
         if request["namespaces"]:
             namespaces.enter(network=request["network"])
     except OSError as error:
