@@ -157,6 +157,54 @@ class ToolTimeoutError(ToolError):
     code = "tool_timeout"
 
 
+class TransientToolError(ToolError):
+    """What a tool needs does not answer for now, and nothing was done; the same call may well succeed later."""
+
+    code = "tool_unavailable"
+
+
+class ToolCoolingDownError(ToolError):
+    """A tool failed several times in a row and is not called until it has cooled down."""
+
+    code = "tool_cooling_down"
+
+
+class SandboxError(ToolError):
+    """This machine cannot confine a tool as its safety level asks, so it is not run."""
+
+    code = "no_sandbox"
+
+
+class PolicyError(BuilderBrainError):
+    """The policy blocks a step of a checked plan; nothing was run."""
+
+    code = "policy_refused"
+
+
+class NotConfirmedError(PolicyError):
+    """A step needs a person's yes, and there was none; nothing was run."""
+
+    code = "not_confirmed"
+
+
+class LedgerError(BuilderBrainError):
+    """The ledger of executions refuses: a step claimed twice, an unknown execution, a file that is no ledger."""
+
+    code = "ledger_refused"
+
+
+class LedgerBusyError(LedgerError):
+    """Another process writes this ledger."""
+
+    code = "ledger_busy"
+
+
+class ExecutionNotFoundError(LedgerError):
+    """The ledger holds no such execution."""
+
+    code = "execution_not_found"
+
+
 # --- promotion -----------------------------------------------------------------------------------------------------
 
 

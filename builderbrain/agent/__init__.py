@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from builderbrain.agent.executor import WorkingRoot, execute, execute_async
+from builderbrain.agent.executor import Runtime, WorkingRoot, execute, execute_async, resume, run_plan, run_streamed
 from builderbrain.agent.goal import GoalResult, GoalRunner, PlanProposal
+from builderbrain.agent.ledger import Ledger
+from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.trace import TraceEntry
 
-__all__ = ["GoalResult", "GoalRunner", "PlanProposal", "TraceEntry", "WorkingRoot", "execute", "execute_async"]
+__all__ = [
+    "ExecutionReport",
+    "GoalResult",
+    "GoalRunner",
+    "Ledger",
+    "PlanProposal",
+    "Runtime",
+    "TraceEntry",
+    "WorkingRoot",
+    "execute",
+    "execute_async",
+    "resume",
+    "run_plan",
+    "run_streamed",
+]

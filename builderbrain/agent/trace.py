@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Status = Literal["done", "failed", "skipped", "blocked"]
-"""`done` ran; `failed` ran and failed; `skipped` its own `if` was false; `blocked` what it needs failed or gave nothing."""
+Status = Literal["done", "failed", "skipped", "blocked", "cancelled", "unknown", "undone"]
+"""`done` ran; `failed` ran and failed; `skipped` its own `if` was false; `blocked` what it needs failed or gave nothing;
+`cancelled` was stopped because a critical step failed; `unknown` was called, and whether it had its effect is not known;
+`undone` ran and was taken back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,7 @@ class TraceEntry:
         seconds: wall time of the tool, 0.0 when it did not run.
         error: why it failed, was skipped or blocked; None when done.
         error_code: code of the error class for a failed step, else None.
+        attempts: how often the tool was called; 0 when it did not run, or ran before a restart.
     """
 
     id: str
@@ -30,6 +33,7 @@ class TraceEntry:
     seconds: float
     error: str | None = None
     error_code: str | None = None
+    attempts: int = 0
 
     @property
     def ok(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builderbrain.tools.root import WorkingRoot
+from builderbrain.tools.sandbox.confinement import Confinement
 
 MAX_TEXT_BYTES = 32 * 1024
 """Longest `text` a tool returns, in bytes of UTF-8."""
@@ -19,10 +20,23 @@ class ToolContext:
     Args:
         root: every path is opened beneath it.
         timeout_seconds: the executor cancels the tool after this time; a tool that starts a process gives it less.
+        key: idempotency key of a call with effects, the same in every attempt and after a restart; None for a call without.
+        attempt: number of this call of the step, from 1.
+        writes: whether the skill may change the working root (it is not `read_only`).
+        network: whether the tool declares that it needs the network.
     """
 
     root: WorkingRoot
     timeout_seconds: float
+    key: str | None = None
+    attempt: int = 1
+    writes: bool = False
+    network: bool = False
+
+    @property
+    def confinement(self) -> Confinement:
+        """What processes of the tool may reach."""
+        return Confinement(root=self.root.folder, writes=self.writes, network=self.network)
 
 
 Results = Mapping[str, Any]
@@ -34,11 +48,19 @@ class Tool:
     """One tool: the skill it does, and how.
 
     `run` may be cancelled at any await and then leaves nothing behind: no process, no open file. It raises `ToolError`,
-    `ToolTimeoutError` or `PathEscapeError` for every failure it knows of.
+    `ToolTimeoutError` or `PathEscapeError` for every failure it knows of; with a `ToolError` other than a timeout it says that
+    nothing was changed, and with `TransientToolError` also that the same call may succeed later.
+
+    Args:
+        was_done: asks the outside world whether the call with the context's `key` had its effect: its results when it had,
+            None when it had not and never will. It raises when it cannot tell. A tool without it cannot be asked.
+        network: whether its processes need the network.
     """
 
     skill: str
     run: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results]]
+    was_done: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results | None]] | None = None
+    network: bool = False
 
 
 def cut_text(text: str, limit: int = MAX_TEXT_BYTES) -> str:

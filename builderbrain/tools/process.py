@@ -1,22 +1,30 @@
 """The one place where a tool starts a process.
 
-An argument list and no shell, an environment of four fixed names, standard input closed, output capped, a process group of
-its own that is killed whole when time is up, when output is over the cap, when the caller is cancelled, and at the end.
+An argument list and no shell, an environment of fixed names, standard input closed, output capped, a sandbox, and a process
+group of its own that is killed whole, with all that its processes left behind, when time is up, when output is over the cap,
+when the caller is cancelled, and at the end.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import DEVNULL, PIPE
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteReceiveStream, Process
 
-from builderbrain.errors import ToolError, ToolTimeoutError
+from builderbrain.errors import SandboxError, ToolError, ToolTimeoutError
+from builderbrain.tools.sandbox.cgroup import process_limit
+from builderbrain.tools.sandbox.choose import this_machine
+from builderbrain.tools.sandbox.confinement import Confinement
+from builderbrain.tools.sandbox.launcher import PREFIX, REFUSED
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 """All a child sees: neither keys nor tokens nor configuration of the server."""
@@ -35,39 +43,82 @@ class Finished:
 
 
 async def run_process(
-    command: Sequence[str], *, folder: str, timeout_seconds: float, max_output_bytes: int, descriptors: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    folder: str,
+    timeout_seconds: float,
+    max_output_bytes: int,
+    confinement: Confinement,
+    descriptors: Sequence[int] = (),
 ) -> Finished:
-    """Run a program to its end.
+    """Run a program to its end, confined.
 
     Args:
         command: program and arguments; text from a plan comes after `--` or as the value of an option.
         folder: where it starts.
+        confinement: what it may reach.
         descriptors: open files that the child inherits under the same numbers.
 
     Raises:
-        ToolTimeoutError: it ran longer than `timeout_seconds`; its whole process group is dead.
+        ToolTimeoutError: it ran longer than `timeout_seconds`; all its processes are dead.
+        SandboxError: it may change things, and this machine cannot confine it.
         ToolError: it could not be started.
     """
+    name = os.path.basename(command[0])
+    program = shutil.which(command[0], path=ENVIRONMENT["PATH"])
+    if program is None:
+        raise ToolError(f"{command[0]} cannot be started: there is no such program")
+    sandbox = await anyio.to_thread.run_sync(this_machine)
+    sandbox.check(confinement, len(descriptors))
+    with ExitStack() as held:
+        scratch = held.enter_context(_scratch()) if confinement.writes else None
+        rooted = os.geteuid() == 0 and sandbox.limits_processes
+        group = held.enter_context(process_limit(confinement.limits.processes)) if rooted else ""
+        inside = sandbox.command(
+            [program, *command[1:]], folder, confinement, timeout_seconds=timeout_seconds, scratch=scratch, group=group
+        )
+        environment = ENVIRONMENT if scratch is None else {**ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
+        finished = await _run(inside, name, environment, timeout_seconds, max_output_bytes, descriptors)
+    if finished.status == REFUSED and finished.error.decode("utf-8", "replace").startswith(PREFIX):
+        raise SandboxError(
+            f"{name} cannot be started: {finished.error.decode('utf-8', 'replace').strip().removeprefix(PREFIX)}"
+        )
+    return finished
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """An empty folder for temporary files, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="builderbrain-tool-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+async def _run(
+    command: Sequence[str],
+    name: str,
+    environment: dict[str, str],
+    timeout_seconds: float,
+    max_output_bytes: int,
+    descriptors: Sequence[int],
+) -> Finished:
     try:
         process = await anyio.open_process(
             list(command),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            cwd=folder,
-            env=ENVIRONMENT,
+            cwd="/",
+            env=environment,
             start_new_session=True,
             pass_fds=tuple(descriptors),
         )
     except OSError as error:
-        raise ToolError(f"{command[0]} cannot be started: {error.strerror}") from error
+        raise ToolError(f"{name} cannot be started: {error.strerror}") from error
     try:
         with anyio.fail_after(timeout_seconds):
             return await _collect(process, max_output_bytes)
     except TimeoutError:
-        raise ToolTimeoutError(
-            f"{os.path.basename(command[0])} ran longer than {timeout_seconds:g} s and was stopped"
-        ) from None
+        raise ToolTimeoutError(f"{name} ran longer than {timeout_seconds:g} s and was stopped") from None
     finally:
         _kill_group(process.pid)
         with anyio.CancelScope(shield=True):

@@ -106,6 +106,7 @@ async def _with_python(context: ToolContext, patterns: list[str], path: str) -> 
             folder="/",
             timeout_seconds=context.timeout_seconds,
             max_output_bytes=MAX_OUTPUT_BYTES,
+            confinement=context.confinement,
             descriptors=[top.descriptor],
         )
     if finished.status != 0 and not finished.cut:
@@ -146,6 +147,7 @@ async def _ripgrep_once(
         folder=handle if folder else "/",
         timeout_seconds=context.timeout_seconds,
         max_output_bytes=MAX_OUTPUT_BYTES,
+        confinement=context.confinement,
         descriptors=[descriptor],
     )
     if finished.status not in (0, 1) and not finished.cut and not finished.output:

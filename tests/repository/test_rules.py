@@ -34,6 +34,10 @@ MAY_START_OR_CONNECT = {
     "bbkernels.skill_adapter.native": "calls functions of those libraries",
     "builderbrain.rail.native_step": "calls functions of those libraries",
     "builderbrain.tools.process": "runs a tool with a time limit and without a shell",
+    "builderbrain.tools.sandbox.choose": "tries which sandbox works here",
+    "builderbrain.tools.sandbox.landlock": "system calls that have no other door",
+    "builderbrain.tools.sandbox.launcher": "becomes the tool, in a process of its own",
+    "builderbrain.tools.sandbox.namespaces": "system calls, and the processes between the launcher and the tool",
     "builderbrain.grammar.trial": "compiles untrusted schemas in a process that can be killed",
     "builderbrain.serve.__main__": "binds the listening socket",
     "builderbrain.hosts.load": "asks the hub for a model that is not a folder",
@@ -52,6 +56,12 @@ MAY_WRITE_FILES = {
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",
+    "builderbrain.agent.journal": "the append-only journal of an execution",
+    "builderbrain.agent.ledger": "the ledger of executions and its lock",
+    "builderbrain.tools.process": "an empty folder for the temporary files of a tool, removed afterwards",
+    "builderbrain.tools.sandbox.cgroup": "control groups, which are files",
+    "builderbrain.tools.sandbox.launcher": "joins a control group, which is a file",
+    "builderbrain.tools.sandbox.namespaces": "maps of users and groups, which are files",
 }
 MAY_IMPORT_EXTRAS = {
     "bitsandbytes": ("builderbrain.hosts.quantization",),

@@ -1,0 +1,173 @@
+"""One call of a skill seen through: resources held, breaker asked, repeated where that is right, every attempt told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio
+
+from builderbrain.agent.breakers import ToolBreakers
+from builderbrain.agent.clock import Clock
+from builderbrain.agent.journal import Journal
+from builderbrain.agent.locks import ResourceLocks
+from builderbrain.agent.retries import may_repeat, wait_before
+from builderbrain.agent.tool_call import Call, ToolCaller
+from builderbrain.errors import BuilderBrainError, ToolCoolingDownError
+from builderbrain.plan.domain import Domain, Skill
+
+Claim = Callable[[], Awaitable[str]]
+"""Claims the effect in the ledger and gives its idempotency key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a skill. `attempts` is how often its tool was called; `uncertain` that an effect may have happened."""
+
+    status: Literal["done", "failed", "unknown"]
+    results: Mapping[str, Any] | None = None
+    error: str | None = None
+    error_code: str | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+    uncertain: bool = False
+
+
+class Attempts:
+    """Calls skills of one plan.
+
+    Args:
+        width: how many tools run at the same time at most.
+    """
+
+    def __init__(
+        self,
+        caller: ToolCaller,
+        domain: Domain,
+        *,
+        locks: ResourceLocks,
+        breakers: ToolBreakers,
+        clock: Clock,
+        journal: Journal,
+        width: int,
+    ) -> None:
+        self.caller = caller
+        self._domain = domain
+        self._locks = locks
+        self._breakers = breakers
+        self._clock = clock
+        self._journal = journal
+        self._slots = anyio.CapacityLimiter(width)
+
+    async def run(
+        self,
+        step: str,
+        role: str,
+        skill: Skill,
+        arguments: Mapping[str, Any],
+        *,
+        claim: Claim | None = None,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Call a skill until it succeeds, fails for good, or `given_up` says so before a repetition.
+
+        Args:
+            claim: awaited once, just before the tool is called for the first time.
+        """
+        key: str | None = None
+        seconds = 0.0
+        attempt = 1
+        while True:
+            async with self._resources(step, skill), self._slots:
+                with self._breakers.admit(skill.name) as admission:
+                    if admission.refusal is not None:
+                        return self._refused(step, role, skill, admission.refusal, seconds, attempt - 1)
+                    if key is None and claim is not None:
+                        key = await claim()
+                    call = await self._call(step, role, skill, arguments, key, attempt)
+                    admission.faulty = call.faulty
+            seconds += call.seconds
+            if call.error is None:
+                return Outcome(status="done", results=call.results, seconds=seconds, attempts=attempt)
+            if not may_repeat(skill, attempt, call.error) or given_up():
+                return _failed(call.error, seconds, attempt, uncertain=call.uncertain)
+            attempt += 1
+            pause = wait_before(skill, attempt)
+            said = f"{step} ({skill.name}) waits {pause:g} s before attempt {attempt} of {skill.retry_attempts}"
+            self._journal.note("wait", step, said, skill=skill.name, seconds=pause, reason=call.error.message)
+            await self._clock.sleep(pause)
+
+    def _refused(self, step: str, role: str, skill: Skill, refusal: str, seconds: float, attempts: int) -> Outcome:
+        error = ToolCoolingDownError(f"{skill.name} is not called: {refusal}")
+        self._journal.note("breaker", step, f"{step}: {error.message}", skill=skill.name, role=role)
+        return _failed(error, seconds, attempts)
+
+    async def _call(
+        self, step: str, role: str, skill: Skill, arguments: Mapping[str, Any], key: str | None, attempt: int
+    ) -> Call:
+        call = await self.caller.call(skill, arguments, key=key, attempt=attempt)
+        verdict = "done" if call.error is None else "failed"
+        reason = "" if call.error is None else f": {call.error.message}"
+        self._journal.note(
+            "attempt",
+            step,
+            f"{step} ({skill.name}) {'succeeded' if call.error is None else 'failed'} after {call.seconds:.3f} s{reason}",
+            skill=skill.name,
+            role=role,
+            attempt=attempt,
+            key=key,
+            input=dict(arguments),
+            output=None if call.results is None else dict(call.results),
+            seconds=round(call.seconds, 6),
+            verdict=verdict,
+            error_code=None if call.error is None else call.error.code,
+        )
+        return call
+
+    def _resources(self, step: str, skill: Skill) -> _Held:
+        wanted = {
+            (self._domain.name, name): self._domain.resources[name].capacity
+            for name in skill.uses
+            if not self._domain.resources[name].fixed_order
+        }
+        return _Held(self._locks, wanted, step, skill.name, self._journal, self._clock)
+
+
+class _Held:
+    """The resources of one call that any order may use, held inside the `with`; a wait for them is told."""
+
+    def __init__(
+        self,
+        locks: ResourceLocks,
+        wanted: Mapping[tuple[str, str], int],
+        step: str,
+        skill: str,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._manager = locks.hold(wanted)
+        self._named = ", ".join(name for _, name in wanted)
+        self._step, self._skill = step, skill
+        self._journal, self._clock = journal, clock
+
+    async def __aenter__(self) -> None:
+        before = self._clock.monotonic()
+        if await self._manager.__aenter__():
+            seconds = self._clock.monotonic() - before
+            said = f"{self._step} ({self._skill}) waited {seconds:.3f} s for {self._named}"
+            self._journal.note("wait", self._step, said, skill=self._skill, seconds=round(seconds, 6), reason=self._named)
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        return await self._manager.__aexit__(*raised)
+
+
+def _failed(error: BuilderBrainError, seconds: float, attempts: int, *, uncertain: bool = False) -> Outcome:
+    return Outcome(
+        status="failed",
+        error=error.message,
+        error_code=error.code,
+        seconds=seconds,
+        attempts=attempts,
+        uncertain=uncertain,
+    )
