@@ -21,6 +21,7 @@ REGISTRY_HOSTS = re.compile(r"\bpypi[.]org\b|\bpythonhosted[.]org\b|\bdownload[.
 PROCESS_AND_NETWORK = ("subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib.request", "ctypes", "pty")
 MAY_START_OR_CONNECT = {
     "bbkernels.native": "loads the libraries built from csrc",
+    "bbkernels.native_kept": "reads what those libraries keep",
     "bbkernels.nf4_linear.native": "calls functions of those libraries",
     "bbkernels.masked_sample.native": "calls functions of those libraries",
     "bbkernels.gated_fusion.native": "calls functions of those libraries",
