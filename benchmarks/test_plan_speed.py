@@ -1,7 +1,7 @@
 """Reading and judging plans of 16 steps. Target: at most 50 us to check one.
 
 `LARGEST` is of `repo_assistant`, a domain without facts; `JOBS` is of `robot_cell`, where every motion requires three facts and
-uses the arm, and `BRANCHES` is such a plan with seven conditions.
+uses the arm, and `BRANCHES` is such a plan with eight conditions.
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ def job(first: int, condition: str = "") -> str:
 
 JOBS = "\n".join(job(first) for first in (1, 5, 9, 13))
 BRANCHES = "\n".join(
-    ['s1=look(zone="feeder")', *(job(first, " if s1.part") for first in (2, 6, 10))]
-    + ["s14=rotate(angle_deg=90) after s13 if s13.ok", "s15=rotate(angle_deg=0) after s14", 's16=look(zone="table")']
+    (
+        's1=look(zone="feeder")',
+        *(job(first, " if s1.part") for first in (2, 6, 10)),
+        "s14=rotate(angle_deg=90) if s13.ok",
+        "s15=rotate(angle_deg=0) after s14 if s13.ok",
+        's16=look(zone="table")',
+    )
 )
 
 
