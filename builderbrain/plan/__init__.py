@@ -5,6 +5,7 @@ Imports neither torch nor a grammar engine: checking a plan costs microseconds.
 
 from __future__ import annotations
 
+from builderbrain.plan.arguments import argument_faults
 from builderbrain.plan.assets import read_grammar
 from builderbrain.plan.check import READ_ONLY, CheckedPlan, check, checked
 from builderbrain.plan.domain import Domain
@@ -26,6 +27,7 @@ __all__ = [
     "Reference",
     "Step",
     "Verdict",
+    "argument_faults",
     "check",
     "checked",
     "decide",

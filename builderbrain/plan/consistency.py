@@ -190,12 +190,12 @@ def _not_filled(skill: SkillSchema, name: str, wanted: ArgumentSchema) -> str | 
     """Why a step does not say the value of an argument of its undo, or None. A result goes before an argument."""
     result = skill.results.get(name)
     if result is not None:
-        return None if result.type == wanted.type else f"the result {name} is a {result.type}; give a {wanted.type}"
+        return None if result.type == wanted.type else f"the result {name} is of type {result.type}; make it {wanted.type}"
     given = skill.arguments.get(name)
     if given is None:
         return f"the step has no result or argument {name}; add a result {name} of type {wanted.type}"
     if given.type != wanted.type:
-        return f"the argument {name} of the step is a {given.type}; give a {wanted.type}"
+        return f"the argument {name} of the step is of type {given.type}; make it {wanted.type}"
     if not given.required and given.default is None:
         return f"the argument {name} of the step may be absent; make it required, or give it a default"
     if not _within(given, wanted):

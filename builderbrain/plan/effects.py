@@ -5,7 +5,7 @@ They are asked only of plans whose steps are known and in order, since before th
 
 from __future__ import annotations
 
-from builderbrain.plan.domain import Domain
+from builderbrain.plan.domain import Argument, Domain
 from builderbrain.plan.faults import Fault, quoted
 from builderbrain.plan.model import Reference, Step
 from builderbrain.plan.preconditions import check_preconditions
@@ -24,7 +24,7 @@ def check_effects(edges: Edges, domain: Domain, faults: list[Fault]) -> None:
         edges: each step with the steps it needs; `faults` are those found so far.
     """
     if domain.budgets:
-        _check_budgets([step for step, _ in edges], domain, faults)
+        _check_budgets(edges, domain, faults)
     if faults and not _HIDE_ORDER.isdisjoint(fault.code for fault in faults):
         return
     order = RunOrder(edges)
@@ -35,26 +35,28 @@ def check_effects(edges: Edges, domain: Domain, faults: list[Fault]) -> None:
     _check_irreversible(order, domain, faults)
 
 
-def _check_budgets(steps: list[Step], domain: Domain, faults: list[Fault]) -> None:
+def _check_budgets(edges: Edges, domain: Domain, faults: list[Fault]) -> None:
     """Costs are summed over all steps, whichever of them will run."""
     spent = dict.fromkeys(domain.budgets, 0)
-    for step in steps:
-        skill = domain.skills.get(step.skill)
-        for budget, cost in skill.costs.items() if skill is not None else ():
-            if isinstance(cost, int):
-                spent[budget] += cost
-                continue
-            declared = skill.arguments[cost] if skill is not None else None
-            value = step.args.get(cost, declared.default if declared is not None else None)
-            if type(value) is Reference and declared is not None:
-                value = declared.maximum
-            if type(value) is int and value > 0:  # anything else is a fault of the argument
-                spent[budget] += value
+    skills = domain.skills
+    for step, _ in edges:
+        skill = skills.get(step.skill)
+        if skill is not None and skill.costs:
+            for budget, cost in skill.costs.items():
+                spent[budget] += cost if type(cost) is int else _stated_cost(step, skill.arguments[str(cost)], str(cost))
     for budget, limit in domain.budgets.items():
         if spent[budget] > limit:
             message = f"the steps cost up to {spent[budget]} of {budget}"
             remedy = f"stay within {limit}: leave steps out, or make them cheaper"
             faults.append(Fault("over_budget", None, message, remedy))
+
+
+def _stated_cost(step: Step, declared: Argument, name: str) -> int:
+    """What a step says it costs; for a reference the most that it may be."""
+    value = step.args.get(name, declared.default)
+    if type(value) is Reference:
+        value = declared.maximum
+    return value if type(value) is int and value > 0 else 0  # anything else is a fault of the argument
 
 
 def _check_locks(order: RunOrder, domain: Domain, faults: list[Fault]) -> None:

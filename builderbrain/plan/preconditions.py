@@ -66,23 +66,19 @@ def _hold_in_sequence(order: RunOrder, domain: Domain) -> bool:
     skills, touched = domain.skills, domain.touched
     speaking = touching = 0  # the steps so far that require or touch a fact, and that touch one
     bit = 1
-    for place, (step, _) in enumerate(order.edges):
+    for (step, _), before, succeeded in zip(order.edges, order.before, order.succeeded, strict=True):
         skill = skills[step.skill]
-        requires = skill.requires
-        if touched[step.skill]:
-            if speaking & ~order.before[place] or touching & ~order.succeeded[place]:
+        requires, touches = skill.requires, touched[step.skill]
+        if requires or touches:
+            if touching & ~succeeded or (touches and speaking & ~before):
                 return False
-            touching |= bit
-        elif not requires:
-            bit <<= 1
-            continue
-        elif touching & ~order.succeeded[place]:
-            return False
-        for fact, legal in requires.items():
-            if facts[fact] not in legal:
-                return False
-        facts.update(skill.sets)
-        speaking |= bit
+            for fact, legal in requires.items():
+                if facts[fact] not in legal:
+                    return False
+            speaking |= bit
+            if touches:
+                touching |= bit
+                facts.update(skill.sets)
         bit <<= 1
     return True
 

@@ -56,9 +56,6 @@ class _Links:
     condition: str | None
 
 
-_NONE: frozenset[str] = frozenset()
-
-
 def places_of(mask: int) -> Iterator[int]:
     """The steps of a mask, last first."""
     while mask:
@@ -118,23 +115,31 @@ class RunOrder:
         return not self.unconditional and self.when_called(one, other).impossible
 
     def _plainly_done(self) -> list[int]:
-        """What rules 1 to 3 give in one pass over the plan, equal conditions left out."""
+        """What rules 1 to 3 give in one pass over the plan, equal conditions only of a step and one that it needs."""
         done: list[int] = []  # when the step is called
         kept: list[int] = []  # done when the step is kept
-        for place, (step, needed) in enumerate(self.edges):
+        positions, edges = self.positions, self.edges
+        for place, (step, needed) in enumerate(edges):
+            own = step.condition
             here = plain = 0
-            asked, implied = _NONE, _NONE
-            if step.condition is not None:
-                follows = implications(step.condition)
-                asked, implied = follows.asked, follows.done
-            for name in needed:
-                other = self.positions[name]
-                if name not in asked:
+            if own is None:
+                for name in needed:
+                    other = positions[name]
                     plain |= kept[other]
-                if name in implied or (self.edges[other][0].condition is not None and _takes_result(step, name)):
+                    if edges[other][0].condition is not None and _takes_result(step, name):
+                        here |= 1 << other | done[other]
+                done.append(here | plain)
+                kept.append(here | plain | 1 << place)
+                continue
+            follows = implications(own)
+            for name in needed:
+                other = positions[name]
+                if name not in follows.asked:
+                    plain |= kept[other]
+                if name in follows.done or edges[other][0].condition == own or _takes_result(step, name):
                     here |= 1 << other | done[other]
             done.append(here | plain)
-            kept.append(plain if step.condition is not None else plain | here | 1 << place)
+            kept.append(plain)
         return done
 
     def _follow(self, places: tuple[int, ...]) -> Called:
@@ -191,4 +196,4 @@ class RunOrder:
 
 def _takes_result(step: Step, name: str) -> bool:
     """Whether a step refers to a result that another has only when it is done."""
-    return any(type(value) is Reference and value.step == name and value.result != OK_RESULT for value in step.args.values())
+    return name in [value.step for value in step.args.values() if type(value) is Reference and value.result != OK_RESULT]
