@@ -54,6 +54,8 @@ def _not_done(entry: TraceEntry) -> str:
     attempt = _attempt(entry.skill, entry.args)
     if entry.status == "skipped":
         return f"Did not {attempt}: {entry.error}."
+    if entry.status == "undone":
+        return f"Did {attempt}, but {entry.error}."
     return f"Could not {attempt}: {entry.error}{'' if (entry.error or '').endswith('?') else '.'}"
 
 

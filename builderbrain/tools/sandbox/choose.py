@@ -168,7 +168,7 @@ def _trial() -> Request:
 
 def _works(command: list[str]) -> bool:
     try:
-        finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False, env={})
+        finished = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env={})
     except (OSError, subprocess.SubprocessError):
         return False
     return finished.returncode == 0
