@@ -163,7 +163,7 @@ class Service:
             reason=generation.finish_reason,
         )
         if generation.constraint is not None:
-            self.telemetry.constrained(engine=generation.constraint.engine, valid=generation.constraint.valid)
+            self.telemetry.constrained(generation.constraint)
         self.telemetry.explained(generation.details)
 
 

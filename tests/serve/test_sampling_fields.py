@@ -76,6 +76,8 @@ def test_an_invalid_soft_output_is_returned_and_called_so(http: httpx.Client) ->
     found = answer(http, COMPLETIONS, asked)
     assert [choice["finish_reason"] for choice in found["choices"]] == ["stop"] * 3
     constraint = found["builderbrain"]["constraint"]
+    counted = 'bb:constraint_outputs_total{enforcement="soft",engine="xgrammar",model_name="tiny",valid="false"}'
+    assert counted in http.get("/metrics").text
     assert constraint["valid"] is False
     assert [each["valid"] for each in constraint["outputs"]] == [False] * 3
 
