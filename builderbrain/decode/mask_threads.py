@@ -1,9 +1,9 @@
 """Grammar masks made on threads while the model runs.
 
 On a GPU a pass is launched in a fraction of the time that it takes. The masks of its outputs are made meanwhile, on threads
-that leave the worker free to launch: llguidance lets go of Python's lock for a mask, and a worker that waits for the device holds
-none. Which thread makes a mask changes nothing in it: each belongs to one output, and nobody else touches that output until the
-pass is over.
+that leave the worker free to launch: llguidance lets go of Python's lock for a mask, and a worker that waits for the device
+holds none. Which thread makes a mask changes nothing in it: each belongs to one output, and nobody else touches that output
+until the pass is over.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class MaskThreads:
 class PendingMasks:
     """Masks that are being made."""
 
-    def __init__(self, shares: Sequence[Future[list[Tensor | None | Exception]]], count: int) -> None:
+    def __init__(self, shares: Sequence[Future[list[Tensor | Exception | None]]], count: int) -> None:
         self._shares, self._count = shares, count
 
-    def results(self) -> list[Tensor | None | Exception]:
+    def results(self) -> list[Tensor | Exception | None]:
         """Each mask, in the order they were asked for, or what it failed on. Waits for all."""
         found = [share.result() for share in self._shares]
         return [found[place % len(found)][place // len(found)] for place in range(self._count)]
 
 
-def _fill_all(fills: Sequence[FillMask]) -> list[Tensor | None | Exception]:
-    made: list[Tensor | None | Exception] = []
+def _fill_all(fills: Sequence[FillMask]) -> list[Tensor | Exception | None]:
+    made: list[Tensor | Exception | None] = []
     for fill in fills:
         try:
             made.append(fill())

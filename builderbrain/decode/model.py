@@ -13,7 +13,6 @@ from torch import Tensor
 from builderbrain.decode.sampler import Draw, Row
 from builderbrain.hosts.base import Tokenizer
 
-
 FillMask = Callable[[], Tensor | None]
 """Makes the mask of an output's next token; raises MaskEmptyError where none is legal."""
 

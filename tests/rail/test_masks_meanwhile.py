@@ -1,5 +1,5 @@
-"""Grammar masks that are made on threads while the model runs: the same outputs as with masks made before, and failures that stay
-with their output."""
+"""Grammar masks that are made on threads while the model runs: the same outputs as with masks made before, and failures that
+stay with their output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def said(found: list[Generation]) -> list[Any]:
 
 
 def outputs(model: BatchedModel) -> list[Decoding]:
-    """Of all kinds: with jumps and without, cut short at every place, greedy, free, and some that end where nothing else may."""
+    """Of all kinds: with jumps and without, cut short anywhere, greedy, free, and some that end where nothing else may."""
     some = [output(model, seed, jumps=bool(seed % 2)) for seed in range(6)]
     some += [output(model, most, most=most, jumps=bool(most % 3)) for most in range(1, 26, 2)]
     for seed in range(8):
@@ -133,7 +133,9 @@ def test_masks_come_back_in_the_order_they_were_asked_for(threads: int) -> None:
             return torch.tensor(place)
 
         found = made.begin([lambda place=place: fill(place) for place in range(count)]).results()
-        assert [str(one) if isinstance(one, MaskEmptyError) else f"{int(one)}" for one in found] == [str(p) for p in range(count)]
+        assert [str(one) if isinstance(one, MaskEmptyError) else f"{int(one)}" for one in found] == [
+            str(p) for p in range(count)
+        ]
 
 
 def test_masks_wait_for_no_model_on_a_cpu_unless_told() -> None:

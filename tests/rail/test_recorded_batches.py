@@ -1,4 +1,4 @@
-"""A batcher whose passes are recorded: every output gets what it gets without, under random traffic, shared pages and set-backs."""
+"""A batcher whose passes are recorded: every output gets what it gets without, with shared pages and set-backs in between."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def follow(batcher: Batcher, seed: int, rails: list[Any]) -> list[list[Tensor]]:
     """Logits of each output of some traffic; which passes they came in depends on the seed alone."""
     rng = random.Random(seed)
     models = [BatchedModel(batcher, rail, weight_version=f"v{place}") for place, rail in enumerate(rails)]
-    texts = [[*(START if rng.random() < 0.6 else []), *(rng.randrange(256) for _ in range(rng.randint(1, 9)))] for _ in range(9)]
+    texts = [
+        [*(START if rng.random() < 0.6 else []), *(rng.randrange(256) for _ in range(rng.randint(1, 9)))] for _ in range(9)
+    ]
     after = [[[rng.randrange(256) for _ in range(rng.choice([1, 1, 1, 3]))] for _ in range(rng.randint(1, 7))] for _ in texts]
     said: list[list[Tensor]] = [[] for _ in texts]
     states: dict[int, Any] = {}
