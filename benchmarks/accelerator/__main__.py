@@ -35,7 +35,7 @@ OPERATIONS = (
     "whole_engine",
 )
 SECTIONS = ("decode_step", "serving")
-"""Whole bases, measured where `--only` names them (`sections.py`): together about five minutes of a GPU."""
+"""Whole bases, measured where `--only` names them (`sections.py`): made to take about five minutes of a GPU together."""
 SHAPES = ("0.6B", "8B", "14B")
 """What the options take: looked at before PyTorch and the operations are imported, which takes seconds."""
 
