@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accelerator --out DIR [--cpu | --dry-run] [--only OPERATION ...]`.
+"""`python -m benchmarks.accelerator --out DIR [--cpu | --dry-run] [--only OPERATION ...] [--shapes SHAPE ...]`.
 
 Needs a CUDA device. `--cpu` needs none and measures what runs there: native code, and PyTorch where there is none.
 `--dry-run` needs none either: it compiles every kernel for `--architecture`, then goes through the same checks, timings and
@@ -34,7 +34,10 @@ OPERATIONS = (
     "skill_adapter",
     "whole_engine",
 )
-"""What `--only` takes: looked at before PyTorch and the operations are imported, which takes seconds."""
+SECTIONS = ("decode_step", "serving")
+"""Whole bases, measured where `--only` names them (`sections.py`): made to take about five minutes of a GPU together."""
+SHAPES = ("0.6B", "8B", "14B")
+"""What the options take: looked at before PyTorch and the operations are imported, which takes seconds."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,17 +50,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--architecture", type=int, default=90, metavar="N", help="what --dry-run compiles for: 80, 90 (default) or 100"
     )
-    parser.add_argument("--only", nargs="+", metavar="OPERATION", default=None, help="operations to measure (default: all)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="OPERATION",
+        default=None,
+        help="operations to measure (default: all), or decode_step and serving, which measure whole bases",
+    )
+    parser.add_argument("--shapes", nargs="+", metavar="SHAPE", default=SHAPES, help="bases of the latter: 0.6B, 8B, 14B")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check and measure every case; returns the exit status."""
     options = build_parser().parse_args(arguments)
-    unknown = sorted(set(options.only or ()) - set(OPERATIONS))
-    if unknown:
-        print(f"--only: expected operations among {', '.join(OPERATIONS)}, got {', '.join(unknown)}", file=sys.stderr)
-        return 2
+    for option, given, known in (("only", options.only or (), (*OPERATIONS, *SECTIONS)), ("shapes", options.shapes, SHAPES)):
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            print(f"--{option}: expected {' or '.join(known)}, got {', '.join(unknown)}", file=sys.stderr)
+            return 2
     if options.architecture not in ARCHITECTURES:
         known = ", ".join(map(str, ARCHITECTURES))
         print(f"--architecture: expected one of {known}, got {options.architecture}", file=sys.stderr)
@@ -70,12 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"--out: expected a folder that exists or can be made, got {options.out}: {error.strerror}", file=sys.stderr)
         return 2
+    scale: Scale = "processor" if options.cpu else "rehearsal" if options.dry_run else "accelerator"
+    operations = [name for name in options.only or () if name in OPERATIONS]
+    sections = [name for name in SECTIONS if name in (options.only or ())]
+    status = _measure_operations(options, scale, operations) if operations or not sections else 0
+    if sections:
+        from benchmarks.accelerator import sections as whole_bases  # brings PyTorch
+
+        status = max(status, whole_bases.run(options.out, scale, sections, tuple(options.shapes)))
+    return status
+
+
+def _measure_operations(options: argparse.Namespace, scale: Scale, operations: Sequence[str]) -> int:
     if options.dry_run and not _compile_all(options.architecture):
         return 1
     from benchmarks.accelerator.session import run  # brings PyTorch
 
-    scale: Scale = "processor" if options.cpu else "rehearsal" if options.dry_run else "accelerator"
-    return run(options.out, scale, options.only or ())
+    return run(options.out, scale, operations)
 
 
 def _has_device() -> bool:

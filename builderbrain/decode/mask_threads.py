@@ -1,9 +1,9 @@
 """Grammar masks made on threads while the model runs.
 
 On a GPU a pass is launched in a fraction of the time that it takes. The masks of its outputs are made meanwhile, on threads
-that leave the worker free to launch: llguidance lets go of Python's lock for a mask, and a worker that waits for the device holds
-none. Which thread makes a mask changes nothing in it: each belongs to one output, and nobody else touches that output until the
-pass is over.
+that leave the worker free to launch: llguidance lets go of Python's lock for a mask, and a worker that waits for the device
+holds none. Which thread makes a mask changes nothing in it: each belongs to one output, and nobody else touches that output
+until the pass is over.
 """
 
 from __future__ import annotations

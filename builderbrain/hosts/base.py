@@ -135,7 +135,9 @@ class RaggedHost(Host, Protocol):
         ...
 
     def forward_ragged(self, batch: RaggedBatch, pages: Pages) -> BaseStates:
-        """Run the base over the new tokens of many sequences at once; every state is [1, N, d]. The batch may lie on any device.
+        """Run the base over the new tokens of many sequences at once; every state is [1, N, d].
+
+        The batch may lie on any device.
 
         A sequence's states are those that `forward` gives it alone, up to the order of sums in products, which on a CPU may
         depend on N.

@@ -64,7 +64,8 @@ class DecodeGraphs:
 
     def __init__(self, host: RaggedHost, pages: Pages, plan: GraphPlan) -> None:
         self.host, self.pages, self.sizes = host, pages, tuple(plan.sizes)
-        self.counts: dict[PassKind, int] = dict.fromkeys(get_args(PassKind), 0)
+        self.counts: dict[str, int] = dict.fromkeys(get_args(PassKind), 0)
+        """Passes by `PassKind`."""
         self.refusal: str | None = None
         """Why nothing is recorded any more."""
         self._record = plan.recorder.record

@@ -1,7 +1,7 @@
 """A ragged batch whose tensors stay where they are, so that what was recorded over them can be replayed for other tokens.
 
-Rows and sequences that are not there cost no kernel a thought: a place without rows has two equal `starts` and the length 0, and
-a row without a place has the slot -1, where nothing is written (`bbkernels.ragged_attention`, `bbkernels.page_write`).
+What is not there looks like nothing to the kernels: a place without rows has two equal `starts` and the length 0, and a row
+without a place has the slot -1, where nothing is written (`bbkernels.ragged_attention`, `bbkernels.page_write`).
 """
 
 from __future__ import annotations

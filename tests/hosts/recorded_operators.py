@@ -1,9 +1,9 @@
 """A recorder of operators on the CPU that has the limits of a CUDA graph, so that what relies on more shows without a GPU.
 
-What is recorded are PyTorch's operators with the memory of their operands and with every number as it was. A replay runs them in
-the same order over the same memory, whatever the Python around them would do by now: a tensor that was made anew, a shape or a
-loop that followed what a tensor held, all stay as they were when it was recorded. Where the host would wait for a device (a
-number read from a tensor, a shape that depends on values), recording is refused, as it is on one.
+What is recorded are PyTorch's operators with the memory of their operands and with every number as it was. A replay runs
+them in the same order over the same memory, whatever the Python around them would do by now: a tensor that was made anew, a
+shape or a loop that followed what a tensor held, all stay as they were when it was recorded. Where the host would wait for a
+device (a number read from a tensor, a shape that depends on values), recording is refused, as it is on one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recorded passes: they give what passes run operation by operation give, touch nobody else's pages, and say what they refuse."""
+"""Recorded passes give what passes run operation by operation give, touch nobody else's pages, and say what they refuse."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Grammar masks that are made on threads while the model runs: the same outputs as with masks made before, and failures that stay
-with their output."""
+"""Grammar masks that are made on threads while the model runs: the same outputs as with masks made before, and failures that
+stay with their output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def said(found: list[Generation]) -> list[Any]:
 
 
 def outputs(model: BatchedModel) -> list[Decoding]:
-    """Of all kinds: with jumps and without, cut short at every place, greedy, free, and some that end where nothing else may."""
+    """Of all kinds: with jumps and without, cut short anywhere, greedy, free, and some that end where nothing else may."""
     some = [output(model, seed, jumps=bool(seed % 2)) for seed in range(6)]
     some += [output(model, most, most=most, jumps=bool(most % 3)) for most in range(1, 26, 2)]
     for seed in range(8):

@@ -1,4 +1,4 @@
-"""A batcher whose passes are recorded: every output gets what it gets without, under random traffic, shared pages and set-backs."""
+"""A batcher whose passes are recorded: every output gets what it gets without, with shared pages and set-backs in between."""
 
 from __future__ import annotations
 

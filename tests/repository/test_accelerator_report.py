@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.accelerator import cases
+from benchmarks.accelerator import bases, cases, decode_step, serving
 from benchmarks.accelerator import timing as timing_module
 from benchmarks.accelerator.__main__ import OPERATIONS, main
 from benchmarks.accelerator.case import Case
@@ -149,3 +149,35 @@ def test_cases_have_names_of_their_own_and_something_to_judge_them_by(scale) -> 
         assert case.truth is not None or case.judge is not None
         assert case.bound is None or (case.bytes if case.bound == "bytes" else case.operations) > 0
     assert {case.operation for case in every} >= {"gated_fusion", "cross_attention", "masked_sample", "governed_loss"}
+
+
+def test_whole_bases_are_measured_by_name_and_say_what_a_cpu_cannot(tmp_path: Path) -> None:
+    assert main(["--cpu", "--only", "decode_step", "serving", "--out", str(tmp_path)]) == 0
+    steps, served = (json.loads((tmp_path / f"{name}.json").read_text())["rows"] for name in ("decode_step", "serving"))
+    assert [row["sequences"] for row in steps] == [1, 3]
+    assert all(row["eager_seconds"] > 0 and row["captured_seconds"] is None for row in steps)
+    assert {row["refusal"] for row in (*steps, *served)} == {"no CUDA device"}
+    asked = serving.requests(4, 3, 8)
+    assert served[0]["prompt_tokens"] == sum(len(one.prompt) for one in asked)
+    assert served[0]["tokens"] <= sum(one.tokens for one in asked)
+    assert served[0]["beside"]["generate"]["tokens_per_second"] > 0
+    for name in ("decode_step", "serving"):
+        assert "these times mean nothing" in (tmp_path / f"{name}.md").read_text()
+    assert not (tmp_path / "accelerator.json").exists(), "no kernel was asked for"
+
+
+def test_a_shape_that_is_not_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--cpu", "--only", "decode_step", "--shapes", "7B", "--out", str(tmp_path)]) == 2
+    assert "--shapes: expected 0.6B or 8B or 14B, got 7B" in capsys.readouterr().err
+
+
+def test_a_step_is_judged_by_the_bytes_that_it_must_read() -> None:
+    host = bases.random_host(bases.TINY, "nf4", torch.device("cpu"), 32)
+    layers = 2 * (64 * (64 + 32 + 32 + 64) + 3 * 64 * 128)
+    assert bases.weight_bytes(host, "nf4") == pytest.approx(layers * 0.5 + layers / 64 + 4 * 320 * 64, rel=0.01)
+    assert host.forward(torch.tensor([[3, 1, 2]])).taps[-1].isfinite().all()
+    row = {"base": "8B", "weights": "bf16", "sequences": 1, "floor_seconds": 4e-3, "eager_seconds": 20e-3, "refusal": None}
+    [good] = decode_step.as_table([row | {"captured_seconds": 4.8e-3}])[2:]
+    assert "| 4.80 | 4.2 | 20% | 83% (goal met) |" in good
+    [bad] = decode_step.as_table([row | {"captured_seconds": 5.2e-3}])[2:]
+    assert "77% (**goal of 80% missed**)" in bad
