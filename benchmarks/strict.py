@@ -2,11 +2,12 @@
 
 `OMP_NUM_THREADS=1 python -m benchmarks.strict [--outputs 10000] [--json FILE]`
 
-Schemas of the `syntax` suite, patterns and choices, at temperatures up to 2, with stop strings that occur in JSON, penalties,
-cuts, several choices of one request, prompts that begin alike, builders side by side, and lengths that cut outputs off. One
-request in six is a beam search, whose choices count as outputs. What is
-handed out as finished is judged by `json` and `jsonschema`, which neither masks nor the server's validator use. An output may
-also be cut off, which it says, or be refused with an error; both are counted, since refusing everything would pass as well.
+Schemas of the `syntax` suite, patterns and choices, at temperatures up to 2 and schedules of them, with stop strings and stop
+tokens that occur in JSON, biases that pull at quotes, braces and the end, penalties, cuts, least lengths, several choices of
+one request, prompts that begin alike, builders side by side, and lengths that cut outputs off. One request in six is a beam
+search, whose choices count as outputs. What is handed out as finished is judged by `json` and `jsonschema`, which neither masks
+nor the server's validator use. An output may also be cut off, which it says, or be refused with an error; both are counted,
+since refusing everything would pass as well.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 
 from builderbrain.decode.base import Generation, SamplingParameters
 from builderbrain.decode.beam_scores import BeamParameters
+from builderbrain.decode.temperature import TemperatureSchedule
 from builderbrain.errors import ConstraintViolatedError, MaskEmptyError
 from builderbrain.eval.schema_corpus import schema_corpus
 from builderbrain.grammar.base import Constraint
@@ -44,6 +46,12 @@ RUNNING = 32
 PATTERNS = ("[a-f0-9]{4}(-[a-f0-9]{2}){1,3}", "(yes|no|maybe)( (yes|no))*!", "[A-Z][a-zé]{1,8} [1-9][0-9]{0,3}")
 CHOICES = (["red", "green", "reddish"], ["日本", "日", "é"], ["yes", "yes, but", "no"])
 STOPS: tuple[tuple[str, ...], ...] = ((), (), (), ("}",), ('"', "e"), ("1", ","), ("zzz",), ("\n",), (":", "null"))
+SCHEDULES = (
+    TemperatureSchedule(start=2.0, end=0.0, tokens=20),
+    TemperatureSchedule(start=0.0, end=2.0, tokens=9, shape="cosine"),
+)
+PULLED = ('"', "{", "}", "]", ",", ":", "e", "1", " ", "\n", "\\")
+"""Texts whose tokens a bias pulls at, or makes an end of."""
 PROMPTS = ("answer: ", "search for the promotion gate and describe it as JSON: ", "list the files of this folder. ")
 
 
@@ -74,19 +82,23 @@ def fault(constraint: Constraint, text: str) -> str | None:
     return None
 
 
-def parameters(rng: random.Random) -> SamplingParameters:
-    """What one request asks for."""
-    penalised = rng.random() < 0.2
+def parameters(rng: random.Random, pulled: list[int]) -> SamplingParameters:
+    """What one request asks for. `pulled` are tokens that a bias may pull at."""
+    penalised, stop = rng.random() < 0.2, rng.choice(STOPS)
+    biased = rng.sample(pulled, rng.choice((0, 0, 0, 1, 4)))
     return SamplingParameters(
         max_tokens=rng.choice((3, 30, 90, 200, 200)),
-        temperature=rng.choice((0.0, 0.3, 1.0, 1.5, 2.0)),
+        temperature=rng.choice((0.0, 0.3, 1.0, 1.5, 2.0, *SCHEDULES)),
         top_p=rng.choice((1.0, 1.0, 0.9, 0.5)),
         top_k=rng.choice((0, 0, 50, 3)),
         min_p=rng.choice((0.0, 0.0, 0.05)),
         repetition_penalty=rng.choice((0.7, 1.6)) if penalised else 1.0,
         presence_penalty=rng.choice((-2.0, 2.0)) if penalised else 0.0,
         seed=rng.getrandbits(60),
-        stop=rng.choice(STOPS),
+        stop=stop,
+        stop_token_ids=tuple(rng.sample(pulled, rng.choice((0, 0, 0, 0, 1)))),
+        min_tokens=0 if stop else rng.choice((0, 0, 3)),  # until then a text may hold a stop string
+        logit_bias=tuple((token, rng.choice((-100.0, 5.0, 100.0))) for token in biased),
         logprobs=rng.choice((None, None, None, 3)),
     )
 
@@ -130,6 +142,7 @@ def main() -> None:
     engine = Engine(max_running=RUNNING, max_waiting=8 * RUNNING, deadline_seconds=3600.0, run_model=batcher.run)
     engine.start()
     rng = random.Random(options.seed)
+    pulled = [ids[0] for text in PULLED if len(ids := host.tokenizer.encode(text)) == 1] + [host.tokenizer.eos_token_id]
     counts: Counter[str] = Counter()
     of_beams: Counter[str] = Counter()
     examples: list[dict[str, str]] = []
@@ -141,10 +154,11 @@ def main() -> None:
             prompt = host.tokenizer.encode(rng.choice(PROMPTS) * rng.randint(1, 4))
             output = OutputRequest(
                 model=rng.choice(("rail", "base")), prompt=tuple(prompt),
-                parameters=parameters(rng), constraint=compiled[place], attempts=ATTEMPTS,
+                parameters=parameters(rng, pulled), constraint=compiled[place], attempts=ATTEMPTS,
             )  # fmt: skip
             if rng.random() < options.beams:
-                output = replace(output, beams=beams(rng))
+                asked_for = replace(output.parameters, logit_bias=(), min_tokens=0)  # which a search refuses
+                output = replace(output, parameters=asked_for, beams=beams(rng))
             asked += [(sources[place], each) for each in several(output, rng.choice((1, 1, 2, 4)))]
         tickets = engine.submit_all([choices(backend, output) for _, output in asked], [None] * len(asked))
         for (constraint, output), ticket in zip(asked, tickets, strict=True):
@@ -175,7 +189,8 @@ def judged(constraint: Constraint, output: OutputRequest, future: Any) -> list[t
     try:
         found: list[Generation] = future.result(3600)
     except MaskEmptyError as error:
-        return [("refused: a dead end" + (", with stop strings" if output.parameters.stop else ""), "", error.message)]
+        ends = output.parameters.stop or output.parameters.stop_token_ids
+        return [("refused: a dead end" + (", with stop strings or tokens" if ends else ""), "", error.message)]
     except ConstraintViolatedError as error:
         return [("refused: by the validator", "", error.message)]
     return [judged_text(constraint, output.parameters, each) for each in found]

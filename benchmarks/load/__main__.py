@@ -64,7 +64,13 @@ async def _bench(options: argparse.Namespace) -> dict[str, Any]:
             seed=options.seed,
         )
         bodies = [
-            {"model": model, "prompt": prompt.tokens, "max_tokens": prompt.output_len, "temperature": options.temperature}
+            {
+                "model": model,
+                "prompt": prompt.tokens,
+                "max_tokens": prompt.output_len,
+                "temperature": options.temperature,
+                "ignore_eos": options.ignore_eos,
+            }
             for prompt in prompts
         ]
         first = await timed_completion(client, bodies[0])  # what is made at the first request is not measured
@@ -141,6 +147,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     bench.add_argument("--burstiness", type=_positive, default=1.0, help="1 is a Poisson process, less comes in bursts")
     bench.add_argument("--max-concurrency", type=_count, help="requests under way at once, at most")
     bench.add_argument("--temperature", type=float, default=0.0)
+    bench.add_argument("--ignore-eos", action="store_true", help="outputs go on to their length")
     bench.add_argument(
         "--percentile-metrics", type=_names, default=list(METRICS), metavar="NAMES", help=f"out of {','.join(METRICS)}"
     )

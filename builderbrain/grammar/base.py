@@ -52,6 +52,11 @@ class ConstraintReport:
     declared: tuple[str, ...] = ()
     softness: Softness | None = None
 
+    @property
+    def enforcement(self) -> Literal["hard", "soft"]:
+        """Whether illegal tokens were forbidden or only less likely."""
+        return "hard" if self.softness is None else "soft"
+
 
 class Matcher(Protocol):
     """The state of one output under one compiled constraint. Mutable, used by one request."""

@@ -163,7 +163,7 @@ class Service:
             reason=generation.finish_reason,
         )
         if generation.constraint is not None:
-            self.telemetry.constrained(engine=generation.constraint.engine, valid=generation.constraint.valid)
+            self.telemetry.constrained(generation.constraint)
 
 
 def requested_constraint(body: SamplingRequest) -> tuple[str, Constraint] | None:

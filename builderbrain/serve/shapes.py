@@ -70,7 +70,7 @@ def _enforced(generations: Sequence[Generation]) -> dict[str, Any] | None:
         "exact": report.exact,
         "valid": False if False in verdicts else True if all(verdicts) else None,
         "declared": list(report.declared),
-        "enforcement": "hard" if report.softness is None else "soft",
+        "enforcement": report.enforcement,
     }
     if report.softness is not None:
         found["energy_scale"] = report.softness.energy_scale

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from builderbrain.errors import BuilderBrainError
+from builderbrain.grammar.base import ConstraintReport
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
@@ -28,7 +29,11 @@ class Telemetry:
         self._failures = self._counter("bb:output_failures", "Outputs that ended with an error.", "code")
         self._responses = self._counter("bb:http_responses", "Replies by status.", "status")
         self._constraints = self._counter(
-            "bb:constraint_outputs", "Constrained outputs, by engine and verdict.", "engine", "valid"
+            "bb:constraint_outputs",
+            "Constrained outputs, by engine, enforcement and verdict.",
+            "engine",
+            "enforcement",
+            "valid",
         )
         self._checks = self._counter("bb:plan_checks", "Plans checked, by verdict.", "verdict")
         self._goals = self._counter("bb:goals", "Goals answered, by verdict.", "verdict")
@@ -72,9 +77,10 @@ class Telemetry:
         self._generation_tokens.labels(self._model).inc(tokens)
         self._success.labels(self._model, reason).inc()
 
-    def constrained(self, *, engine: str, valid: bool | None) -> None:
-        """A constrained output reached its end; `valid` is None when it was cut."""
-        self._constraints.labels(self._model, engine, {True: "true", False: "false", None: "cut"}[valid]).inc()
+    def constrained(self, report: ConstraintReport) -> None:
+        """A constrained output reached its end."""
+        valid = {True: "true", False: "false", None: "cut"}[report.valid]
+        self._constraints.labels(self._model, report.engine, report.enforcement, valid).inc()
 
     def checked(self, *, accepted: bool) -> None:
         """A plan was checked on request."""

@@ -61,3 +61,16 @@ def test_peeking_changes_nothing() -> None:
 
 def test_broken_bytes_are_replaced_and_a_torn_end_is_left_out() -> None:
     assert pieces(b"a\xffb\xc3")[1] == "a\ufffdb"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="abc", max_size=14), st.text(alphabet="abc", min_size=1, max_size=3))
+def test_an_included_stop_string_ends_the_text_behind_it(text: str, stop: str) -> None:
+    detokeniser, emitted = Detokeniser(BYTES, (), (stop,)), []
+    for byte in text.encode():
+        stopped = detokeniser.add(byte).stop_at is not None
+        emitted.append(detokeniser.emit(final=stopped))
+        if stopped:
+            break
+    emitted.append(detokeniser.emit(final=True))
+    assert "".join(emitted) == detokeniser.text == (text[: text.index(stop) + len(stop)] if stop in text else text)

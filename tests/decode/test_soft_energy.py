@@ -44,16 +44,16 @@ def repeated_keys() -> CompiledConstraint:
 
 def test_no_energy_gives_the_free_output() -> None:
     left = 0
-    for seed in range(18):
+    for seed in range(9):
         compiled = compile_trusted("json_schema", SCHEMAS[seed % len(SCHEMAS)])
-        parameters = hot(seed, 25, logprobs=2, top_p=0.95, presence_penalty=0.5)
+        parameters = hot(seed, 20, logprobs=2, top_p=0.95, presence_penalty=0.5)
         soft = decoded(seed, compiled, replace(parameters, energy_scale=0.0))
         free = decoded(seed, None, parameters)
         assert replace(soft, constraint=None, logprobs=()) == replace(free, logprobs=())
         for under, without in zip(soft.logprobs, free.logprobs, strict=True):
             assert (under.token, under.logprob) == (without.token, pytest.approx(without.logprob, abs=1e-5))
         left += softness(soft).left_at is not None
-    assert left > 12
+    assert left > 6
 
 
 def test_much_energy_gives_the_output_of_the_hard_mask() -> None:

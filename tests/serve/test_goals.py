@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from builderbrain.agent.executor import WorkingRoot
+from builderbrain.decode.base import SamplingParameters
+from builderbrain.decode.temperature import TemperatureSchedule
 from builderbrain.grammar.base import Constraint
 from builderbrain.plan import load_grammar
 from builderbrain.serve.goals import goals_router
+from builderbrain.serve.model_backend import ModelBackend
 from tests.serve.running import running_server
 from tests.serve.scripted import scripted_service
 
@@ -21,12 +25,12 @@ GOAL = {"goal": "search for the promotion gate and then open it"}
 
 
 @contextmanager
-def planner(root: Path, text: str = PLAN, *, ends: bool = True) -> Iterator[httpx.Client]:
+def planner(root: Path, text: str = PLAN, *, ends: bool = True, **options: Any) -> Iterator[httpx.Client]:
     """A client of a server whose model proposes `text` for every goal."""
     service = scripted_service(text, ends=ends)
     engine: Any = service.backend.mask_engine
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
-    router = goals_router(service, grammar=grammar, root=WorkingRoot(root))
+    router = goals_router(service, grammar=grammar, root=WorkingRoot(root), **options)
     with (
         running_server(service, routers=(router,)) as started,
         httpx.Client(base_url=started.url, trust_env=False, timeout=60) as http,
@@ -49,6 +53,21 @@ def test_a_goal_is_planned_run_and_answered(tree: Path) -> None:
     assert "one veto" in reply["trace"][1]["output"]["text"]
     assert "one veto" in reply["answer"]
     assert reply["weight_version"] == "script-1"
+
+
+def test_plans_are_drawn_at_the_temperature_of_their_domain(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, seen = ModelBackend.begin, []
+
+    def watched(backend: ModelBackend, model: str, prompt: Any, parameters: SamplingParameters, *rest: Any) -> Any:
+        seen.append(parameters.temperature)
+        return begin(backend, model, prompt, parameters, *rest)
+
+    monkeypatch.setattr(ModelBackend, "begin", watched)
+    cooling = TemperatureSchedule(start=1.2, end=0.7, tokens=64)
+    for options in ({}, {"temperature": cooling}):
+        with planner(tree, **options) as http:
+            assert http.post("/v1/goals", json={**GOAL, "dry_run": True}).json()["verdict"]["accepted"] is True
+    assert seen == [0.0, cooling]
 
 
 def test_a_dry_run_runs_nothing(tree: Path) -> None:
