@@ -5,6 +5,7 @@ Imports neither torch nor a grammar engine: checking a plan costs microseconds.
 
 from __future__ import annotations
 
+from builderbrain.plan.arguments import argument_faults
 from builderbrain.plan.assets import read_grammar
 from builderbrain.plan.check import READ_ONLY, CheckedPlan, check, checked
 from builderbrain.plan.domain import Domain
@@ -12,6 +13,7 @@ from builderbrain.plan.export import to_graphviz, to_mermaid
 from builderbrain.plan.faults import Fault, Verdict
 from builderbrain.plan.json_form import plan_from_json, plan_to_json
 from builderbrain.plan.model import Plan, Reference, Step
+from builderbrain.plan.policy import Policy, decide
 from builderbrain.plan.registry import get_domain
 from builderbrain.plan.text_form import parse_text, print_text
 
@@ -21,11 +23,14 @@ __all__ = [
     "Domain",
     "Fault",
     "Plan",
+    "Policy",
     "Reference",
     "Step",
     "Verdict",
+    "argument_faults",
     "check",
     "checked",
+    "decide",
     "get_domain",
     "load_grammar",
     "parse_text",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from builderbrain.errors import PlanRejectedError
 from builderbrain.plan.domain import Domain
-from builderbrain.plan.faults import Fault, Verdict, nearest, quoted, shown
+from builderbrain.plan.faults import EFFECT_CODES, Fault, Verdict, nearest, quoted, shown
 from builderbrain.plan.graph import check_plan
 from builderbrain.plan.json_form import read_plan
 from builderbrain.plan.model import Plan
@@ -31,13 +31,15 @@ class CheckedPlan:
         plan: the accepted plan.
         domain: the tables it was checked against.
         granted: the safety levels it was checked for.
+        confirm: ids of the steps that a person must confirm before the plan runs.
     """
 
-    __slots__ = ("domain", "granted", "plan")
+    __slots__ = ("confirm", "domain", "granted", "plan")
 
     plan: Plan
     domain: Domain
     granted: frozenset[str]
+    confirm: tuple[str, ...]
 
     def __init__(self, plan: Plan, domain: Domain, granted: frozenset[str], *, seal: object = None) -> None:
         if seal is not _SEAL:
@@ -45,6 +47,7 @@ class CheckedPlan:
         object.__setattr__(self, "plan", plan)
         object.__setattr__(self, "domain", domain)
         object.__setattr__(self, "granted", granted)
+        object.__setattr__(self, "confirm", _to_confirm(plan, domain))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a CheckedPlan cannot be changed (tried to set {name}); check a new plan")
@@ -82,19 +85,37 @@ def checked(plan: Plan | Mapping[str, Any] | object, *, granted: Set[str] = READ
     return CheckedPlan(normalised(read, domain), domain, frozenset(granted), seal=_SEAL)
 
 
-def _judge(source: Plan | object, granted: Set[str]) -> tuple[Verdict, Plan | None]:
+def judge(source: Plan | object, domain: Domain, granted: Set[str]) -> Verdict:
+    """As `check`, with the tables of a domain that need not be a shipped one; a plan of another domain is at fault."""
+    return _judge(source, granted, domain)[0]
+
+
+def _judge(source: Plan | object, granted: Set[str], tables: Domain | None = None) -> tuple[Verdict, Plan | None]:
     read, faults = (source, []) if isinstance(source, Plan) else read_plan(source)
     if read is None:
         return Verdict(False, tuple(faults)), None
     plan = read
-    domain = find_domain(plan.domain, plan.version)
+    if tables is not None and (plan.domain, plan.version) == (tables.name, tables.version):
+        domain: Domain | None = tables
+    else:
+        domain = find_domain(plan.domain, plan.version) if tables is None else None
     if domain is None:
         faults.append(_domain_fault(plan))
     else:
-        unread = {fault.step for fault in faults if fault.code == "malformed"}
         found = check_plan(plan, domain, granted)
-        faults.extend(fault for fault in found if fault.code != "unknown_skill" or fault.step not in unread)
+        if faults:  # what could not be read is not judged
+            unread = {fault.step for fault in faults if fault.code == "malformed"}
+            found = [fault for fault in found if fault.code not in EFFECT_CODES]
+            found = [fault for fault in found if fault.code != "unknown_skill" or fault.step not in unread]
+        faults.extend(found)
+        if domain.confirmed and not faults:
+            return Verdict(True, (), _to_confirm(plan, domain)), plan
     return (Verdict(False, tuple(faults)) if faults else _ACCEPTED), plan
+
+
+def _to_confirm(plan: Plan, domain: Domain) -> tuple[str, ...]:
+    confirmed = domain.confirmed
+    return tuple(step.id for step in plan.steps if step.skill in confirmed) if confirmed else ()
 
 
 def _domain_fault(plan: Plan) -> Fault:

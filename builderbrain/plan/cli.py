@@ -13,10 +13,9 @@ from pathlib import Path
 
 from builderbrain.errors import BuilderBrainError, PlanSyntaxError
 from builderbrain.plan import Plan, check, parse_text, plan_from_json, plan_to_json, print_text, to_graphviz, to_mermaid
-from builderbrain.plan.faults import Verdict
+from builderbrain.plan.domain import SAFETY_LEVELS
+from builderbrain.plan.faults import Verdict, quoted
 from builderbrain.plan.json_form import MAX_PLAN_CHARACTERS, load_json
-
-SAFETY_LEVELS = ("read_only", "mutating", "meta")
 
 _FORMS: dict[str, Callable[[Plan], str]] = {
     "text": print_text,
@@ -84,7 +83,7 @@ def _check(name: str, granted: frozenset[str], *, as_json: bool) -> int:
 
 def _describe(verdict: Verdict) -> str:
     if verdict.accepted:
-        return "accepted"
+        return f"accepted; a person confirms {quoted(verdict.confirm)}" if verdict.confirm else "accepted"
     count = len(verdict.faults)
     lines = [f"refused, {count} fault{'s' if count > 1 else ''}:"]
     for fault in verdict.faults:

@@ -148,3 +148,61 @@ def _term_holds(term: Term, value: object) -> bool:
     if term.operator in ("<", "<="):
         return value < literal or (term.operator == "<=" and value == literal)
     return value > literal or (term.operator == ">=" and value == literal)
+
+
+@dataclass(frozen=True, slots=True)
+class Implications:
+    """What follows about the steps that a condition asks about when it holds.
+
+    `asked`: every step it names; `done`: those that must have succeeded; `not_done`: those that cannot have.
+    """
+
+    asked: frozenset[str]
+    done: frozenset[str]
+    not_done: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def implications(text: str) -> Implications:
+    """What follows when a condition holds. A value is there only of a step that succeeded, so most terms imply that.
+
+    Raises:
+        PlanSyntaxError: as `parse_condition`.
+    """
+    terms = parse_condition(text).terms
+    done = [{term.reference.step} if not term.negated else set() for term in terms]
+    not_done = [{term.reference.step} if term.negated and term.reference.result == "ok" else set() for term in terms]
+    together = set.intersection if parse_condition(text).connective == "or" else set.union
+    return Implications(
+        frozenset(term.reference.step for term in terms), frozenset(together(*done)), frozenset(together(*not_done))
+    )
+
+
+@lru_cache(maxsize=16384)
+def contradict(first: str, second: str) -> bool:
+    """Whether two conditions can never hold in the same run, since of any two ways for them to hold two terms clash.
+
+    Terms clash when no value satisfies both (`s1.count > 3` and `s1.count < 2`). With `first == second`: the condition
+    itself never holds.
+    """
+    return all(any(_clash(one, other) for one in way for other in another) for way in _ways(first) for another in _ways(second))
+
+
+def _ways(text: str) -> list[tuple[Term, ...]]:
+    """Terms that make a condition hold when they all do, one way after the other."""
+    condition = parse_condition(text)
+    return [(term,) for term in condition.terms] if condition.connective == "or" else [condition.terms]
+
+
+def _clash(one: Term, other: Term) -> bool:
+    if one.reference != other.reference:
+        return False
+    values: list[object] = [True, False, None]
+    for term in (one, other):
+        if isinstance(term.literal, int):
+            values += [term.literal - 1, term.literal, term.literal + 1]
+        elif term.literal is not None:
+            values += [term.literal, f"{term.literal}x"]
+    if isinstance(one.literal, int) and isinstance(other.literal, int):
+        values.append((one.literal + other.literal) / 2)
+    return not any(_term_holds(one, value) and _term_holds(other, value) for value in values)

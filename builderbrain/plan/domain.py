@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 ArgumentCheck = Callable[["Step", "Scope", "list[Fault]"], None]
 """Checks the arguments of one step; appends to the faults."""
+
+SAFETY_LEVELS = ("read_only", "mutating", "meta")
+"""What a skill may do, and what is granted to a plan: change nothing, change things, act on the engine itself."""
 
 OK_RESULT = "ok"
 """Result that every step has: whether it ran without a failure."""
@@ -118,3 +122,38 @@ class Domain:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     resources: Mapping[str, Resource] = field(default_factory=dict)
     budgets: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def has_effects(self) -> bool:
+        """Whether any rule about the effects of steps on one another can apply; False in a domain of language 1."""
+        irreversible = any(skill.irreversible for skill in self.skills.values())
+        return bool(self.facts or self.resources or self.budgets) or irreversible
+
+    @cached_property
+    def confirmed(self) -> frozenset[str]:
+        """Skills that a person must confirm."""
+        return frozenset(name for name, skill in self.skills.items() if skill.confirm)
+
+    @cached_property
+    def initial_facts(self) -> dict[str, str | None]:
+        """What is known of each fact at the start; None where it is unknown. A copy is the state of an execution."""
+        return {name: fact.initial for name, fact in self.facts.items()}
+
+    @cached_property
+    def touched(self) -> Mapping[str, frozenset[str]]:
+        """By skill, the facts that a step of it can change: those it sets, and those that its fallbacks set."""
+        return {name: frozenset(fact for each in self._with_fallbacks(name) for fact in each.sets) for name in self.skills}
+
+    @cached_property
+    def ordered(self) -> Mapping[str, tuple[str, ...]]:
+        """By skill, the resources of fixed order that a step of it, or one of its fallbacks, uses."""
+        fixed = [name for name, resource in self.resources.items() if resource.fixed_order]
+        used = {name: {resource for each in self._with_fallbacks(name) for resource in each.uses} for name in self.skills}
+        return {name: tuple(resource for resource in fixed if resource in used[name]) for name in self.skills}
+
+    def _with_fallbacks(self, name: str | None) -> tuple[Skill, ...]:
+        chain: list[Skill] = []
+        while name is not None and self.skills[name] not in chain:
+            chain.append(self.skills[name])
+            name = chain[-1].fallback
+        return tuple(chain)

@@ -38,7 +38,14 @@ FAULT_CODES = (
     "too_deep",
     "too_wide",
     "safety_not_granted",
+    "precondition",
+    "lock_conflict",
+    "over_budget",
+    "irreversible_order",
 )
+
+EFFECT_CODES = frozenset({"precondition", "lock_conflict", "over_budget", "irreversible_order"})
+"""Faults in what steps do to one another; asked for only where every step could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,19 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the checker says: accepted exactly when there is no fault."""
+    """What the checker says: accepted exactly when there is no fault.
+
+    `confirm` are the ids of the steps that a person must confirm before the plan runs; empty for a refused plan.
+    """
 
     accepted: bool
     faults: tuple[Fault, ...]
+    confirm: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """`{"accepted", "faults": [{"code", "step", "message", "remedy"}]}`."""
-        return {"accepted": self.accepted, "faults": [fault.to_json() for fault in self.faults]}
+        """`{"accepted", "faults": [{"code", "step", "message", "remedy"}], "confirm": [step]}`."""
+        faults = [fault.to_json() for fault in self.faults]
+        return {"accepted": self.accepted, "faults": faults, "confirm": list(self.confirm)}
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ Generated from schemas/{domain}.v{version}.yaml by `python -m builderbrain.plan 
 from __future__ import annotations
 
 from builderbrain.plan import faults as fault
-from builderbrain.plan.domain import Argument, Domain, Skill
+from builderbrain.plan.domain import {tables}
 from builderbrain.plan.faults import Fault
 from builderbrain.plan.model import Reference, Step
 {imports}from builderbrain.plan.scope import ABSENT, Scope
@@ -37,7 +37,10 @@ def checker_source(schema: DomainSchema, sha256: str) -> str:
     """
     paths = any(argument.type.endswith("path") for skill in schema.skills.values() for argument in skill.arguments.values())
     imports = "from builderbrain.plan.paths import path_fault\n" if paths else ""
-    header = _HEADER.format(domain=schema.domain, version=schema.version, summary=schema.summary, imports=imports)
+    tables = ["Argument", "Domain", *(["Fact"] if schema.facts else []), *(["Resource"] if schema.resources else []), "Skill"]
+    header = _HEADER.format(
+        domain=schema.domain, version=schema.version, summary=schema.summary, imports=imports, tables=", ".join(tables)
+    )
     functions = [_skill_function(name, skill) for name, skill in schema.skills.items()]
     return "\n\n".join([header, *functions, _tables(schema, sha256)]) + "\n"
 
@@ -149,6 +152,7 @@ def _tables(schema: DomainSchema, sha256: str) -> str:
         for name in schema.skills:
             lines.extend(_edge_table(name, [source for source, target in schema.legal_edges(kind) if target == name]))
         lines.append("    },")
+    lines.extend(_domain_keys(schema))
     lines.append(")")
     return "\n".join(lines)
 
@@ -174,6 +178,8 @@ def _skill_table(name: str, skill: SkillSchema) -> list[str]:
             default = declared.default
             given.append(f"default={_quote(default) if isinstance(default, str) else repr(default)}")
         given += [f"summary={_quote(declared.summary)}"] if declared.summary else []
+        given += [f"maximum={declared.maximum}"] if declared.maximum is not None else []
+        given += ["reference_only=True"] if declared.reference_only else []
         lines.append(f"                {_quote(argument)}: Argument(")
         lines.extend(f"                    {part}," for part in given)
         lines.append("                ),")
@@ -183,8 +189,59 @@ def _skill_table(name: str, skill: SkillSchema) -> list[str]:
     lines.extend(f"                {_quote(result)}: {_quote(kind)}," for result, kind in results.items())
     lines.append("            },")
     lines.append(f"            check=_check_{name},")
+    lines.extend(f"            {line}," for line in _skill_keys(skill))
     lines.append("        ),")
     return lines
+
+
+def _domain_keys(schema: DomainSchema) -> list[str]:
+    """What language 2 adds to a domain; nothing for a domain that says none of it."""
+    lines: list[str] = []
+    if schema.mode != "strict":
+        lines.append(f"    mode={_quote(schema.mode)},")
+    if schema.facts:
+        lines.append("    facts={")
+        for name, fact in schema.facts.items():
+            initial = f", initial={_quote(fact.initial)}" if fact.initial is not None else ""
+            lines.append(f"        {_quote(name)}: Fact(values={_words(fact.one_of)}{initial}),")
+        lines.append("    },")
+    if schema.resources:
+        lines.append("    resources={")
+        for name, resource in schema.resources.items():
+            fixed = resource.order == "fixed"
+            lines.append(f"        {_quote(name)}: Resource(fixed_order={fixed}, capacity={resource.capacity or 1}),")
+        lines.append("    },")
+    if schema.budgets:
+        limits = ", ".join(f"{_quote(name)}: {budget.limit}" for name, budget in schema.budgets.items())
+        lines.append(f"    budgets={{{limits}}},")
+    return lines
+
+
+def _skill_keys(skill: SkillSchema) -> list[str]:
+    """What language 2 adds to a skill, where it is not the default."""
+    lines: list[str] = []
+    if skill.requires:
+        sets = ", ".join(f"{_quote(fact)}: frozenset({_words(legal)})" for fact, legal in skill.requires.items())
+        lines.append(f"requires={{{sets}}}")
+    if skill.sets:
+        lines.append(f"sets={{{', '.join(f'{_quote(fact)}: {_quote(value)}' for fact, value in skill.sets.items())}}}")
+    if skill.uses:
+        lines.append(f"uses={_words(skill.uses)}")
+    if skill.costs:
+        costs = (f"{_quote(name)}: {_quote(cost) if isinstance(cost, str) else cost}" for name, cost in skill.costs.items())
+        lines.append(f"costs={{{', '.join(costs)}}}")
+    if skill.retry is not None:
+        lines += [f"retry_attempts={skill.retry.attempts}", f"retry_wait_seconds={float(skill.retry.wait_seconds)!r}"]
+    lines += [f"{key}=True" for key in ("idempotent", "irreversible", "critical", "confirm") if getattr(skill, key)]
+    if skill.undo_skill is not None:
+        lines.append(f"undo={_quote(skill.undo_skill)}")
+    if skill.fallback is not None:
+        lines.append(f"fallback={_quote(skill.fallback)}")
+    return lines
+
+
+def _words(names: list[str]) -> str:
+    return _tuple([_quote(name) for name in names])
 
 
 def _quote(text: str) -> str:

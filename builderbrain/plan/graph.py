@@ -1,4 +1,4 @@
-"""The part of checking that is the same in every domain: ids, edges, order, cycles, limits, safety.
+"""The part of checking that is the same in every domain: ids, edges, order, cycles, limits, safety; `effects.py` goes on.
 
 One pass, linear in steps and edges; faults are worded only once found, so that a good plan costs a few microseconds a step.
 """
@@ -12,6 +12,7 @@ from builderbrain.errors import PlanSyntaxError
 from builderbrain.plan import faults as fault
 from builderbrain.plan.condition import parse_condition, type_fault
 from builderbrain.plan.domain import Domain
+from builderbrain.plan.effects import check_effects
 from builderbrain.plan.faults import Fault
 from builderbrain.plan.model import Plan, Step
 from builderbrain.plan.normal import implied_needs
@@ -76,6 +77,8 @@ def check_plan(plan: Plan, domain: Domain, granted: Set[str]) -> list[Fault]:
         _check_order(edges, faults)  # depth and width mean something only once the order is right
     else:
         _check_shape(levels, domain, faults)
+        if domain.has_effects:
+            check_effects(edges, domain, faults)
     return faults
 
 

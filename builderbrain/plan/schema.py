@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from builderbrain.errors import SchemaError
+from builderbrain.plan import consistency
 from builderbrain.plan.domain import OK_RESULT
 
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -79,6 +80,62 @@ def _result(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
+def _fact_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("yes, no, on, off, true and false are booleans in YAML; choose another word for a value of a fact")
+    return value
+
+
+def _cost(value: object) -> object:
+    if isinstance(value, str) or (type(value) is int and value >= 0):
+        return value
+    raise ValueError("a cost is a whole number of at least 0, or the name of an integer argument")
+
+
+FactValue = Annotated[Name, BeforeValidator(_fact_value)]
+
+
+class FactSchema(_Strict):
+    """One fact: its possible values, and the one it starts with (without it, it starts unknown)."""
+
+    one_of: Annotated[list[FactValue], Field(min_length=2, max_length=64)]
+    initial: FactValue | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FactSchema:
+        if len(set(self.one_of)) != len(self.one_of):
+            raise ValueError("one_of holds a value twice; keep one")
+        if self.initial is not None and self.initial not in self.one_of:
+            raise ValueError(f"initial must be one of {', '.join(self.one_of)}, got {self.initial}")
+        return self
+
+
+class ResourceSchema(_Strict):
+    """What steps share while they run."""
+
+    order: Literal["fixed", "any"]
+    capacity: Annotated[int, Field(ge=1, le=64)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ResourceSchema:
+        if self.order == "fixed" and self.capacity is not None:
+            raise ValueError("capacity goes with order: any; steps in a fixed order use a resource one by one, so drop it")
+        return self
+
+
+class BudgetSchema(_Strict):
+    """Bound on the sum of the costs of a plan."""
+
+    limit: Annotated[int, Field(ge=0)]
+
+
+class RetrySchema(_Strict):
+    """When a transient fault is tried again; the waits double."""
+
+    attempts: Annotated[int, Field(ge=2, le=10)]
+    wait_seconds: Annotated[int | float, Field(gt=0, le=60)] = 1
+
+
 class SkillSchema(_Strict):
     """One skill."""
 
@@ -87,6 +144,22 @@ class SkillSchema(_Strict):
     timeout_seconds: Annotated[int | float, Field(gt=0, le=3600)]
     arguments: dict[Name, ArgumentSchema] = Field(default_factory=dict)
     results: dict[Name, Annotated[ResultSchema, BeforeValidator(_result)]] = Field(default_factory=dict)
+    requires: dict[Name, Annotated[list[FactValue], Field(min_length=1)]] = Field(default_factory=dict)
+    sets: dict[Name, FactValue] = Field(default_factory=dict)
+    uses: list[Name] = Field(default_factory=list)
+    costs: dict[Name, Annotated[int | str, BeforeValidator(_cost)]] = Field(default_factory=dict)
+    retry: RetrySchema | None = None
+    idempotent: bool = False
+    undo: Name | None = None
+    irreversible: bool = False
+    critical: bool = False
+    confirm: bool = False
+    fallback: Name | None = None
+
+    @property
+    def undo_skill(self) -> str | None:
+        """The skill that takes a step back; None without one, also when there is nothing to take back (`undo: none`)."""
+        return None if self.undo == consistency.NOTHING_TO_UNDO else self.undo
 
     @model_validator(mode="after")
     def _no_own_ok(self) -> SkillSchema:
@@ -106,10 +179,14 @@ class LimitsSchema(_Strict):
 class DomainSchema(_Strict):
     """One domain file."""
 
-    language: Literal[1]
+    language: Literal[1, 2]
     domain: Name
     version: Annotated[int, Field(ge=1)]
     summary: Summary
+    mode: Literal["strict", "flexible"] = "strict"
+    facts: dict[Name, FactSchema] = Field(default_factory=dict)
+    resources: dict[Name, ResourceSchema] = Field(default_factory=dict)
+    budgets: dict[Name, BudgetSchema] = Field(default_factory=dict)
     limits: LimitsSchema
     edges: dict[EdgeKind, Literal["any", "none"] | dict[str, Literal["any", "none"] | list[str]]]
     skills: Annotated[dict[Name, SkillSchema], Field(min_length=1)]
@@ -195,11 +272,15 @@ def parse_schema(text: str) -> DomainSchema:
     if not isinstance(decoded, dict):
         raise SchemaError(f"expected a table with language, domain, version, ... at the top, got {type(decoded).__name__}")
     try:
-        return DomainSchema.model_validate(decoded)
+        schema = DomainSchema.model_validate(decoded)
     except ValidationError as error:
         problems = [(".".join(map(str, part["loc"])), part["msg"], part["input"]) for part in error.errors()]
         lines = [f"{key or 'the file'}: {message} (got {_short(got)})" for key, message, got in problems]
         raise SchemaError("; ".join(lines), field=problems[0][0] or None) from error
+    found = list(consistency.problems(schema))
+    if found:
+        raise SchemaError("; ".join(map(str, found)), field=found[0].key)
+    return schema
 
 
 def load_schema(path: Path) -> DomainSchema:

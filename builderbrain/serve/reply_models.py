@@ -210,10 +210,11 @@ class FaultReply(BaseModel):
 
 
 class VerdictReply(BaseModel):
-    """The planchecker's verdict."""
+    """The planchecker's verdict. `confirm` are the steps that a person must confirm before an accepted plan runs."""
 
     accepted: bool
     faults: list[FaultReply]
+    confirm: list[str] = []
 
 
 class TraceEntryReply(BaseModel):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builderbrain.plan import load_grammar
+from builderbrain.plan import Domain, load_grammar
+from builderbrain.plan.generate_checker import checker_source
+from builderbrain.plan.schema import DomainSchema
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDENS = ROOT / "schemas" / "golden" / "repo_assistant.v1"
@@ -20,6 +23,16 @@ def goldens(kind: str) -> list[Any]:
     """Parameters of one test a golden."""
     paths = sorted((GOLDENS / kind).glob("*.json"))
     return [pytest.param(json.loads(path.read_text(encoding="utf-8")), id=path.stem) for path in paths]
+
+
+def generated_domain(schema: DomainSchema) -> Domain:
+    """The tables and planchecker of a schema that is not shipped, generated and loaded here."""
+    module = types.ModuleType(f"{schema.domain}_v{schema.version}")
+    source = checker_source(schema, "0" * 64)
+    exec(compile(source, f"{module.__name__}.py", "exec"), module.__dict__)
+    domain = module.DOMAIN
+    assert isinstance(domain, Domain)
+    return domain
 
 
 def byte_acceptor(source: str) -> Callable[[str], bool]:

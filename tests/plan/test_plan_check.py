@@ -49,7 +49,7 @@ def test_a_level_that_is_not_granted_is_refused() -> None:
 
 
 def test_the_reply_has_the_shape_of_the_contract() -> None:
-    assert check(parse_text("s1=list()")).to_json() == {"accepted": True, "faults": []}
+    assert check(parse_text("s1=list()")).to_json() == {"accepted": True, "faults": [], "confirm": []}
     (fault,) = check(parse_text('s1=lst(path="x")')).to_json()["faults"]
     assert set(fault) == {"code", "step", "message", "remedy"}
     assert "did you mean list" in fault["remedy"]

@@ -14,75 +14,14 @@ from hypothesis import strategies as st
 from builderbrain.plan import Plan, Step, check, load_grammar, parse_text, plan_from_json, plan_to_json, print_text
 from builderbrain.plan.assets import schema_paths
 from builderbrain.plan.condition import parse_condition
+from builderbrain.plan.faults import EFFECT_CODES
 from builderbrain.plan.schema import load_schema
+from tests.plan.agreement import compare, mutate, sources
 from tests.plan.conftest import goldens
 from tests.plan.naive_checker import accepts
 
 SCHEMA = load_schema(next(path for path in schema_paths() if path.name == "repo_assistant.v1.yaml"))
 SEEDS = [golden.values[0]["plan"] for golden in goldens("valid")]
-VALUES: list[Any] = [
-    None,
-    True,
-    3,
-    -1.5,
-    "",
-    "x",
-    "README.md",
-    "../x",
-    "a/../b",
-    "${s1.first_path}",
-    "${s2.text}",
-    "${s1}",
-    "$${a}",
-]
-VALUES += [
-    [],
-    ["a"],
-    {},
-    {"a": 1},
-    "s1",
-    "s2",
-    "s9",
-    "list",
-    "search",
-    "talk",
-    "s1.ok",
-    "not s2.ok",
-    "s1.count > 2",
-    "s1.ok and",
-]
-
-
-def mutate(plan: Any, draw: random.Random) -> Any:
-    """One change somewhere in the plan."""
-    places: list[tuple[Any, Any]] = []
-
-    def visit(node: Any) -> None:
-        for key in list(node) if isinstance(node, dict) else range(len(node)):
-            places.append((node, key))
-            if isinstance(node[key], dict | list):
-                visit(node[key])
-
-    visit(plan)
-    steps = plan.get("steps")
-    action = draw.choice(("replace", "replace", "drop", "swap", "repeat", "add"))
-    if action == "replace" and places:
-        node, key = draw.choice(places)
-        node[key] = copy.deepcopy(draw.choice(VALUES))
-    elif action == "drop" and places:
-        node, key = draw.choice(places)
-        del node[key]
-    elif isinstance(steps, list) and steps:
-        step = draw.choice(steps)
-        if action == "swap":
-            draw.shuffle(steps)
-        elif action == "repeat":
-            steps.append(copy.deepcopy(step))
-            if isinstance(steps[-1], dict):
-                steps[-1]["id"] = f"s{len(steps)}"
-        elif isinstance(step, dict):
-            step[draw.choice(("if", "needs", "args", "zz"))] = copy.deepcopy(draw.choice([*VALUES, ["s1"], {"path": "x"}]))
-    return plan
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -105,6 +44,16 @@ def test_a_mutated_plan_is_judged_as_an_independent_checker_judges_it(
         assert print_text(parse_text(text)) == text
         assert in_grammar(text)
         assert check(read).accepted
+
+
+@pytest.mark.parametrize("name", ["repo_assistant", "scan", "bakery"])
+def test_random_plans_of_every_domain_are_judged_as_an_independent_checker_judges_them(name: str) -> None:
+    """A share of the hundred thousand that `python -m tests.plan.agreement` compares."""
+    found = list(compare(sources()[name], seed=1, plans=1200))
+    assert [plan for plan, quick, slow in found if quick != slow] == []
+    codes = {code for _, quick, _ in found for code, _ in quick}
+    assert codes == ({"other", *EFFECT_CODES} if name == "bakery" else {"other"})
+    assert 150 < sum(not quick for _, quick, _ in found) < 1050
 
 
 def test_mutation_reaches_both_verdicts() -> None:

@@ -97,7 +97,7 @@ def test_a_released_schema_is_known_by_its_hash_and_may_not_change(tmp_path: Pat
         ("  sequence: none\n", "", "the file"),
         ("timeout_seconds: 2", "timeout_seconds: .inf", "skills.drill.timeout_seconds"),
         ("version: 3", 'version: "3"', "version"),
-        ("language: 1", "language: 2", "language"),
+        ("language: 1", "language: 3", "language"),
         ("  measure:\n    summary", "  Measure!:\n    summary", "skills"),
         ("default: 1.5", "default: 1.5, reference_only: true", "skills.drill.arguments.speed"),
         ("type: boolean, default: false", "type: path, reference_only: true", "drill.slow takes references only"),

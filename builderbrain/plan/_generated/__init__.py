@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from builderbrain.plan._generated import (
+    phone_flow_v1,
     repo_assistant_v1,
+    robot_cell_v1,
     scan_v1,
 )
 from builderbrain.plan.domain import Domain
 
 DOMAINS: dict[tuple[str, int], Domain] = {
+    ("phone_flow", 1): phone_flow_v1.DOMAIN,
     ("repo_assistant", 1): repo_assistant_v1.DOMAIN,
+    ("robot_cell", 1): robot_cell_v1.DOMAIN,
     ("scan", 1): scan_v1.DOMAIN,
 }

@@ -179,11 +179,13 @@ DOMAIN = Domain(
                     type="list of string",
                     required=True,
                     summary="moves of the clause before the word",
+                    reference_only=True,
                 ),
                 "b": Argument(
                     type="list of string",
                     required=True,
                     summary="moves of the clause behind it",
+                    reference_only=True,
                 ),
             },
             results={
@@ -202,11 +204,13 @@ DOMAIN = Domain(
                     type="list of string",
                     required=True,
                     summary="moves of the clause before the word",
+                    reference_only=True,
                 ),
                 "b": Argument(
                     type="list of string",
                     required=True,
                     summary="moves of the clause behind it",
+                    reference_only=True,
                 ),
             },
             results={
