@@ -24,7 +24,7 @@ from builderbrain.decode.pages import PagePool
 from builderbrain.decode.sampler import draw_rows
 from builderbrain.hosts.base import BaseStates, RaggedHost
 from builderbrain.hosts.ragged import RaggedBatch
-from builderbrain.rail.native_step import RailState
+from builderbrain.rail.native_step import NativeRail, RailState
 
 if TYPE_CHECKING:
     from builderbrain.rail.batched_model import BatchedModel, BatchedState
@@ -176,10 +176,8 @@ class Batcher:
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
         for model, places in by_model.items():
-            if len(places) == len(sequences) and model.native is not None and self._ends_within_pages(sequences, new):
-                fused, _ = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
-                for state, tokens in zip(sequences, new, strict=True):
-                    model.keep(state, state.known + len(tokens))
+            if model.native is not None and len(places) == len(sequences):
+                fused = self._run_native(model, model.native, sequences, batch, states)
                 continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
                            [starts[place] for place in places], states, fused)  # fmt: skip
@@ -196,10 +194,21 @@ class Batcher:
         self.counts.passes += 1
         self.counts.tokens += len(batch.tokens)
 
-    def _ends_within_pages(self, sequences: Sequence[BatchedState], new: Sequence[Sequence[int]]) -> bool:
-        """Whether no sequence goes on beyond the end of a page, so that one step of a rail takes them all."""
-        size = self.pool.page_size
-        return all(state.known % size + len(tokens) <= size for state, tokens in zip(sequences, new, strict=True))
+    def _run_native(
+        self, model: BatchedModel, native: NativeRail, sequences: Sequence[BatchedState], batch: RaggedBatch, states: BaseStates
+    ) -> Tensor:
+        """The fused states [1, N, d] of one model's batch; its state is kept where texts can go on from."""
+        kept: list[tuple[BatchedState, int]] = []
+        rows: list[int] = []
+        starts = batch.starts.tolist()
+        for state, first, end in zip(sequences, starts[:-1], starts[1:], strict=True):
+            for length in model.lengths_to_keep(state, end - first):
+                kept.append((state, length))
+                rows.append(first + length - state.known - 1)
+        out = native.step(batch, states, [state.rail_state for state in sequences], model.pages, keep=rows)
+        for (state, length), rail_state in zip(kept, out.kept, strict=True):
+            model.keep(state, length, rail_state)
+        return out.fused
 
     def _run_rail(
         self,
@@ -220,28 +229,9 @@ class Batcher:
                 rows = torch.arange(first, first + len(tokens), device=fused.device)
                 fused[:, rows] = model.rail(_rows(states, rows), cache=state.rail_cache).fused
             return
-        # Up to the end of a page at a time, where the state is kept for texts that go on from there.
-        done = [0] * len(sequences)
-        while True:
-            parts: list[tuple[int, int]] = []
-            for place, (state, tokens) in enumerate(zip(sequences, new, strict=True)):
-                at = state.known + done[place]
-                size = min(len(tokens) - done[place], self.pool.page_size - at % self.pool.page_size)
-                if size:
-                    parts.append((place, size))
-            if not parts:
-                return
-            taking = [sequences[place] for place, _ in parts]
-            pieces = [new[place][done[place] : done[place] + size] for place, size in parts]
-            batch = self._batch(pieces, [sequences[place].known + done[place] for place, _ in parts], taking)
-            rows = torch.cat(
-                [torch.arange(starts[place] + done[place], starts[place] + done[place] + size) for place, size in parts]
-            )
-            out, _ = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
-            fused[:, rows] = out
-            for place, size in parts:
-                done[place] += size
-                model.keep(sequences[place], sequences[place].known + done[place])
+        batch = self._batch(new, [state.known for state in sequences], sequences)
+        rows = torch.cat([torch.arange(first, first + len(tokens)) for tokens, first in zip(new, starts, strict=True)])
+        fused[:, rows] = self._run_native(model, model.native, sequences, batch, _rows(states, rows))
 
     def _batch(self, new: Sequence[Sequence[int]], known: Sequence[int], sequences: Sequence[BatchedState]) -> RaggedBatch:
         pages = [state.pages for state in sequences]
