@@ -225,6 +225,7 @@ class Pass {
     const RailBlock& block = rail_.blocks[b];
     const int64_t head = s_.head, inner = s_.inner();
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    for (int64_t n = 0; n < rows_; ++n) field(n, rail_.record.keys(b), inner).ask_for(position_[n] / kLanes, 0, inner);
     normalise_stream();
     call_.multiply(block.heads, normed_.data(), s_.c, rows_, made_.data());
     for (int64_t n = 0; n < rows_; ++n) {
@@ -242,6 +243,13 @@ class Pass {
       const float *query = made_.data() + n * block.heads.out(), *bias = query + 3 * inner;
       const Tiles keys = field(n, rail_.record.keys(b), inner), values = field(n, rail_.record.values(b), inner);
       for (int64_t h = 0; h < s_.heads(); ++h) {
+        if (n + 1 < rows_ && owner_[n + 1] != owner_[n]) {
+          const Tiles k = field(n + 1, rail_.record.keys(b), inner), v = field(n + 1, rail_.record.values(b), inner);
+          for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) {
+            k.ask_for(tile, h * head, head);
+            v.ask_for(tile, h * head, head);
+          }
+        }
         score(query + h * head, head, keys, h * head, scale, position_[n]);
         if (h >= s_.own_heads) add(bias + (h - s_.own_heads) * s_.window, readable(n, s_.window), scores_.data() + place_[n]);
         const float share = soften(scores_.data(), position_[n]);
@@ -256,6 +264,7 @@ class Pass {
     const RailBlock& block = rail_.blocks[b];
     const int64_t head = s_.head, latent = s_.latent(), asked = s_.query_heads * head;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    for (int64_t n = 0; n < rows_; ++n) field(n, rail_.record.latents(b), latent).ask_for(position_[n] / kLanes, 0, latent);
     normalise(call_.taps[b] + base_ * s_.d, rows_, s_.d, rail_.epsilon, normed_.data());
     call_.multiply(block.latent, normed_.data(), s_.d, rows_, more_.data());
     for (int64_t n = 0; n < rows_; ++n) {
@@ -273,6 +282,10 @@ class Pass {
         float* query = normed_.data();
         turn(made_.data() + n * block.query.out() + h * head, cosine(n), sine(n), half_, query);
         const int64_t shift = h / (s_.query_heads / s_.latent_heads) * head;
+        if (n + 1 < rows_ && owner_[n + 1] != owner_[n]) {
+          const Tiles k = field(n + 1, rail_.record.latents(b), latent);
+          for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) k.ask_for(tile, shift, head);
+        }
         score(query, head, latents, shift, scale, position_[n]);
         const float share = soften(scores_.data(), position_[n]);
         sum_turned_columns(scores_.data(), latents, shift, half_, rail_.cosine.data(), rail_.sine.data(), position_[n], share,

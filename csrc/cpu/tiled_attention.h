@@ -36,6 +36,12 @@ struct Tiles {
   BB_INLINE float* row(int64_t position) const { return tile(position / kLanes) + position % kLanes * size; }
   BB_INLINE float* column(int64_t position) const { return tile(position / kLanes) + position % kLanes; }
 
+  // Asks for a tile's values `from` to `from + count`, which are read soon.
+  BB_INLINE void ask_for(int64_t number, int64_t from, int64_t count) const {
+    const float* values = tile(number) + from * kLanes;
+    for (int64_t line = 0; line < count; ++line) __builtin_prefetch(values + line * kLanes, 0, 2);
+  }
+
   // A tile by columns is read whole: the first position that is written to it clears what a former text left there.
   BB_INLINE void begin(int64_t position) const {
     if (position % kLanes == 0) std::memset(tile(position / kLanes), 0, static_cast<size_t>(size * kLanes) * sizeof(float));
