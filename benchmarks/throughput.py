@@ -1,7 +1,7 @@
 """Sixteen JSON-schema requests at once: this engine beside `transformers`' `generate` with xgrammar's mask, and its batching.
 
-`python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`; with `--rail-cost` this engine alone, with a rail and
-without one in turn, and what the rail costs.
+`python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`; with `--rail-cost` this engine alone, with a
+rail and without one in turn, and what the rail costs.
 
 One base, one tokenizer, one thread, the same prompts, schemas and temperature; sides in turn, so that what else the machine
 does meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended;
@@ -81,10 +81,14 @@ class Side:
     run: Callable[[int], list[list[int]]]
 
 
-def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int) -> Side:
-    """This engine, in the process: no HTTP."""
+def engine_side(
+    host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int, *, ends: bool = True
+) -> Side:
+    """This engine, in the process: no HTTP. Without `ends` no token is the last one, so that free outputs are of one length."""
     batcher = Batcher(host, num_pages=count * 16, max_tokens=1024, reuse=False)
     model = BatchedModel(batcher, load_rail(BUNDLED_RAIL) if rail else None)
+    if not ends:
+        model.eos_token_id = -1
     backend = ModelBackend(
         {"model": model}, root=NANO, mask_engine=GrammarEngine(host.tokenizer, host.vocab_size),
         facts=TokenizerFacts(special_tokens={}, prefix=()), description="benchmark",
@@ -188,9 +192,9 @@ def first_token_seconds(host: RaggedHost, length: int, rounds: int) -> tuple[flo
 
 
 def rail_cost(sides: Sequence[Side], rounds: int) -> dict[str, dict[str, float]]:
-    """What a rail costs: `sides` are pairs, a base and the same under a rail. Medians over rounds, per second of processor time.
+    """What a rail costs: `sides` are pairs, a base and the same under a rail. Medians over rounds.
 
-    A round runs both of a pair one after the other, so that both meet the same machine; the share that is lost is taken per round.
+    A round runs both of a pair one after the other, so that both meet the same machine; what is lost is taken per round.
     """
     table: dict[str, dict[str, float]] = {}
     for base, rail in zip(sides[::2], sides[1::2], strict=True):
@@ -206,7 +210,9 @@ def rail_cost(sides: Sequence[Side], rounds: int) -> dict[str, dict[str, float]]
         alone, beside = (median(column) for column in zip(*found, strict=True))
         lost = median(1.0 - slower / faster for faster, slower in found)
         table[rail.name] = {"base_tokens_per_cpu_second": alone, "rail_tokens_per_cpu_second": beside, "share_lost": lost}
-        print(f"{rail.name}: {beside:.0f} tokens per second of processor time, {alone:.0f} without, {lost:.1%} lost", flush=True)
+        print(
+            f"{rail.name}: {beside:.0f} tokens per second of processor time, {alone:.0f} without, {lost:.1%} lost", flush=True
+        )
     return table
 
 
@@ -225,11 +231,17 @@ def main() -> None:
     compiled = [engine.compile(Constraint(kind="json_schema", source=json.dumps(schema)), trusted=True) for schema in SCHEMAS]
     grammars: list[CompiledConstraint | None] = [compiled[place % len(compiled)] for place in range(options.requests)]
     free: list[CompiledConstraint | None] = [None] * options.requests
-    engines = [engine_side(host, kind, rail, options.requests) for kind in (grammars, free) for rail in (False, True)]
+    engines = [
+        engine_side(host, kind, rail, options.requests, ends=kind is grammars or not options.rail_cost)
+        for kind in (grammars, free)
+        for rail in (False, True)
+    ]
     if options.rail_cost:
         cost = rail_cost(engines, options.rounds)
         if options.json is not None:
-            options.json.write_text(json.dumps({"requests": options.requests, "rounds": options.rounds, "rail": cost}, indent=1) + "\n")
+            options.json.write_text(
+                json.dumps({"requests": options.requests, "rounds": options.rounds, "rail": cost}, indent=1) + "\n"
+            )
         return
     sides = [generate_side(load_host(NANO), options.requests), continuous_side(load_host(NANO), options.requests), *engines]
     rates: dict[str, list[tuple[float, float, float]]] = {side.name: [] for side in sides}

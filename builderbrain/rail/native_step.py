@@ -36,7 +36,20 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "bb_rail_state_free": (None, [_POINTER]),
     "bb_rail_step": (
         None,
-        [_POINTER, _POINTER, _LONG, *[_POINTER] * 4, _LONG, *[_POINTER] * 4, _LONG, *[_POINTER] * 3, _LONG, _POINTER, _INT, _INT],
+        [
+            _POINTER,
+            _POINTER,
+            _LONG,
+            *[_POINTER] * 4,
+            _LONG,
+            *[_POINTER] * 4,
+            _LONG,
+            *[_POINTER] * 3,
+            _LONG,
+            _POINTER,
+            _INT,
+            _INT,
+        ],
     ),
 }
 
@@ -117,7 +130,8 @@ class NativeRail:
         """
         if page_size < _LANES or page_size & (page_size - 1):
             raise ConfigError(
-                f"expected pages of a power of two positions, {_LANES} or more, beside a rail, got {page_size}", field="page_size"
+                f"expected pages of a power of two positions, {_LANES} or more, beside a rail, got {page_size}",
+                field="page_size",
             )
         return torch.zeros(num_pages, self.record * page_size)
 

@@ -112,9 +112,10 @@ class Pass {
     }
     const RailBlock& first = rail_.blocks[0];
     const int64_t widest =
-        std::max({s_.d, rail_.enter.out(), rail_.words_enter.out(), rail_.words_enter.in(), rail_.reading_enter.in(),
-                  rail_.router.out(), rail_.leave.out(), rail_.copying.out(), rail_.label_enter.in(), rail_.label_score.out(),
-                  first.heads.out(), first.gate_up.out(), first.query.out(), first.latent.out(), s_.query_heads * s_.head});
+        std::max({s_.d + s_.head, s_.query_heads * s_.head, s_.skill_rank, s_.proposal_rank, rail_.enter.out(),
+                  rail_.words_enter.out(), rail_.words_enter.in(), rail_.reading_enter.in(), rail_.router.out(), rail_.leave.out(),
+                  rail_.copying.out(), rail_.label_enter.in(), rail_.label_score.out(), first.heads.out(), first.gate_up.out(),
+                  first.query.out(), first.latent.out()});
     x_.resize(rows_ * s_.c);
     normed_.resize(rows_ * widest);
     made_.resize(rows_ * widest);
@@ -220,12 +221,25 @@ class Pass {
     }
   }
 
+  // Sixteen sequences' pages lie far apart and in no core's cache, and waiting for them is most of attention. So those that the next
+  // row reads are asked for while this one is computed, and those that a product's results are written to while it is made.
+  BB_INLINE void ask_for_next(int64_t n, int64_t offset, int64_t size, int64_t first, int64_t count) const {
+    if (n + 1 == rows_ || owner_[n + 1] == owner_[n]) return;
+    const Tiles next = field(n + 1, offset, size);
+    for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) next.ask_for(tile, first, count);
+  }
+  BB_INLINE void ask_for_newest(int64_t offset, int64_t size) const {
+    for (int64_t n = 0; n < rows_; ++n) {
+      if (n == 0 || owner_[n] != owner_[n - 1]) field(n, offset, size).ask_for(position_[n] / kLanes, 0, size);
+    }
+  }
+
   // Self-attention; the last heads stand where the reading head stands.
   BB_INLINE void attend_to_itself(int64_t b) {
     const RailBlock& block = rail_.blocks[b];
     const int64_t head = s_.head, inner = s_.inner();
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
-    for (int64_t n = 0; n < rows_; ++n) field(n, rail_.record.keys(b), inner).ask_for(position_[n] / kLanes, 0, inner);
+    ask_for_newest(rail_.record.keys(b), inner);
     normalise_stream();
     call_.multiply(block.heads, normed_.data(), s_.c, rows_, made_.data());
     for (int64_t n = 0; n < rows_; ++n) {
@@ -243,13 +257,8 @@ class Pass {
       const float *query = made_.data() + n * block.heads.out(), *bias = query + 3 * inner;
       const Tiles keys = field(n, rail_.record.keys(b), inner), values = field(n, rail_.record.values(b), inner);
       for (int64_t h = 0; h < s_.heads(); ++h) {
-        if (n + 1 < rows_ && owner_[n + 1] != owner_[n]) {
-          const Tiles k = field(n + 1, rail_.record.keys(b), inner), v = field(n + 1, rail_.record.values(b), inner);
-          for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) {
-            k.ask_for(tile, h * head, head);
-            v.ask_for(tile, h * head, head);
-          }
-        }
+        ask_for_next(n, rail_.record.keys(b), inner, h * head, head);
+        ask_for_next(n, rail_.record.values(b), inner, h * head, head);
         score(query + h * head, head, keys, h * head, scale, position_[n]);
         if (h >= s_.own_heads) add(bias + (h - s_.own_heads) * s_.window, readable(n, s_.window), scores_.data() + place_[n]);
         const float share = soften(scores_.data(), position_[n]);
@@ -264,7 +273,7 @@ class Pass {
     const RailBlock& block = rail_.blocks[b];
     const int64_t head = s_.head, latent = s_.latent(), asked = s_.query_heads * head;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head));
-    for (int64_t n = 0; n < rows_; ++n) field(n, rail_.record.latents(b), latent).ask_for(position_[n] / kLanes, 0, latent);
+    ask_for_newest(rail_.record.latents(b), latent);
     normalise(call_.taps[b] + base_ * s_.d, rows_, s_.d, rail_.epsilon, normed_.data());
     call_.multiply(block.latent, normed_.data(), s_.d, rows_, more_.data());
     for (int64_t n = 0; n < rows_; ++n) {
@@ -282,10 +291,7 @@ class Pass {
         float* query = normed_.data();
         turn(made_.data() + n * block.query.out() + h * head, cosine(n), sine(n), half_, query);
         const int64_t shift = h / (s_.query_heads / s_.latent_heads) * head;
-        if (n + 1 < rows_ && owner_[n + 1] != owner_[n]) {
-          const Tiles k = field(n + 1, rail_.record.latents(b), latent);
-          for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) k.ask_for(tile, shift, head);
-        }
+        ask_for_next(n, rail_.record.latents(b), latent, shift, head);
         score(query, head, latents, shift, scale, position_[n]);
         const float share = soften(scores_.data(), position_[n]);
         sum_turned_columns(scores_.data(), latents, shift, half_, rail_.cosine.data(), rail_.sine.data(), position_[n], share,
@@ -412,15 +418,21 @@ class Pass {
       if (s_.labels) add_hints(n);
       add(bias, readable(n, s_.window), scores_.data() + place_[n]);
       const float share = soften(scores_.data(), last);
-      const int32_t* tokens = state(n).tokens.data();
-      int64_t first = 0;
-      for (; first + 8 * kLanes <= d; first += 8 * kLanes) add_tokens<8>(scores_.data(), rail_.directions, tokens, first, last, share, copied);
-      for (; first + 4 * kLanes <= d; first += 4 * kLanes) add_tokens<4>(scores_.data(), rail_.directions, tokens, first, last, share, copied);
-      for (; first < d; first += kLanes) add_tokens<1>(scores_.data(), rail_.directions, tokens, first, last, share, copied);
+      copy_tokens(state(n).tokens.data(), position_[n], share, copied);
       const float strength = kStrength * std::tanh(bias[s_.window]) * std::sqrt(product(tap, tap, d) / static_cast<float>(d));
       float* update = more_.data() + n * d;
       for (int64_t i = 0; i < d; ++i) update[i] += strength * copied[i];
     }
+  }
+
+  // What was said at each position, by its share.
+  BB_INLINE void copy_tokens(const int32_t* tokens, int64_t last, float share, float* to) const {
+    const float* shares = scores_.data();
+    const TokenRows& rows = rail_.directions;
+    int64_t first = 0;
+    for (; first + 8 * kLanes <= s_.d; first += 8 * kLanes) add_tokens<8>(shares, rows, tokens, first, last, share, to);
+    for (; first + 4 * kLanes <= s_.d; first += 4 * kLanes) add_tokens<4>(shares, rows, tokens, first, last, share, to);
+    for (; first < s_.d; first += kLanes) add_tokens<1>(shares, rows, tokens, first, last, share, to);
   }
 
   // The last lookup over labels counts where to copy from.
@@ -497,8 +509,8 @@ BB_EXPORT void bb_rail_step(void* rail, void* const* states, int64_t sequences, 
   using namespace bb;
   Rail& own = *static_cast<Rail*>(rail);
   learn_at(level)(own, tokens, unembedding, starts[sequences]);
-  const RailCall call{own, multiply_at(level), reinterpret_cast<RailState* const*>(states), tokens, starts, lengths, table, width, shift, embedding,
-                      taps, pages, fused, skill, kept_rows, num_kept, kept};
+  const RailCall call{own,   multiply_at(level), reinterpret_cast<RailState* const*>(states), tokens, starts, lengths, table,
+                      width, shift, embedding, taps, pages, fused, skill, kept_rows, num_kept, kept};
   const auto part = run_at(level);
   const int64_t share = (sequences + threads - 1) / std::max(1, threads);
   parallel_for(sequences, std::max<int64_t>(1, share), threads, [&](int64_t begin, int64_t end) { part(call, begin, end); });
