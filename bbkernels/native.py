@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-INTERFACE_VERSION = 4
+INTERFACE_VERSION = 5
 """`BB_INTERFACE_VERSION` of csrc/interface.h; raised with every change of a signature."""
 
 Library = ctypes.CDLL

@@ -1,6 +1,7 @@
 """Sixteen JSON-schema requests at once: this engine beside `transformers`' `generate` with xgrammar's mask, and its batching.
 
-`python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`
+`python -m benchmarks.throughput [--requests 16] [--rounds 3] [--json FILE]`; with `--rail-cost` this engine alone, with a
+rail and without one in turn, and what the rail costs.
 
 One base, one tokenizer, one thread, the same prompts, schemas and temperature; sides in turn, so that what else the machine
 does meets both. The peer runs all requests as one left-padded batch, each under its own matcher, until the last one has ended;
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -80,10 +81,14 @@ class Side:
     run: Callable[[int], list[list[int]]]
 
 
-def engine_side(host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int) -> Side:
-    """This engine, in the process: no HTTP."""
+def engine_side(
+    host: RaggedHost, constraints: list[CompiledConstraint | None], rail: bool, count: int, *, ends: bool = True
+) -> Side:
+    """This engine, in the process: no HTTP. Without `ends` no token is the last one, so that free outputs are of one length."""
     batcher = Batcher(host, num_pages=count * 16, max_tokens=1024, reuse=False)
     model = BatchedModel(batcher, load_rail(BUNDLED_RAIL) if rail else None)
+    if not ends:
+        model.eos_token_id = -1
     backend = ModelBackend(
         {"model": model}, root=NANO, mask_engine=GrammarEngine(host.tokenizer, host.vocab_size),
         facts=TokenizerFacts(special_tokens={}, prefix=()), description="benchmark",
@@ -186,12 +191,38 @@ def first_token_seconds(host: RaggedHost, length: int, rounds: int) -> tuple[flo
     return median(found[0]), median(found[1])
 
 
+def rail_cost(sides: Sequence[Side], rounds: int) -> dict[str, dict[str, float]]:
+    """What a rail costs: `sides` are pairs, a base and the same under a rail. Medians over rounds.
+
+    A round runs both of a pair one after the other, so that both meet the same machine; what is lost is taken per round.
+    """
+    table: dict[str, dict[str, float]] = {}
+    for base, rail in zip(sides[::2], sides[1::2], strict=True):
+        found: list[tuple[float, float]] = []
+        for turn in range(rounds + 1):
+            rates = []
+            for side in (base, rail) if turn % 2 else (rail, base):
+                spent = time.process_time()
+                made = sum(map(len, side.run(turn)))
+                rates.append(made / (time.process_time() - spent))
+            if turn:
+                found.append((rates[0], rates[1]) if turn % 2 else (rates[1], rates[0]))
+        alone, beside = (median(column) for column in zip(*found, strict=True))
+        lost = median(1.0 - slower / faster for faster, slower in found)
+        table[rail.name] = {"base_tokens_per_cpu_second": alone, "rail_tokens_per_cpu_second": beside, "share_lost": lost}
+        print(
+            f"{rail.name}: {beside:.0f} tokens per second of processor time, {alone:.0f} without, {lost:.1%} lost", flush=True
+        )
+    return table
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prefix", type=int, default=1024, help="tokens of the prompt that is asked twice (default: 1024)")
+    parser.add_argument("--rail-cost", action="store_true", help="only what a rail costs this engine, over --rounds pairs")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,14 +231,19 @@ def main() -> None:
     compiled = [engine.compile(Constraint(kind="json_schema", source=json.dumps(schema)), trusted=True) for schema in SCHEMAS]
     grammars: list[CompiledConstraint | None] = [compiled[place % len(compiled)] for place in range(options.requests)]
     free: list[CompiledConstraint | None] = [None] * options.requests
-    sides = [
-        generate_side(load_host(NANO), options.requests),
-        continuous_side(load_host(NANO), options.requests),
-        engine_side(host, grammars, False, options.requests),
-        engine_side(host, grammars, True, options.requests),
-        engine_side(host, free, False, options.requests),
-        engine_side(host, free, True, options.requests),
+    engines = [
+        engine_side(host, kind, rail, options.requests, ends=kind is grammars or not options.rail_cost)
+        for kind in (grammars, free)
+        for rail in (False, True)
     ]
+    if options.rail_cost:
+        cost = rail_cost(engines, options.rounds)
+        if options.json is not None:
+            options.json.write_text(
+                json.dumps({"requests": options.requests, "rounds": options.rounds, "rail": cost}, indent=1) + "\n"
+            )
+        return
+    sides = [generate_side(load_host(NANO), options.requests), continuous_side(load_host(NANO), options.requests), *engines]
     rates: dict[str, list[tuple[float, float, float]]] = {side.name: [] for side in sides}
     for turn in range(options.rounds + 1):
         for side in sides:

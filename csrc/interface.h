@@ -7,7 +7,7 @@
 #define BB_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Raised with every change of a signature, here and in bbkernels/native.py.
-#define BB_INTERFACE_VERSION 4
+#define BB_INTERFACE_VERSION 5
 
 #ifndef BB_SOURCE_HASH
 #define BB_SOURCE_HASH "unknown"

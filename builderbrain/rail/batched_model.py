@@ -77,15 +77,20 @@ class BatchedModel:
         pool = self.batcher.pool
         return sequences * -(-length // pool.page_size) <= pool.num_pages
 
-    def keep(self, state: BatchedState, length: int) -> None:
-        """Keep a sequence's state where a page of its prompt has become full."""
+    def lengths_to_keep(self, state: BatchedState, count: int) -> list[int]:
+        """Where, within a sequence's next `count` tokens, a page of its prompt becomes full whose state nobody has kept."""
+        if not self.batcher.reuse:
+            return []
         size = self.batcher.pool.page_size
-        if self.batcher.reuse and length % size == 0 and length <= state.prompt_length:
-            place = length // size - 1
-            key, page = state.keys[place], state.pages[place]
-            if self.snapshot(key) is None:
-                self.snapshots[key] = Snapshot(page=page, state=state.rail_state.copy())
-                self._key_of[page] = key
+        last = min(state.known + count, state.prompt_length) // size
+        return [page * size for page in range(state.known // size + 1, last + 1) if self.snapshot(state.keys[page - 1]) is None]
+
+    def keep(self, state: BatchedState, length: int, rail_state: RailState) -> None:
+        """Keep a sequence's state behind `length` tokens, where a page of its prompt became full."""
+        place = length // self.batcher.pool.page_size - 1
+        key, page = state.keys[place], state.pages[place]
+        self.snapshots[key] = Snapshot(page=page, state=rail_state)
+        self._key_of[page] = key
 
     def snapshot(self, key: bytes) -> Snapshot | None:
         """What was kept of this text, if its page is still there."""

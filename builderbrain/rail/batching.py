@@ -27,7 +27,7 @@ from builderbrain.hosts.base import BaseStates, RaggedHost
 from builderbrain.hosts.decode_graphs import DecodeGraphs, GraphPlan
 from builderbrain.hosts.ragged import RaggedBatch
 from builderbrain.rail.influence import tell_influence
-from builderbrain.rail.native_step import RailState
+from builderbrain.rail.native_step import NativeRail, RailState
 
 if TYPE_CHECKING:
     from builderbrain.rail.batched_model import BatchedModel, BatchedState
@@ -265,19 +265,28 @@ class Batcher:
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
         for model, places in by_model.items():
-            if len(places) == len(sequences) and model.native is not None and self._ends_within_pages(sequences, new):
-                fused, skills = model.native.step(batch, states, [state.rail_state for state in sequences], model.pages)
-                for state, tokens in zip(sequences, new, strict=True):
-                    model.keep(state, state.known + len(tokens))
+            if model.native is not None and len(places) == len(sequences):
+                fused, skills = self._run_native(model, model.native, sequences, batch, states)
                 continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
                            [starts[place] for place in places], states, fused, skills)  # fmt: skip
         return fused, skills
 
-    def _ends_within_pages(self, sequences: Sequence[BatchedState], new: Sequence[Sequence[int]]) -> bool:
-        """Whether no sequence goes on beyond the end of a page, so that one step of a rail takes them all."""
-        size = self.pool.page_size
-        return all(state.known % size + len(tokens) <= size for state, tokens in zip(sequences, new, strict=True))
+    def _run_native(
+        self, model: BatchedModel, native: NativeRail, sequences: Sequence[BatchedState], batch: RaggedBatch, states: BaseStates
+    ) -> tuple[Tensor, Tensor]:
+        """The fused states [1, N, d] of one model's batch and the skills [N]; its state is kept where texts can go on from."""
+        kept: list[tuple[BatchedState, int]] = []
+        rows: list[int] = []
+        starts = batch.starts.tolist()
+        for state, first, end in zip(sequences, starts[:-1], starts[1:], strict=True):
+            for length in model.lengths_to_keep(state, end - first):
+                kept.append((state, length))
+                rows.append(first + length - state.known - 1)
+        out = native.step(batch, states, [state.rail_state for state in sequences], model.pages, keep=rows)
+        for (state, length), rail_state in zip(kept, out.kept, strict=True):
+            model.keep(state, length, rail_state)
+        return out.fused, out.skill
 
     def _run_rail(
         self,
@@ -302,29 +311,9 @@ class Batcher:
                 fused[:, rows] = output.fused
                 skills[rows] = output.choice.skill[0]
             return
-        # Up to the end of a page at a time, where the state is kept for texts that go on from there.
-        done = [0] * len(sequences)
-        while True:
-            parts: list[tuple[int, int]] = []
-            for place, (state, tokens) in enumerate(zip(sequences, new, strict=True)):
-                at = state.known + done[place]
-                size = min(len(tokens) - done[place], self.pool.page_size - at % self.pool.page_size)
-                if size:
-                    parts.append((place, size))
-            if not parts:
-                return
-            taking = [sequences[place] for place, _ in parts]
-            pieces = [new[place][done[place] : done[place] + size] for place, size in parts]
-            batch = self._batch(pieces, [sequences[place].known + done[place] for place, _ in parts], taking)
-            rows = torch.cat(
-                [torch.arange(starts[place] + done[place], starts[place] + done[place] + size) for place, size in parts]
-            )
-            out, chosen = model.native.step(batch, _rows(states, rows), [state.rail_state for state in taking], model.pages)
-            fused[:, rows] = out
-            skills[rows] = chosen
-            for place, size in parts:
-                done[place] += size
-                model.keep(sequences[place], sequences[place].known + done[place])
+        batch = self._batch(new, [state.known for state in sequences], sequences)
+        rows = torch.cat([torch.arange(first, first + len(tokens)) for tokens, first in zip(new, starts, strict=True)])
+        fused[:, rows], skills[rows] = self._run_native(model, model.native, sequences, batch, _rows(states, rows))
 
     def _begin_masks(self, sequences: Sequence[BatchedState]) -> PendingMasks | None:
         """Begin to make the masks that these left to the batcher."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -36,7 +37,20 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "bb_rail_state_free": (None, [_POINTER]),
     "bb_rail_step": (
         None,
-        [_POINTER, _POINTER, _LONG, *[_POINTER] * 4, _LONG, *[_POINTER] * 4, _LONG, _POINTER, _POINTER, _INT, _INT],
+        [
+            _POINTER,
+            _POINTER,
+            _LONG,
+            *[_POINTER] * 4,
+            _LONG,
+            *[_POINTER] * 4,
+            _LONG,
+            *[_POINTER] * 3,
+            _LONG,
+            _POINTER,
+            _INT,
+            _INT,
+        ],
     ),
 }
 
@@ -53,8 +67,21 @@ class RailState:
         return RailState(_function("bb_rail_state_copy")(self.pointer))
 
 
+@dataclass(frozen=True, kw_only=True)
+class RailRows:
+    """What a rail makes of N tokens: `fused` [1, N, d] in the base's dtype, `skill` int64 [N] the skill of each, and the states
+    that were asked for."""
+
+    fused: Tensor
+    skill: Tensor
+    kept: tuple[RailState, ...]
+
+
 class NativeRail:
-    """A rail's weights as the library reads them. Some are copied: later changes of the rail may be seen or not."""
+    """A rail's weights as the library reads them. Some are copied: later changes of the rail may be seen or not.
+
+    Used by one thread at a time; it remembers what follows from each token that it has seen.
+    """
 
     def __init__(self, rail: BuilderRail, host: Host) -> None:
         """Hand the weights over.
@@ -103,35 +130,47 @@ class NativeRail:
         """float32 [P, record * L]: what the rail keeps of each position; numbered as the base's pages are.
 
         Raises:
-            ConfigError: `page_size` L is no power of two.
+            ConfigError: `page_size` L is no power of two, or below 16.
         """
-        if page_size < 1 or page_size & (page_size - 1):
-            raise ConfigError(f"expected pages of a power of two positions, got {page_size}", field="page_size")
+        if page_size < _LANES or page_size & (page_size - 1):
+            raise ConfigError(
+                f"expected pages of a power of two positions, {_LANES} or more, beside a rail, got {page_size}",
+                field="page_size",
+            )
         return torch.zeros(num_pages, self.record * page_size)
 
     def step(
-        self, batch: RaggedBatch, states: BaseStates, sequences: Sequence[RailState], pages: Tensor, *, level: int = BEST_LEVEL
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        batch: RaggedBatch,
+        states: BaseStates,
+        sequences: Sequence[RailState],
+        pages: Tensor,
+        *,
+        keep: Sequence[int] = (),
+        level: int = BEST_LEVEL,
+    ) -> RailRows:
         """The new tokens of S sequences.
 
         Args:
             states: of the base over the batch, [1, N, d] each.
             sequences: S states, which move on.
             pages: of `new_pages`; written at the batch's slots.
-
-        Returns:
-            The fused states [1, N, d] in the base's dtype, and the skill of each token, int64 [N].
+            keep: rows, rising, behind which a copy of their sequence's state is kept: K of them give K states.
         """
         inputs = [state[0].to(torch.float32).contiguous() for state in (states.embedding, states.unembedding, *states.taps)]
         fused, skill = torch.empty_like(inputs[0]), torch.empty(len(batch.tokens), dtype=torch.int64)
         shift = (pages.shape[1] // self.record).bit_length() - 1
         pointers = (_POINTER * len(sequences))(*[state.pointer for state in sequences])
+        kept_rows, kept = (_LONG * len(keep))(*keep), (_POINTER * len(keep))()
         _function("bb_rail_step")(
             self.pointer, pointers, len(sequences), batch.tokens.data_ptr(), batch.starts.data_ptr(), batch.lengths.data_ptr(),
             batch.table.data_ptr(), batch.table.shape[1], inputs[0].data_ptr(), inputs[1].data_ptr(), _addresses(inputs[2:]),
-            pages.data_ptr(), shift, fused.data_ptr(), skill.data_ptr(), level, torch.get_num_threads(),
+            pages.data_ptr(), shift, fused.data_ptr(), skill.data_ptr(), kept_rows, len(keep), kept, level,
+            torch.get_num_threads(),
         )  # fmt: skip
-        return fused[None].to(states.embedding.dtype), skill
+        return RailRows(
+            fused=fused[None].to(states.embedding.dtype), skill=skill, kept=tuple(RailState(pointer) for pointer in kept)
+        )
 
 
 def why_not_native(rail: BuilderRail, host: Host) -> str | None:

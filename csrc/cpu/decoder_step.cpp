@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "../interface.h"
+#include "dispatch.h"
 #include "lanes.h"
-#include "level.h"
 #include "paged_attention.h"
 #include "panels.h"
 #include "parallel.h"
@@ -160,23 +160,7 @@ BB_INLINE void run(const DecoderCall& call, int64_t begin, int64_t end) {
   }
 }
 
-void run_baseline(const DecoderCall& call, int64_t begin, int64_t end) { run(call, begin, end); }
-#ifdef BB_X86
-BB_AVX2 void run_avx2(const DecoderCall& call, int64_t begin, int64_t end) { run(call, begin, end); }
-BB_AVX512 void run_avx512(const DecoderCall& call, int64_t begin, int64_t end) { run(call, begin, end); }
-#endif
-
-using Run = void (*)(const DecoderCall&, int64_t, int64_t);
-
-Run best(int level) {
-#ifdef BB_X86
-  level = std::min(level, cpu_level());
-  if (level >= avx512) return run_avx512;
-  if (level >= avx2) return run_avx2;
-#endif
-  (void)level;
-  return run_baseline;
-}
+BB_AT_EVERY_LEVEL(run, (const DecoderCall& call, int64_t begin, int64_t end), (call, begin, end))
 
 }  // namespace
 }  // namespace bb
@@ -229,7 +213,7 @@ BB_EXPORT void bb_decoder_step(const void* decoder, int64_t sequences, const int
   using namespace bb;
   const DecoderCall call{*static_cast<const Decoder*>(decoder), positions, slots, starts, lengths, table, width, page, keys, values,
                          embedding, taps};
-  const Run part = best(level);
+  const auto part = run_at(level);
   const int64_t share = (sequences + threads - 1) / std::max(1, threads);
   parallel_for(sequences, std::max<int64_t>(1, share), threads, [&](int64_t begin, int64_t end) { part(call, begin, end); });
 }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../interface.h"
-#include "level.h"
+#include "dispatch.h"
 #include "panels.h"
 #include "parallel.h"
 
@@ -35,23 +35,7 @@ BB_INLINE void multiply(const Product& p, int64_t first, int64_t end) {
   }
 }
 
-void multiply_baseline(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
-#ifdef BB_X86
-BB_AVX2 void multiply_avx2(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
-BB_AVX512 void multiply_avx512(const Product& p, int64_t first, int64_t end) { multiply(p, first, end); }
-#endif
-
-using Multiply = void (*)(const Product&, int64_t, int64_t);
-
-Multiply best(int level) {
-#ifdef BB_X86
-  level = std::min(level, cpu_level());
-  if (level >= avx512) return multiply_avx512;
-  if (level >= avx2) return multiply_avx2;
-#endif
-  (void)level;
-  return multiply_baseline;
-}
+BB_AT_EVERY_LEVEL(multiply, (const Product& p, int64_t first, int64_t end), (p, first, end))
 
 }  // namespace
 }  // namespace bb
@@ -78,7 +62,7 @@ BB_EXPORT void bb_panels_multiply(const void* linear, const float* x, int64_t ro
   std::vector<float> scratch(padded == l.out ? 0 : static_cast<size_t>(rows * padded));
   float* to = scratch.empty() ? y : scratch.data();
   const Product product{l.panels, x, rows, to};
-  const Multiply part = best(level);
+  const auto part = multiply_at(level);
   const int64_t panels = padded / kLanes, products = rows * l.panels.in() * padded;
   parallel_for(panels, std::max<int64_t>(4, panels / (4 * std::max(1, threads))), products < kAlone ? 1 : threads,
                [&](int64_t begin, int64_t end) { part(product, begin * kLanes, end * kLanes); });

@@ -2,8 +2,8 @@
 // memory and without ablated skills, as far as the base's logits depend on it. A rail is narrow, so that in PyTorch its time is that
 // of starting a few hundred operations; here it is one call.
 //
-// What later tokens need of a token lies in pages (`Field`), what the sequence needs as a whole in a `State`. Sequences are shared
-// out among threads; rows never meet in a sum, so a row's bits do not depend on its neighbours.
+// What later tokens need of a token lies in pages (`RailRecord`), what the sequence needs as a whole in a `RailState`. Sequences are
+// shared out among threads; rows never meet in a sum, so a row's bits do not depend on its neighbours.
 //
 // Letters as in builderbrain/rail: N rows, d base width, c rail width, D head size.
 
@@ -14,107 +14,63 @@
 #include <vector>
 
 #include "../interface.h"
+#include "dispatch.h"
 #include "lanes.h"
-#include "level.h"
 #include "panels.h"
 #include "parallel.h"
+#include "rail.h"
+#include "rail_text.h"
+#include "tiled_attention.h"
 
 namespace bb {
 namespace {
 
-constexpr int kAhead = 3;    // tokens from the reading head's place on whose labels are told
-constexpr int kLookups = 2;  // attentions over labels
-constexpr float kStrength = 2.0f;      // of an open copy gate
+constexpr int64_t kRowsAtOnce = 64;  // that go through the rail together
+constexpr float kStrength = 2.0f;    // of an open copy gate
 constexpr float kFusionEpsilon = 1e-6f;
-constexpr uint64_t kMix = static_cast<uint64_t>(-0x61C8864680B583EBLL);
-constexpr uint64_t kOrder = static_cast<uint64_t>(-0x3D4D51C2D82B14B1LL);
 
-// The numbers that builderbrain/rail/native_step.py hands over, in its order.
-struct Shape {
-  int64_t taps, d, c, head, own_heads, reading_heads, query_heads, latent_heads, hidden, skills, skill_rank, proposal_rank,
-      window, match, piece, word_slots, word_width, routes, labels, label_slots, vocabulary, positions;
-};
+using Multiply = void (*)(const Panels& matrix, const float* x, int64_t stride, int64_t rows, float* y);
 
-struct Block {
-  Panels heads, output, query, latent, own, cross_output, gate_up, down;
-  const float *skill_down, *skill_up;  // [K, R, c] both, the norm's weight in the first
-};
-
-struct Rail {
-  Shape shape;
-  std::vector<int64_t> label_sizes;
-  float epsilon;
-  Panels enter, words_enter, reading_enter, router, leave, copying, label_score, label_enter;
-  const float *word_table, *pair_table, *run_table, *alpha, *label_bias, *label_pairs, *label_away;
-  const float *proposal_down, *proposal_up;  // [K, R, d] both
-  const int64_t *spelling, *answers;         // [V, 4]; per route the row of adapters, -1 where it is closed
-  const uint8_t* kind;                       // [V], 1 quote, 2 line
-  std::vector<Block> blocks;
-  std::vector<float> cosine, sine;  // [positions, D / 2]
-
-  // Places of a token's fields in a page, in values per position; see `field`.
-  int64_t key(int64_t block) const { return block * per_block(); }
-  int64_t value(int64_t block) const { return key(block) + inner(); }
-  int64_t latent(int64_t block) const { return value(block) + inner(); }
-  int64_t turned(int64_t block) const { return latent(block) + shape.latent_heads * shape.head; }
-  int64_t copy_key() const { return shape.taps * per_block(); }
-  int64_t copy_value() const { return copy_key() + shape.head; }
-  int64_t known() const { return copy_value() + shape.d; }
-  int64_t pieces() const { return known() + shape.labels; }
-  int64_t record() const { return pieces() + shape.piece; }
-  int64_t inner() const { return (shape.own_heads + shape.reading_heads) * shape.head; }
-  int64_t per_block() const { return 2 * inner() + 2 * shape.latent_heads * shape.head; }
-};
-
-// What a sequence carries from token to token.
-struct State {
-  std::vector<float> follows;
-  uint64_t word = 0, before = 0;
-  int64_t place = 0, anchor = 0, opened = 0, longest = 0;
-  bool open = false;
-  std::vector<int32_t> tokens, run;
-  std::vector<uint8_t> copied;
-};
-
-struct Step {
+struct RailCall {
   const Rail& rail;
-  State* const* states;
+  Multiply multiply;  // a call, as there are two dozen products
+  RailState* const* states;
   const int64_t* tokens;
   const int32_t *starts, *lengths, *table;
   int64_t width, shift;
-  const float *embedding, *unembedding;
+  const float* embedding;
   const float* const* taps;
   float *pages, *fused;
   int64_t* skill;
-};
-
-// One field of all positions of a sequence.
-struct Field {
-  float* pages;
-  const int32_t* table;
-  int64_t shift, record, offset, size;  // a page has 2^shift positions
-  BB_INLINE float* at(int64_t position) const {
-    const int64_t page = int64_t{1} << shift;
-    return pages + ((table[position >> shift] * record + offset) << shift) + (position & (page - 1)) * size;
-  }
+  const int64_t* kept_rows;  // in rising order
+  int64_t num_kept;
+  void** kept;
 };
 
 BB_INLINE float silu(float x) { return x / (1.0f + std::exp(-x)); }
 
-BB_INLINE float mean_square(const float* x, int64_t size) {
+BB_INLINE float product(const float* x, const float* y, int64_t size) {
   Lanes sum{};
   int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) sum += load(x + i) * load(x + i);
-  const Lanes rest = load_part(x + i, size - i);
-  return sum_of(sum + rest * rest) / static_cast<float>(size);
+  for (; i + kLanes <= size; i += kLanes) sum += load(x + i) * load(y + i);
+  if (i < size) sum += load_part(x + i, size - i) * load_part(y + i, size - i);
+  return sum_of(sum);
 }
 
-// y [rows, size] = x / rms(x).
+// One over the root mean square.
+BB_INLINE float shrinking(const float* x, int64_t size, float epsilon) {
+  return 1.0f / std::sqrt(product(x, x, size) / static_cast<float>(size) + epsilon);
+}
+
 BB_INLINE void normalise(const float* x, int64_t rows, int64_t size, float epsilon, float* y) {
   for (int64_t n = 0; n < rows; ++n) {
-    const float scale = 1.0f / std::sqrt(mean_square(x + n * size, size) + epsilon);
+    const float scale = shrinking(x + n * size, size, epsilon);
     for (int64_t i = 0; i < size; ++i) y[n * size + i] = x[n * size + i] * scale;
   }
+}
+
+BB_INLINE void add(const float* more, int64_t size, float* x) {
+  for (int64_t i = 0; i < size; ++i) x[i] += more[i];
 }
 
 BB_INLINE void turn(const float* from, const float* cosine, const float* sine, int64_t half, float* to) {
@@ -125,530 +81,437 @@ BB_INLINE void turn(const float* from, const float* cosine, const float* sine, i
   }
 }
 
-// out [value.size] = sum_j softmax_j(scale q . key_j + extra_j) value_j over positions 0..last; sizes are multiples of kLanes.
-BB_INLINE void attend(const float* query, float scale, const Field& key, int64_t key_shift, int64_t size, const Field& value,
-                      int64_t value_shift, int64_t value_size, int64_t last, const float* extra, float* scores, float* out) {
-  float largest = -INFINITY;
-  for (int64_t tile = 0; tile <= last; tile += kLanes) {
-    const int end = static_cast<int>(std::min<int64_t>(last - tile + 1, kLanes));
-    Lanes products[kLanes];
-    for (int j = 0; j < kLanes; ++j) products[j] = Lanes{};
-    for (int j = 0; j < end; ++j) {
-      const float* at = key.at(tile + j) + key_shift;
-      for (int64_t part = 0; part < size; part += kLanes) products[j] += load(query + part) * load(at + part);
-    }
-    Lanes found = sums(products) * scale;
-    if (extra) found += load_part(extra + tile, end);
-    found = kPlaces < end ? found : Lanes{} - INFINITY;
-    const float here = largest_of(found);
-    largest = here > largest ? here : largest;
-    std::memcpy(scores + tile, &found, sizeof found);
+// out [Wide kLanes] = share * sum_j weight_j row(token_j).
+template <int Wide>
+BB_INLINE void add_tokens(const float* weights, const TokenRows& rows, const int32_t* tokens, int64_t first, int64_t last,
+                          float share, float* out) {
+  Lanes sum[Wide] = {};
+  for (int64_t j = 0; j <= last; ++j) {
+    const float* row = rows[tokens[j]] + first;
+    for (int part = 0; part < Wide; ++part) sum[part] += load(row + part * kLanes) * weights[j];
   }
-  float mass = 0.0f;
-  for (int64_t tile = 0; tile <= last; tile += kLanes) {
-    const Lanes weight = exponential(load(scores + tile) - largest);
-    mass += sum_of(weight);
-    std::memcpy(scores + tile, &weight, sizeof weight);
-  }
-  const float share = 1.0f / mass;
-  for (int64_t part = 0; part < value_size; part += kLanes) {
-    Lanes sum{};
-    for (int64_t j = 0; j <= last; ++j) sum += load(value.at(j) + value_shift + part) * scores[j];
-    sum *= share;
-    std::memcpy(out + part, &sum, sizeof sum);
-  }
+  for (int part = 0; part < Wide; ++part) store(sum[part] * share, out + first + part * kLanes);
 }
 
-// The word a token ends and the one before; see builderbrain/rail/words.py.
-BB_INLINE void follow_word(State& state, const int64_t* spelling) {
-  if (spelling[0]) {
-    if (state.word) state.before = state.word;
-    state.word = 0;
-  }
-  state.word = state.word * static_cast<uint64_t>(spelling[2]) + static_cast<uint64_t>(spelling[1]);
-}
-
-BB_INLINE int64_t slot(uint64_t word, int64_t slots) {
-  return static_cast<int64_t>((word * kMix) >> 33 & 0x7FFFFFFF) % slots;
-}
-
-// Moves the reading head by the newest of `tokens`, of kind 1 (quote) or 2 (line); see builderbrain/rail/reading.py.
-BB_INLINE void follow_reading(State& state, uint8_t kind) {
-  const int64_t t = static_cast<int64_t>(state.tokens.size()) - 1;
-  const bool quote = kind & 1;
-  state.run.resize(t + 1, 0);
-  state.copied.resize(t + 1, 0);
-  state.open ^= quote;
-  if (kind & 2) state.open = false;
-  const bool odd = state.open;
-  if (!odd && !quote) {
-    state.longest = 0;
-    return;
-  }
-  if (quote && !odd && state.longest == t - 1 - state.opened && state.longest > 0) {
-    std::fill(state.copied.begin() + state.opened + 1, state.copied.begin() + t, 1);
-  }
-  if (quote && odd) {
-    state.anchor = state.place;
-    state.opened = t;
-  }
-  if (quote) {
-    std::fill(state.run.begin(), state.run.end(), 0);
-    state.longest = 0;
-    return;
-  }
-  int32_t longest = 0;
-  const int32_t token = state.tokens[t];
-  std::fill(state.run.begin() + state.opened, state.run.end(), 0);
-  for (int64_t i = state.opened - 1; i >= 0; --i) {
-    const int32_t run = state.tokens[i] == token && !state.copied[i] ? (i ? state.run[i - 1] : 0) + 1 : 0;
-    state.run[i] = run;
-    longest = std::max(longest, run);
-  }
-  state.longest = longest;
-  if (!longest) return;
-  int64_t first = -1;
-  for (int64_t i = 0; i < state.opened; ++i) {
-    if (state.run[i] != longest) continue;
-    if (first < 0) first = i;
-    if (i >= state.anchor) {
-      first = i;
-      break;
+// Rows `begin` to `end` of a call on their way through the rail. All arrays are of rows: x [c] is the stream, the others are for
+// whatever a part needs.
+class Pass {
+ public:
+  BB_INLINE Pass(const RailCall& call, int64_t sequence, int64_t begin, int64_t end)
+      : call_(call), rail_(call.rail), s_(call.rail.shape), base_(begin), rows_(end - begin), half_(s_.head / 2) {
+    owner_.resize(rows_);
+    position_.resize(rows_);
+    place_.resize(rows_);
+    chosen_.resize(rows_);
+    int64_t longest = 0;
+    for (int64_t n = 0; n < rows_; ++n) {
+      while (call.starts[sequence + 1] <= begin + n) ++sequence;
+      owner_[n] = sequence;
+      position_[n] = call.lengths[sequence] - call.starts[sequence + 1] + begin + n;
+      longest = std::max(longest, position_[n] + 1);
     }
-  }
-  state.place = first + 1;
-}
-
-// The sequences `begin` to `end` of a step.
-BB_INLINE void run(const Step& step, int64_t begin, int64_t end) {
-  const Rail& rail = step.rail;
-  const Shape& s = rail.shape;
-  const int64_t base = step.starts[begin], rows = step.starts[end] - base;
-  if (!rows) return;
-  const int64_t c = s.c, d = s.d, head = s.head, half = head / 2, heads = s.own_heads + s.reading_heads, inner = rail.inner();
-  const int64_t latent_size = s.latent_heads * head, last = s.taps - 1;
-  std::vector<int64_t> owner(rows), position(rows), place(rows), chosen(rows, 0);
-  int64_t longest = 0;
-  for (int64_t n = begin; n < end; ++n) {
-    longest = std::max<int64_t>(longest, step.lengths[n]);
-    for (int64_t row = step.starts[n]; row < step.starts[n + 1]; ++row) {
-      owner[row - base] = n;
-      position[row - base] = step.lengths[n] - step.starts[n + 1] + row;
-    }
-  }
-  const auto field = [&](int64_t row, int64_t offset, int64_t size) {
-    return Field{step.pages, step.table + owner[row] * step.width, step.shift, rail.record(), offset, size};
-  };
-  const int64_t widest = std::max({rail.enter.out(), rail.blocks[0].heads.out(), rail.blocks[0].gate_up.out(), rail.leave.out(),
-                                   rail.copying.out(), rail.label_enter.in(), rail.reading_enter.in(), rail.blocks[0].query.out(), d});
-  std::vector<float> x(rows * c), normed(rows * std::max(c, d)), made(rows * widest), more(rows * widest), update(rows * d),
-      scores(longest + kLanes), extra(longest + kLanes), hints(s.labels ? rows * (longest + kLanes) : 0);
-  const float* tap = nullptr;
-
-  // The stream before the first block.
-  for (int64_t n = 0; n < rows; ++n) {
-    const float* from = step.embedding + (base + n) * d;
-    const float scale = 1.0f / std::sqrt(mean_square(from, d) + rail.epsilon);
-    for (int64_t i = 0; i < d; ++i) normed[n * d + i] = from[i] * scale;
-  }
-  rail.enter.multiply(normed.data(), d, rows, made.data());
-  for (int64_t n = 0; n < rows; ++n) {
-    State& state = *step.states[owner[n]];
-    const float *own = made.data() + n * rail.enter.out(), *follows = own + c, *piece = follows + c;
-    for (int64_t i = 0; i < c; ++i) x[n * c + i] = own[i] + (state.follows.empty() ? 0.0f : state.follows[i]);
-    state.follows.assign(follows, follows + c);
-    std::memcpy(field(n, rail.pieces(), s.piece).at(position[n]), piece, s.piece * sizeof(float));
-    const int64_t token = step.tokens[base + n];
-    state.tokens.push_back(static_cast<int32_t>(token));
-    follow_word(state, rail.spelling + token * 4);
-    float* found = more.data() + n * 2 * s.word_width;
-    std::memcpy(found, rail.word_table + slot(state.word, s.word_slots) * s.word_width, s.word_width * sizeof(float));
-    std::memcpy(found + s.word_width,
-                rail.pair_table + slot(state.word ^ state.before * kOrder, s.word_slots) * s.word_width,
-                s.word_width * sizeof(float));
-    follow_reading(state, rail.kind[token]);
-    place[n] = state.place;
-    chosen[n] = std::min(state.longest, s.match);  // which row of the table of runs, until the router chooses
-  }
-  normalise(more.data(), rows, 2 * s.word_width, rail.epsilon, normed.data());
-  rail.words_enter.multiply(normed.data(), 2 * s.word_width, rows, made.data());
-  for (int64_t n = 0; n < rows; ++n) {
-    for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * rail.words_enter.out() + i];
-    const Field pieces = field(n, rail.pieces(), s.piece);
-    float* ahead = more.data() + n * s.window * s.piece;
-    for (int64_t w = 0; w < s.window; ++w) {
-      if (place[n] + w <= position[n]) {
-        std::memcpy(ahead + w * s.piece, pieces.at(place[n] + w), s.piece * sizeof(float));
-      } else {
-        std::fill_n(ahead + w * s.piece, s.piece, 0.0f);
-      }
-    }
-  }
-  rail.reading_enter.multiply(more.data(), s.window * s.piece, rows, made.data());
-  for (int64_t n = 0; n < rows; ++n) {
-    const float* told = rail.run_table + chosen[n] * c;
-    for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * rail.reading_enter.out() + i] + told[i];
+    const RailBlock& first = rail_.blocks[0];
+    const int64_t widest =
+        std::max({s_.d + s_.head, s_.query_heads * s_.head, s_.skill_rank, s_.proposal_rank, rail_.enter.out(),
+                  rail_.words_enter.out(), rail_.words_enter.in(), rail_.reading_enter.in(), rail_.router.out(), rail_.leave.out(),
+                  rail_.copying.out(), rail_.label_enter.in(), rail_.label_score.out(), first.heads.out(), first.gate_up.out(),
+                  first.query.out(), first.latent.out()});
+    x_.resize(rows_ * s_.c);
+    normed_.resize(rows_ * widest);
+    made_.resize(rows_ * widest);
+    more_.resize(rows_ * widest);
+    asks_.resize(rows_ * rail_.label_asks.out());
+    turns_.resize(rows_ * 4 * half_);
+    scores_.resize(longest + kLanes);
   }
 
-  const auto cosine = [&](int64_t at) { return rail.cosine.data() + at * half; };
-  const auto sine = [&](int64_t at) { return rail.sine.data() + at * half; };
-  const float scale = 1.0f / std::sqrt(static_cast<float>(head));
-  for (int64_t b = 0; b < s.taps; ++b) {
-    const Block& block = rail.blocks[b];
-    tap = step.taps[b] + base * d;
+  BB_INLINE void run() {
+    enter();
+    for (int64_t b = 0; b < s_.taps; ++b) {
+      attend_to_itself(b);
+      attend_to_base(b);
+      if (b == 0) route();
+      adapt(rail_.blocks[b]);
+      compute(rail_.blocks[b]);
+      if (s_.labels && b == (s_.taps - 1) / 2) label();
+    }
+    propose();
+    copy();
+    fuse();
+  }
 
-    // Self-attention; the last heads stand where the reading head stands.
-    normalise(x.data(), rows, c, rail.epsilon, normed.data());
-    block.heads.multiply(normed.data(), c, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      float* mine = made.data() + n * block.heads.out();
-      for (int64_t h = 0; h < heads; ++h) {
-        const int64_t at = h < s.own_heads ? position[n] : place[n];
-        float turned[512];
-        turn(mine + h * head, cosine(at), sine(at), half, turned);
-        std::memcpy(mine + h * head, turned, head * sizeof(float));
-        turn(mine + inner + h * head, cosine(position[n]), sine(position[n]), half,
-             field(n, rail.key(b), inner).at(position[n]) + h * head);
-      }
-      std::memcpy(field(n, rail.value(b), inner).at(position[n]), mine + 2 * inner, inner * sizeof(float));
-    }
-    for (int64_t n = 0; n < rows; ++n) {
-      const float* mine = made.data() + n * block.heads.out();
-      const Field keys = field(n, rail.key(b), inner), values = field(n, rail.value(b), inner);
-      for (int64_t h = 0; h < heads; ++h) {
-        const float* told = nullptr;
-        if (h >= s.own_heads) {
-          std::fill_n(extra.data(), position[n] + 1, 0.0f);
-          const float* bias = mine + 3 * inner + (h - s.own_heads) * s.window;
-          for (int64_t w = 0; w < s.window && place[n] + w <= position[n]; ++w) extra[place[n] + w] = bias[w];
-          told = extra.data();
-        }
-        attend(mine + h * head, scale, keys, h * head, head, values, h * head, head, position[n], told, scores.data(),
-               more.data() + n * inner + h * head);
-      }
-    }
-    block.output.multiply(more.data(), inner, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * block.output.out() + i];
-    }
+ private:
+  BB_INLINE RailState& state(int64_t row) const { return *call_.states[owner_[row]]; }
+  BB_INLINE Tiles field(int64_t row, int64_t offset, int64_t size) const {
+    return Tiles{call_.pages, call_.table + owner_[row] * call_.width, call_.shift, rail_.record.size, offset, size};
+  }
+  BB_INLINE const float* cosine(int64_t row) const { return turns_.data() + row * 4 * half_; }
+  BB_INLINE const float* sine(int64_t row) const { return cosine(row) + half_; }
+  BB_INLINE const float* place_cosine(int64_t row) const { return cosine(row) + 2 * half_; }
+  BB_INLINE const float* place_sine(int64_t row) const { return cosine(row) + 3 * half_; }
+  // How many of the `most` positions from the reading head's place on are there.
+  BB_INLINE int64_t readable(int64_t row, int64_t most) const { return std::min(most, position_[row] - place_[row] + 1); }
 
-    // Cross-attention into the tap.
-    for (int64_t n = 0; n < rows; ++n) {
-      const float* from = tap + n * d;
-      const float shorter = 1.0f / std::sqrt(mean_square(from, d) + rail.epsilon);
-      for (int64_t i = 0; i < d; ++i) normed[n * d + i] = from[i] * shorter;
-    }
-    block.latent.multiply(normed.data(), d, rows, more.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      const float* mine = more.data() + n * block.latent.out();
-      std::memcpy(field(n, rail.latent(b), latent_size).at(position[n]), mine, latent_size * sizeof(float));
-      float* turned = field(n, rail.turned(b), latent_size).at(position[n]);
-      for (int64_t g = 0; g < s.latent_heads; ++g) {
-        turn(mine + g * head, cosine(position[n]), sine(position[n]), half, turned + g * head);
-      }
-    }
-    normalise(x.data(), rows, c, rail.epsilon, normed.data());
-    block.own.multiply(more.data(), block.latent.out(), rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * block.own.out() + i];
-    }
-    block.query.multiply(normed.data(), c, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      const Field keys = field(n, rail.turned(b), latent_size), values = field(n, rail.latent(b), latent_size);
-      for (int64_t h = 0; h < s.query_heads; ++h) {
-        float turned[512];
-        turn(made.data() + n * block.query.out() + h * head, cosine(position[n]), sine(position[n]), half, turned);
-        const int64_t shift = h / (s.query_heads / s.latent_heads) * head;
-        attend(turned, scale, keys, shift, head, values, shift, head, position[n], nullptr, scores.data(),
-               more.data() + n * s.query_heads * head + h * head);
-      }
-    }
-    block.cross_output.multiply(more.data(), s.query_heads * head, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * block.cross_output.out() + i];
-    }
+  BB_INLINE void add_to_stream(const Panels& matrix, const float* from, int64_t stride) {
+    call_.multiply(matrix, from, stride, rows_, made_.data());
+    for (int64_t n = 0; n < rows_; ++n) add(made_.data() + n * matrix.out(), s_.c, x_.data() + n * s_.c);
+  }
+  BB_INLINE void normalise_stream() { normalise(x_.data(), rows_, s_.c, rail_.epsilon, normed_.data()); }
 
-    // The skill and the MLP.
-    normalise(x.data(), rows, c, rail.epsilon, normed.data());
-    if (b == 0) {
-      rail.router.multiply(normed.data(), c, rows, made.data());
-      for (int64_t n = 0; n < rows; ++n) {
-        const float* score = made.data() + n * rail.router.out();
-        int64_t best = -1;
-        for (int64_t k = 0; k < s.routes; ++k) {
-          if (rail.answers[k] >= 0 && (best < 0 || score[k] > score[best])) best = k;
-        }
-        chosen[n] = rail.answers[best];
-        step.skill[base + n] = chosen[n];
+  // The stream before the first block: a token together with the one before, the words it ends, what the reading head finds.
+  BB_INLINE void enter() {
+    const int64_t c = s_.c, d = s_.d;
+    normalise(call_.embedding + base_ * d, rows_, d, rail_.epsilon, normed_.data());
+    call_.multiply(rail_.enter, normed_.data(), d, rows_, made_.data());
+    const int64_t* kept = std::lower_bound(call_.kept_rows, call_.kept_rows + call_.num_kept, base_);
+    for (int64_t n = 0; n < rows_; ++n) {
+      RailState& state = this->state(n);
+      const float *own = made_.data() + n * rail_.enter.out(), *follows = own + c, *piece = follows + c;
+      float* x = x_.data() + n * c;
+      std::memcpy(x, own, c * sizeof(float));
+      if (!state.follows.empty()) add(state.follows.data(), c, x);
+      state.follows.assign(follows, follows + c);
+      std::memcpy(field(n, rail_.record.piece, s_.piece).row(position_[n]), piece, s_.piece * sizeof(float));
+      const int64_t token = call_.tokens[base_ + n];
+      state.tokens.push_back(static_cast<int32_t>(token));
+      follow_word(state, rail_.spelling + token * 4);
+      float* found = more_.data() + n * 2 * s_.word_width;
+      std::memcpy(found, rail_.word_table + word_slot(state.word, s_.word_slots) * s_.word_width, s_.word_width * sizeof(float));
+      std::memcpy(found + s_.word_width, rail_.pair_table + pair_slot(state, s_.word_slots) * s_.word_width,
+                  s_.word_width * sizeof(float));
+      follow_reading(state, rail_.kind[token]);
+      place_[n] = state.place;
+      add(rail_.run_table + std::min(state.longest, s_.match) * c, c, x);
+      note_turns(n);
+      if (kept < call_.kept_rows + call_.num_kept && *kept == base_ + n) {
+        call_.kept[kept - call_.kept_rows] = new RailState(state);
+        ++kept;
       }
     }
-    for (int64_t n = 0; n < rows; ++n) {
-      const float *down = block.skill_down + chosen[n] * s.skill_rank * c, *up = block.skill_up + chosen[n] * s.skill_rank * c;
-      for (int64_t r = 0; r < s.skill_rank; ++r) {
-        float sum = 0.0f;
-        for (int64_t i = 0; i < c; ++i) sum += down[r * c + i] * normed[n * c + i];
-        made[n * s.skill_rank + r] = silu(sum);
-      }
-      for (int64_t r = 0; r < s.skill_rank; ++r) {
-        for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * s.skill_rank + r] * up[r * c + i];
+    normalise(more_.data(), rows_, 2 * s_.word_width, rail_.epsilon, normed_.data());
+    add_to_stream(rail_.words_enter, normed_.data(), 2 * s_.word_width);
+    for (int64_t n = 0; n < rows_; ++n) {
+      const Tiles pieces = field(n, rail_.record.piece, s_.piece);
+      float* ahead = more_.data() + n * s_.window * s_.piece;
+      std::fill_n(ahead, s_.window * s_.piece, 0.0f);
+      for (int64_t w = 0; w < readable(n, s_.window); ++w) {
+        std::memcpy(ahead + w * s_.piece, pieces.row(place_[n] + w), s_.piece * sizeof(float));
       }
     }
-    normalise(x.data(), rows, c, rail.epsilon, normed.data());
-    block.gate_up.multiply(normed.data(), c, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      const float *gate = made.data() + n * block.gate_up.out(), *up = gate + s.hidden;
+    add_to_stream(rail_.reading_enter, more_.data(), s_.window * s_.piece);
+  }
+
+  // By which angles a row's heads are turned, where it is and where the reading head stands.
+  BB_INLINE void note_turns(int64_t n) {
+    float* to = turns_.data() + n * 4 * half_;
+    for (const int64_t at : {position_[n], place_[n]}) {
+      const int64_t first = at / kLanes * half_ * kLanes + at % kLanes;
+      for (int64_t i = 0; i < half_; ++i) {
+        to[i] = rail_.cosine[first + i * kLanes];
+        to[half_ + i] = rail_.sine[first + i * kLanes];
+      }
+      to += 2 * half_;
+    }
+  }
+
+  // The products of a query [size] with all positions of a field by columns, from `shift` of its values on.
+  BB_INLINE void score(const float* query, int64_t size, const Tiles& keys, int64_t shift, float scale, int64_t last) {
+    for (int64_t tile = 0; tile <= last / kLanes; ++tile) {
+      store(along_columns(query, keys.tile(tile) + shift * kLanes, size) * scale, scores_.data() + tile * kLanes);
+    }
+  }
+
+  // Sixteen sequences' pages lie far apart and in no core's cache, and waiting for them is most of attention. So those that the next
+  // row reads are asked for while this one is computed, and those that a product's results are written to while it is made.
+  BB_INLINE void ask_for_next(int64_t n, int64_t offset, int64_t size, int64_t first, int64_t count) const {
+    if (n + 1 == rows_ || owner_[n + 1] == owner_[n]) return;
+    const Tiles next = field(n + 1, offset, size);
+    for (int64_t tile = 0; tile <= position_[n + 1] / kLanes; ++tile) next.ask_for(tile, first, count);
+  }
+  BB_INLINE void ask_for_newest(int64_t offset, int64_t size) const {
+    for (int64_t n = 0; n < rows_; ++n) {
+      if (n == 0 || owner_[n] != owner_[n - 1]) field(n, offset, size).ask_for(position_[n] / kLanes, 0, size);
+    }
+  }
+
+  // Self-attention; the last heads stand where the reading head stands.
+  BB_INLINE void attend_to_itself(int64_t b) {
+    const RailBlock& block = rail_.blocks[b];
+    const int64_t head = s_.head, inner = s_.inner();
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    ask_for_newest(rail_.record.keys(b), inner);
+    normalise_stream();
+    call_.multiply(block.heads, normed_.data(), s_.c, rows_, made_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      float *query = made_.data() + n * block.heads.out(), *turned = more_.data() + n * 2 * inner;
+      for (int64_t h = 0; h < s_.heads(); ++h) {
+        const bool own = h < s_.own_heads;
+        turn(query + h * head, own ? cosine(n) : place_cosine(n), own ? sine(n) : place_sine(n), half_, turned + h * head);
+        turn(query + inner + h * head, cosine(n), sine(n), half_, turned + inner + h * head);
+      }
+      std::memcpy(query, turned, inner * sizeof(float));
+      field(n, rail_.record.keys(b), inner).write_column(position_[n], turned + inner);
+      std::memcpy(field(n, rail_.record.values(b), inner).row(position_[n]), query + 2 * inner, inner * sizeof(float));
+    }
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float *query = made_.data() + n * block.heads.out(), *bias = query + 3 * inner;
+      const Tiles keys = field(n, rail_.record.keys(b), inner), values = field(n, rail_.record.values(b), inner);
+      for (int64_t h = 0; h < s_.heads(); ++h) {
+        ask_for_next(n, rail_.record.keys(b), inner, h * head, head);
+        ask_for_next(n, rail_.record.values(b), inner, h * head, head);
+        score(query + h * head, head, keys, h * head, scale, position_[n]);
+        if (h >= s_.own_heads) add(bias + (h - s_.own_heads) * s_.window, readable(n, s_.window), scores_.data() + place_[n]);
+        const float share = soften(scores_.data(), position_[n]);
+        sum_rows(scores_.data(), values, h * head, head, position_[n], share, more_.data() + n * inner + h * head);
+      }
+    }
+    add_to_stream(block.output, more_.data(), inner);
+  }
+
+  // Cross-attention into the tap; a latent is key and value at once.
+  BB_INLINE void attend_to_base(int64_t b) {
+    const RailBlock& block = rail_.blocks[b];
+    const int64_t head = s_.head, latent = s_.latent(), asked = s_.query_heads * head;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    ask_for_newest(rail_.record.latents(b), latent);
+    normalise(call_.taps[b] + base_ * s_.d, rows_, s_.d, rail_.epsilon, normed_.data());
+    call_.multiply(block.latent, normed_.data(), s_.d, rows_, more_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float* mine = more_.data() + n * block.latent.out();
+      float* turned = made_.data();
+      for (int64_t g = 0; g < s_.latent_heads; ++g) turn(mine + g * head, cosine(n), sine(n), half_, turned + g * head);
+      field(n, rail_.record.latents(b), latent).write_column(position_[n], turned);
+    }
+    normalise_stream();
+    add_to_stream(block.own, more_.data(), block.latent.out());
+    call_.multiply(block.query, normed_.data(), s_.c, rows_, made_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      const Tiles latents = field(n, rail_.record.latents(b), latent);
+      for (int64_t h = 0; h < s_.query_heads; ++h) {
+        float* query = normed_.data();
+        turn(made_.data() + n * block.query.out() + h * head, cosine(n), sine(n), half_, query);
+        const int64_t shift = h / (s_.query_heads / s_.latent_heads) * head;
+        ask_for_next(n, rail_.record.latents(b), latent, shift, head);
+        score(query, head, latents, shift, scale, position_[n]);
+        const float share = soften(scores_.data(), position_[n]);
+        sum_turned_columns(scores_.data(), latents, shift, half_, rail_.cosine.data(), rail_.sine.data(), position_[n], share,
+                           more_.data() + n * asked + h * head);
+      }
+    }
+    add_to_stream(block.cross_output, more_.data(), asked);
+  }
+
+  // The skill of each row.
+  BB_INLINE void route() {
+    normalise_stream();
+    call_.multiply(rail_.router, normed_.data(), s_.c, rows_, made_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float* score = made_.data() + n * rail_.router.out();
+      int64_t best = -1;
+      for (int64_t k = 0; k < s_.routes; ++k) {
+        if (rail_.answers[k] >= 0 && (best < 0 || score[k] > score[best])) best = k;
+      }
+      chosen_[n] = call_.skill[base_ + n] = rail_.answers[best];
+    }
+  }
+
+  // x [size] += up^T silu(scale down x'), both [rank, size].
+  BB_INLINE void add_adapter(const float* down, const float* up, int64_t rank, const float* from, int64_t size, float scale,
+                             float* x) {
+    float* hidden = made_.data();
+    for (int64_t r = 0; r < rank; ++r) hidden[r] = silu(product(down + r * size, from, size) * scale);
+    for (int64_t r = 0; r < rank; ++r) {
+      for (int64_t i = 0; i < size; ++i) x[i] += hidden[r] * up[r * size + i];
+    }
+  }
+
+  BB_INLINE void adapt(const RailBlock& block) {
+    normalise_stream();
+    for (int64_t n = 0; n < rows_; ++n) {
+      const int64_t first = chosen_[n] * s_.skill_rank * s_.c;
+      add_adapter(block.skill_down + first, block.skill_up + first, s_.skill_rank, normed_.data() + n * s_.c, s_.c, 1.0f,
+                  x_.data() + n * s_.c);
+    }
+  }
+
+  BB_INLINE void compute(const RailBlock& block) {
+    normalise_stream();
+    call_.multiply(block.gate_up, normed_.data(), s_.c, rows_, made_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float *gate = made_.data() + n * block.gate_up.out(), *up = gate + s_.hidden;
+      float* to = more_.data() + n * s_.hidden;
       int64_t i = 0;
-      for (; i + kLanes <= s.hidden; i += kLanes) {
-        const Lanes x = load(gate + i), value = x * sigmoid(x) * load(up + i);
-        std::memcpy(more.data() + n * s.hidden + i, &value, sizeof value);
-      }
-      for (; i < s.hidden; ++i) more[n * s.hidden + i] = silu(gate[i]) * up[i];
+      for (; i + kLanes <= s_.hidden; i += kLanes) store(load(gate + i) * sigmoid(load(gate + i)) * load(up + i), to + i);
+      for (; i < s_.hidden; ++i) to[i] = silu(gate[i]) * up[i];
     }
-    block.down.multiply(more.data(), s.hidden, rows, made.data());
-    for (int64_t n = 0; n < rows; ++n) {
-      for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * block.down.out() + i];
-    }
+    add_to_stream(block.down, more_.data(), s_.hidden);
+  }
 
-    // Labels, in the middle of the rail.
-    if (s.labels && b == last / 2) {
-      normalise(x.data(), rows, c, rail.epsilon, normed.data());
-      rail.label_score.multiply(normed.data(), c, rows, made.data());
-      const int64_t all = s.labels, told_size = (1 + kAhead + kLookups) * all;
-      for (int64_t n = 0; n < rows; ++n) {
-        float* own = field(n, rail.known(), all).at(position[n]);
-        const float* score = made.data() + n * rail.label_score.out();
-        int64_t at = 0;
-        for (const int64_t size : rail.label_sizes) {
-          float largest = -INFINITY, mass = 0.0f;
-          for (int64_t i = at; i < at + size; ++i) largest = std::max(largest, score[i] + rail.label_bias[i]);
-          for (int64_t i = at; i < at + size; ++i) mass += own[i] = std::exp(score[i] + rail.label_bias[i] - largest);
-          for (int64_t i = at; i < at + size; ++i) own[i] /= mass;
-          at += size;
-        }
+  // Labels, in the middle of the rail: a row's own, those from the reading head's place on, and those that it looks up.
+  BB_INLINE void label() {
+    const int64_t all = s_.labels, told_size = (1 + kAhead + kLookups) * all;
+    normalise_stream();
+    call_.multiply(rail_.label_score, normed_.data(), s_.c, rows_, made_.data());
+    float* own = normed_.data();  // [rows, all]
+    for (int64_t n = 0; n < rows_; ++n) {
+      share_out(made_.data() + n * rail_.label_score.out(), own + n * all);
+      field(n, rail_.record.known, all).write_column(position_[n], own + n * all);
+    }
+    call_.multiply(rail_.label_asks, own, all, rows_, asks_.data());
+    for (int64_t n = 0; n < rows_; ++n) {
+      const Tiles known = field(n, rail_.record.known, all);
+      float *asks = asks_.data() + n * rail_.label_asks.out(), *told = more_.data() + n * told_size;
+      add(rail_.label_away, (1 + kLookups) * all, asks);
+      std::memcpy(told, own + n * all, all * sizeof(float));
+      std::fill_n(told + all, kAhead * all, 0.0f);
+      for (int64_t w = 0; w < readable(n, kAhead); ++w) known.read_column(place_[n] + w, told + (1 + w) * all);
+      for (int64_t lookup = 0; lookup < kLookups; ++lookup) {
+        score(asks + lookup * all, all, known, 0, 1.0f, position_[n]);
+        const float share = soften(scores_.data(), position_[n]);
+        sum_columns(scores_.data(), known, position_[n], share, told + (1 + kAhead + lookup) * all);
       }
-      for (int64_t n = 0; n < rows; ++n) {
-        const Field known = field(n, rail.known(), all);
-        const float* own = known.at(position[n]);
-        float* told = more.data() + n * told_size;
-        std::memcpy(told, own, all * sizeof(float));
-        for (int64_t w = 0; w < kAhead; ++w) {
-          if (place[n] + w <= position[n]) {
-            std::memcpy(told + (1 + w) * all, known.at(place[n] + w), all * sizeof(float));
-          } else {
-            std::fill_n(told + (1 + w) * all, all, 0.0f);
-          }
-        }
-        for (int64_t lookup = 0; lookup <= kLookups; ++lookup) {
-          std::vector<float> asks(all);
-          for (int64_t i = 0; i < all; ++i) asks[i] = rail.label_away[lookup * all + i];
-          for (int64_t a = 0; a < all; ++a) {
-            const float* pair = rail.label_pairs + (lookup * all + a) * all;
-            for (int64_t i = 0; i < all; ++i) asks[i] += own[a] * pair[i];
-          }
-          float* wanted = lookup < kLookups ? scores.data() : hints.data() + n * (longest + kLanes);
-          float largest = -INFINITY;
-          for (int64_t j = 0; j <= position[n]; ++j) {
-            const float* there = known.at(j);
-            float sum = 0.0f;
-            for (int64_t i = 0; i < all; ++i) sum += asks[i] * there[i];
-            wanted[j] = sum;
-            largest = std::max(largest, sum);
-          }
-          if (lookup == kLookups) break;
-          float* found = told + (1 + kAhead + lookup) * all;
-          std::fill_n(found, all, 0.0f);
-          float mass = 0.0f;
-          for (int64_t j = 0; j <= position[n]; ++j) {
-            const float weight = std::exp(wanted[j] - largest);
-            const float* there = known.at(j);
-            mass += weight;
-            for (int64_t i = 0; i < all; ++i) found[i] += weight * there[i];
-          }
-          for (int64_t i = 0; i < all; ++i) found[i] /= mass;
-        }
-      }
-      rail.label_enter.multiply(more.data(), told_size, rows, made.data());
-      for (int64_t n = 0; n < rows; ++n) {
-        for (int64_t i = 0; i < c; ++i) x[n * c + i] += made[n * rail.label_enter.out() + i];
-      }
+    }
+    add_to_stream(rail_.label_enter, more_.data(), told_size);
+  }
+
+  // The softmax of each slot of labels.
+  BB_INLINE void share_out(const float* score, float* own) const {
+    const float* bias = rail_.label_bias;
+    int64_t at = 0;
+    for (const int64_t size : rail_.label_sizes) {
+      float largest = -INFINITY, mass = 0.0f;
+      for (int64_t i = at; i < at + size; ++i) largest = std::max(largest, score[i] + bias[i]);
+      for (int64_t i = at; i < at + size; ++i) mass += own[i] = std::exp(score[i] + bias[i] - largest);
+      for (int64_t i = at; i < at + size; ++i) own[i] /= mass;
+      at += size;
     }
   }
 
-  // What is proposed to the base, and copied from the context.
-  normalise(x.data(), rows, c, rail.epsilon, normed.data());
-  rail.leave.multiply(normed.data(), c, rows, made.data());
-  for (int64_t n = 0; n < rows; ++n) {
-    std::memcpy(update.data() + n * d, made.data() + n * rail.leave.out(), d * sizeof(float));
-    if (!s.proposal_rank) continue;
-    const float shorter = 1.0f / std::sqrt(mean_square(update.data() + n * d, d) + rail.epsilon);
-    std::vector<float> hidden(s.proposal_rank);
-    for (int64_t r = 0; r < s.proposal_rank; ++r) {
-      const float* down = rail.proposal_down + (chosen[n] * s.proposal_rank + r) * d;
-      float sum = 0.0f;
-      for (int64_t i = 0; i < d; ++i) sum += down[i] * update[n * d + i];
-      hidden[r] = silu(sum * shorter);
-    }
-    for (int64_t r = 0; r < s.proposal_rank; ++r) {
-      const float* up = rail.proposal_up + (chosen[n] * s.proposal_rank + r) * d;
-      for (int64_t i = 0; i < d; ++i) update[n * d + i] += hidden[r] * up[i];
+  // What is proposed to the base: `more_` [rows, d].
+  BB_INLINE void propose() {
+    const int64_t d = s_.d, rank = s_.proposal_rank;
+    normalise_stream();
+    call_.multiply(rail_.leave, normed_.data(), s_.c, rows_, more_.data());
+    for (int64_t n = 0; rank && n < rows_; ++n) {
+      float* update = more_.data() + n * d;
+      const int64_t first = chosen_[n] * rank * d;
+      add_adapter(rail_.proposal_down + first, rail_.proposal_up + first, rank, update, d, shrinking(update, d, rail_.epsilon),
+                  update);
     }
   }
-  rail.copying.multiply(normed.data(), c, rows, made.data());
-  for (int64_t n = 0; n < rows; ++n) {
-    const float* mine = made.data() + n * rail.copying.out();
-    turn(mine + head, cosine(position[n]), sine(position[n]), half, field(n, rail.copy_key(), head).at(position[n]));
-    const float* row = step.unembedding + (base + n) * d;
-    const float shorter = 1.0f / std::sqrt(mean_square(row, d) + rail.epsilon);
-    float* to = field(n, rail.copy_value(), d).at(position[n]);
-    for (int64_t i = 0; i < d; ++i) to[i] = row[i] * shorter;
-  }
-  for (int64_t n = 0; n < rows; ++n) {
-    const float *mine = made.data() + n * rail.copying.out(), *bias = mine + 2 * head;
-    float turned[512];
-    turn(mine, cosine(position[n]), sine(position[n]), half, turned);
-    if (s.labels) {
-      std::memcpy(extra.data(), hints.data() + n * (longest + kLanes), (position[n] + 1) * sizeof(float));
-    } else {
-      std::fill_n(extra.data(), position[n] + 1, 0.0f);
-    }
-    for (int64_t w = 0; w < s.window && place[n] + w <= position[n]; ++w) extra[place[n] + w] += bias[w];
-    float* copied = more.data();
-    attend(turned, scale, field(n, rail.copy_key(), head), 0, head, field(n, rail.copy_value(), d), 0, d, position[n],
-           extra.data(), scores.data(), copied);
-    const float* h = tap + n * d;
-    const float strength = kStrength * std::tanh(bias[s.window]) * std::sqrt(mean_square(h, d));
-    float* u = update.data() + n * d;
-    for (int64_t i = 0; i < d; ++i) u[i] += strength * copied[i];
 
-    // The fusion; see bbkernels/gated_fusion/reference.py.
-    for (int64_t i = 0; i < d; ++i) u[i] += h[i];
-    const float ratio = std::sqrt((mean_square(h, d) + kFusionEpsilon) / (mean_square(u, d) + kFusionEpsilon));
-    float* out = step.fused + (base + n) * d;
-    for (int64_t i = 0; i < d; ++i) out[i] = h[i] + rail.alpha[i] * (ratio * u[i] - h[i]);
+  // What is copied from the context, added to what is proposed.
+  BB_INLINE void copy() {
+    const int64_t d = s_.d, head = s_.head;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    call_.multiply(rail_.copying, normed_.data(), s_.c, rows_, made_.data());
+    float *turned = normed_.data(), *copied = turned + head;
+    for (int64_t n = 0; n < rows_; ++n) {
+      turn(made_.data() + n * rail_.copying.out() + head, cosine(n), sine(n), half_, turned);
+      field(n, rail_.record.copied, head).write_column(position_[n], turned);
+    }
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float *mine = made_.data() + n * rail_.copying.out(), *bias = mine + 2 * head, *tap = last_tap(n);
+      const int64_t last = position_[n];
+      turn(mine, cosine(n), sine(n), half_, turned);
+      score(turned, head, field(n, rail_.record.copied, head), 0, scale, last);
+      if (s_.labels) add_hints(n);
+      add(bias, readable(n, s_.window), scores_.data() + place_[n]);
+      const float share = soften(scores_.data(), last);
+      copy_tokens(state(n).tokens.data(), position_[n], share, copied);
+      const float strength = kStrength * std::tanh(bias[s_.window]) * std::sqrt(product(tap, tap, d) / static_cast<float>(d));
+      float* update = more_.data() + n * d;
+      for (int64_t i = 0; i < d; ++i) update[i] += strength * copied[i];
+    }
+  }
+
+  // What was said at each position, by its share.
+  BB_INLINE void copy_tokens(const int32_t* tokens, int64_t last, float share, float* to) const {
+    const float* shares = scores_.data();
+    const TokenRows& rows = rail_.directions;
+    int64_t first = 0;
+    for (; first + 8 * kLanes <= s_.d; first += 8 * kLanes) add_tokens<8>(shares, rows, tokens, first, last, share, to);
+    for (; first + 4 * kLanes <= s_.d; first += 4 * kLanes) add_tokens<4>(shares, rows, tokens, first, last, share, to);
+    for (; first < s_.d; first += kLanes) add_tokens<1>(shares, rows, tokens, first, last, share, to);
+  }
+
+  // The last lookup over labels counts where to copy from.
+  BB_INLINE void add_hints(int64_t n) {
+    const Tiles known = field(n, rail_.record.known, s_.labels);
+    const float* asks = asks_.data() + n * rail_.label_asks.out() + kLookups * s_.labels;
+    for (int64_t tile = 0; tile <= position_[n] / kLanes; ++tile) {
+      float* scores = scores_.data() + tile * kLanes;
+      store(load(scores) + along_columns(asks, known.tile(tile), s_.labels), scores);
+    }
+  }
+
+  // See bbkernels/gated_fusion/reference.py.
+  BB_INLINE void fuse() {
+    const int64_t d = s_.d;
+    const float size = static_cast<float>(d);
+    for (int64_t n = 0; n < rows_; ++n) {
+      const float* h = last_tap(n);
+      float *sum = more_.data() + n * d, *out = call_.fused + (base_ + n) * d;
+      add(h, d, sum);
+      const float ratio =
+          std::sqrt((product(h, h, d) / size + kFusionEpsilon) / (product(sum, sum, d) / size + kFusionEpsilon));
+      for (int64_t i = 0; i < d; ++i) out[i] = h[i] + rail_.alpha[i] * (ratio * sum[i] - h[i]);
+    }
+  }
+
+  BB_INLINE const float* last_tap(int64_t n) const { return call_.taps[s_.taps - 1] + (base_ + n) * s_.d; }
+
+  const RailCall& call_;
+  const Rail& rail_;
+  const RailShape& s_;
+  const int64_t base_, rows_, half_;
+  std::vector<int64_t> owner_, position_, place_, chosen_;
+  std::vector<float> x_, normed_, made_, more_, asks_, turns_, scores_;
+};
+
+// The sequences `begin` to `end` of a call.
+BB_INLINE void run(const RailCall& call, int64_t begin, int64_t end) {
+  int64_t sequence = begin;
+  for (int64_t row = call.starts[begin]; row < call.starts[end]; row += kRowsAtOnce) {
+    while (call.starts[sequence + 1] <= row) ++sequence;
+    Pass(call, sequence, row, std::min<int64_t>(row + kRowsAtOnce, call.starts[end])).run();
   }
 }
 
-void run_baseline(const Step& step, int64_t begin, int64_t end) { run(step, begin, end); }
-#ifdef BB_X86
-BB_AVX2 void run_avx2(const Step& step, int64_t begin, int64_t end) { run(step, begin, end); }
-BB_AVX512 void run_avx512(const Step& step, int64_t begin, int64_t end) { run(step, begin, end); }
-#endif
-
-using Run = void (*)(const Step&, int64_t, int64_t);
-
-Run best(int level) {
-#ifdef BB_X86
-  level = std::min(level, cpu_level());
-  if (level >= avx512) return run_avx512;
-  if (level >= avx2) return run_avx2;
-#endif
-  (void)level;
-  return run_baseline;
+// Keeps the directions [N, d] of tokens that were not seen before.
+BB_INLINE void learn(Rail& rail, const int64_t* tokens, const float* directions, int64_t rows) {
+  const int64_t d = rail.shape.d;
+  for (int64_t n = 0; n < rows; ++n) {
+    if (!rail.directions[tokens[n]]) normalise(directions + n * d, 1, d, rail.epsilon, rail.directions.add(tokens[n]));
+  }
 }
+
+BB_INLINE void multiply(const Panels& matrix, const float* x, int64_t stride, int64_t rows, float* y) {
+  matrix.multiply(x, stride, rows, y);
+}
+
+BB_AT_EVERY_LEVEL(multiply, (const Panels& matrix, const float* x, int64_t stride, int64_t rows, float* y),
+                  (matrix, x, stride, rows, y))
+BB_AT_EVERY_LEVEL(run, (const RailCall& call, int64_t begin, int64_t end), (call, begin, end))
+BB_AT_EVERY_LEVEL(learn, (Rail& rail, const int64_t* tokens, const float* directions, int64_t rows),
+                  (rail, tokens, directions, rows))
 
 }  // namespace
 }  // namespace bb
 
-// `numbers` are those of `Shape` and then the sizes of the label slots; `floats`, `integers` and `bytes` the arrays that
-// builderbrain/rail/native_step.py lists. Matrices are copied; tables stay the caller's and must outlive the rail.
-BB_EXPORT void* bb_rail_new(const int64_t* numbers, const float* const* floats, const int64_t* const* integers,
-                            const uint8_t* const* bytes, float epsilon, float theta) {
-  using namespace bb;
-  Rail* rail = new Rail;
-  std::memcpy(&rail->shape, numbers, sizeof(Shape));
-  const Shape& s = rail->shape;
-  const int64_t* sizes = numbers + sizeof(Shape) / sizeof(int64_t);
-  rail->label_sizes.assign(sizes, sizes + s.label_slots);
-  rail->epsilon = epsilon;
-  const auto matrix = [&](int64_t out, int64_t in) { return Panels(*floats++, out, in); };
-  const int64_t heads = s.own_heads + s.reading_heads, inner = heads * s.head, latent = s.latent_heads * s.head;
-  rail->enter = matrix(2 * s.c + s.piece, s.d);
-  rail->words_enter = matrix(s.c, 2 * s.word_width);
-  rail->reading_enter = matrix(s.c, s.window * s.piece);
-  rail->router = matrix(s.routes, s.c);
-  rail->leave = matrix(s.d, s.c);
-  rail->copying = matrix(2 * s.head + s.window + 1, s.c);
-  rail->word_table = *floats++;
-  rail->pair_table = *floats++;
-  rail->run_table = *floats++;
-  rail->alpha = *floats++;
-  for (int64_t b = 0; b < s.taps; ++b) {
-    Block block;
-    block.heads = matrix(3 * inner + s.reading_heads * s.window, s.c);
-    block.output = matrix(s.c, inner);
-    block.query = matrix(s.query_heads * s.head, s.c);
-    block.latent = matrix(latent, s.d);
-    block.own = matrix(s.c, latent);
-    block.cross_output = matrix(s.c, s.query_heads * s.head);
-    block.gate_up = matrix(2 * s.hidden, s.c);
-    block.down = matrix(s.c, s.hidden);
-    block.skill_down = *floats++;
-    block.skill_up = *floats++;
-    rail->blocks.push_back(std::move(block));
-  }
-  if (s.labels) {
-    rail->label_score = matrix(s.labels, s.c);
-    rail->label_enter = matrix(s.c, (1 + kAhead + kLookups) * s.labels);
-    rail->label_bias = *floats++;
-    rail->label_pairs = *floats++;
-    rail->label_away = *floats++;
-  }
-  if (s.proposal_rank) {
-    rail->proposal_down = *floats++;
-    rail->proposal_up = *floats++;
-  }
-  rail->spelling = integers[0];
-  rail->answers = integers[1];
-  rail->kind = bytes[0];
-  const int64_t half = s.head / 2;
-  for (int64_t at = 0; at < s.positions; ++at) {
-    for (int64_t i = 0; i < half; ++i) {
-      const float rate = std::pow(theta, -static_cast<float>(i) / static_cast<float>(half));
-      rail->cosine.push_back(std::cos(static_cast<float>(at) * rate));
-      rail->sine.push_back(std::sin(static_cast<float>(at) * rate));
-    }
-  }
-  return rail;
-}
-
-BB_EXPORT void bb_rail_free(void* rail) { delete static_cast<bb::Rail*>(rail); }
-// The `index`-th of the arrays that are kept and its `size`; null behind the last.
-BB_EXPORT const float* bb_rail_kept(const void* rail, int64_t index, int64_t* size) {
-  using namespace bb;
-  const Rail& r = *static_cast<const Rail*>(rail);
-  std::vector<const Panels*> matrices = {&r.enter, &r.words_enter, &r.reading_enter, &r.router, &r.leave, &r.copying};
-  for (const Block& b : r.blocks) {
-    for (const Panels* each : {&b.heads, &b.output, &b.query, &b.latent, &b.own, &b.cross_output, &b.gate_up, &b.down}) {
-      matrices.push_back(each);
-    }
-  }
-  if (r.shape.labels) matrices.insert(matrices.end(), {&r.label_score, &r.label_enter});
-  const int64_t count = static_cast<int64_t>(matrices.size());
-  if (index < count) {
-    *size = matrices[index]->size();
-    return matrices[index]->data();
-  }
-  if (index >= count + 2) return nullptr;
-  const std::vector<float>& table = index == count ? r.cosine : r.sine;
-  *size = static_cast<int64_t>(table.size());
-  return table.data();
-}
-// Values that a page keeps of each position.
-BB_EXPORT int64_t bb_rail_record(const void* rail) { return static_cast<const bb::Rail*>(rail)->record(); }
-BB_EXPORT void* bb_rail_state_new() { return new bb::State; }
-BB_EXPORT void* bb_rail_state_copy(const void* state) { return new bb::State(*static_cast<const bb::State*>(state)); }
-BB_EXPORT void bb_rail_state_free(void* state) { delete static_cast<bb::State*>(state); }
-
 // N = starts[sequences] rows: tokens [N], embedding, unembedding and each of `taps` [N, d], fused [N, d] and skill [N] to be
-// written; pages [P, record * 2^shift], table [sequences, width], lengths [sequences] with the new tokens.
-BB_EXPORT void bb_rail_step(const void* rail, void* const* states, int64_t sequences, const int64_t* tokens,
-                            const int32_t* starts, const int32_t* lengths, const int32_t* table, int64_t width,
-                            const float* embedding, const float* unembedding, const float* const* taps, float* pages,
-                            int64_t shift, float* fused, int64_t* skill, int level, int threads) {
+// written; pages [P, record * 2^shift] of at least kLanes positions, table [sequences, width], lengths [sequences] with the new
+// tokens. `kept` [num_kept] receives the states behind the rows `kept_rows`, which rise; whoever asks for them frees them.
+BB_EXPORT void bb_rail_step(void* rail, void* const* states, int64_t sequences, const int64_t* tokens, const int32_t* starts,
+                            const int32_t* lengths, const int32_t* table, int64_t width, const float* embedding,
+                            const float* unembedding, const float* const* taps, float* pages, int64_t shift, float* fused,
+                            int64_t* skill, const int64_t* kept_rows, int64_t num_kept, void** kept, int level, int threads) {
   using namespace bb;
-  const Step step{*static_cast<const Rail*>(rail), reinterpret_cast<State* const*>(states), tokens, starts, lengths, table,
-                  width, shift, embedding, unembedding, taps, pages, fused, skill};
-  const Run run = best(level);
+  Rail& own = *static_cast<Rail*>(rail);
+  learn_at(level)(own, tokens, unembedding, starts[sequences]);
+  const RailCall call{own,   multiply_at(level), reinterpret_cast<RailState* const*>(states), tokens, starts, lengths, table,
+                      width, shift, embedding, taps, pages, fused, skill, kept_rows, num_kept, kept};
+  const auto part = run_at(level);
   const int64_t share = (sequences + threads - 1) / std::max(1, threads);
-  parallel_for(sequences, std::max<int64_t>(1, share), threads, [&](int64_t begin, int64_t end) { run(step, begin, end); });
+  parallel_for(sequences, std::max<int64_t>(1, share), threads, [&](int64_t begin, int64_t end) { part(call, begin, end); });
 }
