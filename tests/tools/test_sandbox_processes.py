@@ -16,6 +16,7 @@ import pytest
 from builderbrain.errors import ToolTimeoutError
 from builderbrain.tools import process as process_module
 from builderbrain.tools.process import run_process
+from builderbrain.tools.sandbox import cgroup
 from builderbrain.tools.sandbox.choose import Sandbox, this_machine
 from builderbrain.tools.sandbox.confinement import Confinement, Limits
 from tests.tools.confined import PYTHON, Run, all_gone, printed, processes_with, tries
@@ -165,3 +166,15 @@ def test_what_is_left_behind_is_gone_without_namespaces_too(monkeypatch: pytest.
         lambda: run_process([*PYTHON, script], folder="/", timeout_seconds=20, max_output_bytes=99, confinement=confinement)
     )
     assert all_gone(marker)
+
+
+@pytest.mark.skipif(cgroup.parent_folder() is None, reason="control groups cannot be made here")
+def test_a_control_group_is_gone_afterwards_and_so_are_those_of_killed_servers() -> None:
+    parent = cgroup.parent_folder()
+    assert parent is not None
+    left = parent / "builderbrain-999999999-1"  # no process has this number
+    left.mkdir()
+    with cgroup.process_limit(5) as folder:
+        assert (Path(folder) / "pids.max").read_text().strip() == "5"
+        assert not left.exists()
+    assert not Path(folder).exists()

@@ -42,6 +42,7 @@ def process_limit(processes: int) -> Iterator[str]:
     parent = parent_folder()
     if parent is None:
         raise SandboxError("no control group can be made to limit processes; run the server as another user than root")
+    _sweep(parent)
     folder = parent / f"builderbrain-{os.getpid()}-{time.monotonic_ns()}"
     try:
         folder.mkdir()
@@ -52,6 +53,14 @@ def process_limit(processes: int) -> Iterator[str]:
         yield str(folder)
     finally:
         _remove(folder)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the empty groups that servers left which were killed."""
+    for folder in parent.glob("builderbrain-*-*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _remove(folder: Path) -> None:
