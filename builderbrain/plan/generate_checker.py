@@ -189,7 +189,7 @@ def _skill_table(name: str, skill: SkillSchema) -> list[str]:
     lines.extend(f"                {_quote(result)}: {_quote(kind)}," for result, kind in results.items())
     lines.append("            },")
     lines.append(f"            check=_check_{name},")
-    lines.extend(f"            {line}," for line in _skill_keys(skill))
+    lines.extend(f"            {line}" for line in _skill_keys(skill))
     lines.append("        ),")
     return lines
 
@@ -202,8 +202,11 @@ def _domain_keys(schema: DomainSchema) -> list[str]:
     if schema.facts:
         lines.append("    facts={")
         for name, fact in schema.facts.items():
-            initial = f", initial={_quote(fact.initial)}" if fact.initial is not None else ""
-            lines.append(f"        {_quote(name)}: Fact(values={_words(fact.one_of)}{initial}),")
+            lines += [f"        {_quote(name)}: Fact(", "            values=("]
+            lines.extend(f"                {_quote(value)}," for value in fact.one_of)
+            lines.append("            ),")
+            lines.extend([f"            initial={_quote(fact.initial)},"] if fact.initial is not None else [])
+            lines.append("        ),")
         lines.append("    },")
     if schema.resources:
         lines.append("    resources={")
@@ -212,36 +215,38 @@ def _domain_keys(schema: DomainSchema) -> list[str]:
             lines.append(f"        {_quote(name)}: Resource(fixed_order={fixed}, capacity={resource.capacity or 1}),")
         lines.append("    },")
     if schema.budgets:
-        limits = ", ".join(f"{_quote(name)}: {budget.limit}" for name, budget in schema.budgets.items())
-        lines.append(f"    budgets={{{limits}}},")
+        lines.append("    budgets={")
+        lines.extend(f"        {_quote(name)}: {budget.limit}," for name, budget in schema.budgets.items())
+        lines.append("    },")
     return lines
 
 
 def _skill_keys(skill: SkillSchema) -> list[str]:
-    """What language 2 adds to a skill, where it is not the default."""
+    """What language 2 adds to a skill, where it is not the default; spread over lines as the formatter leaves them."""
     lines: list[str] = []
     if skill.requires:
-        sets = ", ".join(f"{_quote(fact)}: frozenset({_words(legal)})" for fact, legal in skill.requires.items())
-        lines.append(f"requires={{{sets}}}")
+        lines.append("requires={")
+        for fact, legal in skill.requires.items():
+            values = [f"            {_quote(value)}," for value in legal]
+            lines += [f"    {_quote(fact)}: frozenset(", "        {", *values, "        }", "    ),"]
+        lines.append("},")
     if skill.sets:
-        lines.append(f"sets={{{', '.join(f'{_quote(fact)}: {_quote(value)}' for fact, value in skill.sets.items())}}}")
-    if skill.uses:
-        lines.append(f"uses={_words(skill.uses)}")
+        lines += ["sets={", *(f"    {_quote(fact)}: {_quote(value)}," for fact, value in skill.sets.items()), "},"]
+    if len(skill.uses) == 1:
+        lines.append(f"uses=({_quote(skill.uses[0])},),")
+    elif skill.uses:
+        lines += ["uses=(", *(f"    {_quote(resource)}," for resource in skill.uses), "),"]
     if skill.costs:
-        costs = (f"{_quote(name)}: {_quote(cost) if isinstance(cost, str) else cost}" for name, cost in skill.costs.items())
-        lines.append(f"costs={{{', '.join(costs)}}}")
+        costs = {name: _quote(cost) if isinstance(cost, str) else cost for name, cost in skill.costs.items()}
+        lines += ["costs={", *(f"    {_quote(name)}: {cost}," for name, cost in costs.items()), "},"]
     if skill.retry is not None:
-        lines += [f"retry_attempts={skill.retry.attempts}", f"retry_wait_seconds={float(skill.retry.wait_seconds)!r}"]
-    lines += [f"{key}=True" for key in ("idempotent", "irreversible", "critical", "confirm") if getattr(skill, key)]
+        lines += [f"retry_attempts={skill.retry.attempts},", f"retry_wait_seconds={float(skill.retry.wait_seconds)!r},"]
+    lines += [f"{key}=True," for key in ("idempotent", "irreversible", "critical", "confirm") if getattr(skill, key)]
     if skill.undo_skill is not None:
-        lines.append(f"undo={_quote(skill.undo_skill)}")
+        lines.append(f"undo={_quote(skill.undo_skill)},")
     if skill.fallback is not None:
-        lines.append(f"fallback={_quote(skill.fallback)}")
+        lines.append(f"fallback={_quote(skill.fallback)},")
     return lines
-
-
-def _words(names: list[str]) -> str:
-    return _tuple([_quote(name) for name in names])
 
 
 def _quote(text: str) -> str:

@@ -52,7 +52,7 @@ def test_the_reply_has_the_shape_of_the_contract(folder: Path) -> None:
     assert set(reply) == {"answer", "plan", "verdict", "trace", "weight_version"}
     assert {"id", "skill", "args", "ok", "output", "seconds"} <= set(reply["trace"][0])
     assert reply["plan"] == {"domain": "repo_assistant", "version": 1, "steps": [{"id": "s1", "skill": "list", "args": {}}]}
-    assert reply["verdict"] == {"accepted": True, "faults": []}
+    assert reply["verdict"] == {"accepted": True, "faults": [], "confirm": []}
 
 
 def test_nothing_found_is_said_plainly(folder: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_plan_that_leaves_the_graph_the_model_foresaw_is_run_and_reported(fold
 
     assert reply(plan)["disagreements"] == []
     found = reply(other)
-    assert found["verdict"] == {"accepted": True, "faults": []}
+    assert found["verdict"] == {"accepted": True, "faults": [], "confirm": []}
     assert found["trace"]
     assert found["disagreements"] == [
         {"where": "s1", "planned": "list", "foreseen": "search"},

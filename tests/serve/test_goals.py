@@ -42,7 +42,7 @@ def test_a_goal_is_planned_run_and_answered(tree: Path) -> None:
     with planner(tree) as http:
         reply = http.post("/v1/goals", json=GOAL).json()
     assert set(reply) == {"answer", "plan", "verdict", "trace", "weight_version"}
-    assert reply["verdict"] == {"accepted": True, "faults": []}
+    assert reply["verdict"] == {"accepted": True, "faults": [], "confirm": []}
     assert [step["skill"] for step in reply["plan"]["steps"]] == ["search", "read"]
     assert [(entry["id"], entry["skill"], entry["ok"]) for entry in reply["trace"]] == [
         ("s1", "search", True),

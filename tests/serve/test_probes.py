@@ -68,8 +68,12 @@ def test_plans_are_judged_in_json_and_in_text(http: httpx.Client) -> None:
     def check(plan: object) -> dict[str, object]:
         return http.post("/v1/plans/check", json={"domain": "repo_assistant", "plan": plan}).json()
 
-    assert check(PLAN) == {"accepted": True, "faults": []}
-    assert check('s1=search(pattern="promotion gate")\ns2=read(path=s1.first_path)') == {"accepted": True, "faults": []}
+    assert check(PLAN) == {"accepted": True, "faults": [], "confirm": []}
+    assert check('s1=search(pattern="promotion gate")\ns2=read(path=s1.first_path)') == {
+        "accepted": True,
+        "faults": [],
+        "confirm": [],
+    }
     wrong = check({**PLAN, "steps": [{"id": "s1", "skill": "serch", "args": {}}]})
     assert wrong["accepted"] is False
     assert wrong["faults"][0]["code"] == "unknown_skill"

@@ -411,8 +411,16 @@ DOMAIN = Domain(
                 "language": "string",
             },
             check=_check_greet,
-            requires={"call": frozenset(("ringing",))},
-            sets={"call": "connected"},
+            requires={
+                "call": frozenset(
+                    {
+                        "ringing",
+                    }
+                ),
+            },
+            sets={
+                "call": "connected",
+            },
             uses=("line",),
             idempotent=True,
             critical=True,
@@ -448,8 +456,16 @@ DOMAIN = Domain(
                 "attempts": "integer",
             },
             check=_check_verify,
-            requires={"call": frozenset(("connected",))},
-            sets={"caller": "verified"},
+            requires={
+                "call": frozenset(
+                    {
+                        "connected",
+                    }
+                ),
+            },
+            sets={
+                "caller": "verified",
+            },
             uses=("line",),
             idempotent=True,
         ),
@@ -472,8 +488,16 @@ DOMAIN = Domain(
                 "text": "text",
             },
             check=_check_intent,
-            requires={"call": frozenset(("connected",))},
-            sets={"wish": "known"},
+            requires={
+                "call": frozenset(
+                    {
+                        "connected",
+                    }
+                ),
+            },
+            sets={
+                "wish": "known",
+            },
             uses=("line",),
             retry_attempts=2,
             retry_wait_seconds=1.0,
@@ -501,7 +525,13 @@ DOMAIN = Domain(
                 "text": "text",
             },
             check=_check_account,
-            requires={"caller": frozenset(("verified",))},
+            requires={
+                "caller": frozenset(
+                    {
+                        "verified",
+                    }
+                ),
+            },
             uses=("records",),
             retry_attempts=3,
             retry_wait_seconds=1.0,
@@ -529,7 +559,13 @@ DOMAIN = Domain(
                 "note_id": "string",
             },
             check=_check_note,
-            requires={"caller": frozenset(("verified",))},
+            requires={
+                "caller": frozenset(
+                    {
+                        "verified",
+                    }
+                ),
+            },
             uses=("records",),
             undo="erase_note",
         ),
@@ -573,7 +609,13 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_say,
-            requires={"call": frozenset(("connected",))},
+            requires={
+                "call": frozenset(
+                    {
+                        "connected",
+                    }
+                ),
+            },
             uses=("line",),
             idempotent=True,
             fallback="escalate",
@@ -601,10 +643,20 @@ DOMAIN = Domain(
                 "free": "boolean",
             },
             check=_check_hold,
-            requires={"call": frozenset(("connected",))},
-            sets={"call": "waiting"},
+            requires={
+                "call": frozenset(
+                    {
+                        "connected",
+                    }
+                ),
+            },
+            sets={
+                "call": "waiting",
+            },
             uses=("line",),
-            costs={"hold_seconds": "seconds"},
+            costs={
+                "hold_seconds": "seconds",
+            },
             undo="take_up",
             fallback="escalate",
         ),
@@ -618,8 +670,16 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_take_up,
-            requires={"call": frozenset(("waiting",))},
-            sets={"call": "connected"},
+            requires={
+                "call": frozenset(
+                    {
+                        "waiting",
+                    }
+                ),
+            },
+            sets={
+                "call": "connected",
+            },
             uses=("line",),
             idempotent=True,
             fallback="escalate",
@@ -648,11 +708,26 @@ DOMAIN = Domain(
             },
             check=_check_transfer,
             requires={
-                "call": frozenset(("connected", "waiting")),
-                "caller": frozenset(("verified",)),
-                "wish": frozenset(("known",)),
+                "call": frozenset(
+                    {
+                        "connected",
+                        "waiting",
+                    }
+                ),
+                "caller": frozenset(
+                    {
+                        "verified",
+                    }
+                ),
+                "wish": frozenset(
+                    {
+                        "known",
+                    }
+                ),
             },
-            sets={"call": "ended"},
+            sets={
+                "call": "ended",
+            },
             uses=("line",),
             irreversible=True,
             critical=True,
@@ -685,8 +760,22 @@ DOMAIN = Domain(
                 "ticket": "string",
             },
             check=_check_callback,
-            requires={"call": frozenset(("connected", "waiting")), "caller": frozenset(("verified",))},
-            sets={"call": "ended"},
+            requires={
+                "call": frozenset(
+                    {
+                        "connected",
+                        "waiting",
+                    }
+                ),
+                "caller": frozenset(
+                    {
+                        "verified",
+                    }
+                ),
+            },
+            sets={
+                "call": "ended",
+            },
             uses=("line",),
             irreversible=True,
             critical=True,
@@ -710,7 +799,9 @@ DOMAIN = Domain(
                 "seconds": "integer",
             },
             check=_check_escalate,
-            sets={"call": "waiting"},
+            sets={
+                "call": "waiting",
+            },
             uses=("line",),
             idempotent=True,
             fallback="hold_message",
@@ -725,7 +816,9 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_hold_message,
-            sets={"call": "waiting"},
+            sets={
+                "call": "waiting",
+            },
             uses=("line",),
             idempotent=True,
         ),
@@ -1222,13 +1315,35 @@ DOMAIN = Domain(
         ),
     },
     facts={
-        "call": Fact(values=("ringing", "connected", "waiting", "ended"), initial="ringing"),
-        "caller": Fact(values=("unknown", "verified"), initial="unknown"),
-        "wish": Fact(values=("open", "known"), initial="open"),
+        "call": Fact(
+            values=(
+                "ringing",
+                "connected",
+                "waiting",
+                "ended",
+            ),
+            initial="ringing",
+        ),
+        "caller": Fact(
+            values=(
+                "unknown",
+                "verified",
+            ),
+            initial="unknown",
+        ),
+        "wish": Fact(
+            values=(
+                "open",
+                "known",
+            ),
+            initial="open",
+        ),
     },
     resources={
         "line": Resource(fixed_order=True, capacity=1),
         "records": Resource(fixed_order=False, capacity=2),
     },
-    budgets={"hold_seconds": 180},
+    budgets={
+        "hold_seconds": 180,
+    },
 )

@@ -417,7 +417,9 @@ DOMAIN = Domain(
             },
             check=_check_look,
             uses=("camera",),
-            costs={"seconds": 1},
+            costs={
+                "seconds": 1,
+            },
             retry_attempts=3,
             retry_wait_seconds=0.5,
         ),
@@ -458,9 +460,13 @@ DOMAIN = Domain(
                 "clearance_mm": "integer",
             },
             check=_check_precheck,
-            sets={"route": "clear"},
+            sets={
+                "route": "clear",
+            },
             uses=("arm",),
-            costs={"seconds": 1},
+            costs={
+                "seconds": 1,
+            },
             retry_attempts=2,
             retry_wait_seconds=0.5,
         ),
@@ -492,10 +498,25 @@ DOMAIN = Domain(
                 "force_n": "integer",
             },
             check=_check_move,
-            requires={"route": frozenset(("clear",)), "drive": frozenset(("running",))},
-            sets={"route": "used"},
+            requires={
+                "route": frozenset(
+                    {
+                        "clear",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 5},
+            costs={
+                "seconds": 5,
+            },
             critical=True,
             undo="retreat",
             fallback="safe_pose",
@@ -518,9 +539,17 @@ DOMAIN = Domain(
                 "angle_deg": "integer",
             },
             check=_check_rotate,
-            requires={"drive": frozenset(("running",))},
+            requires={
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
             uses=("arm",),
-            costs={"seconds": 3},
+            costs={
+                "seconds": 3,
+            },
             idempotent=True,
             critical=True,
             undo="rotate",
@@ -552,10 +581,25 @@ DOMAIN = Domain(
                 "weight_g": "integer",
             },
             check=_check_grasp,
-            requires={"gripper": frozenset(("empty",)), "drive": frozenset(("running",))},
-            sets={"gripper": "holding"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "empty",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "holding",
+            },
             uses=("arm",),
-            costs={"seconds": 2},
+            costs={
+                "seconds": 2,
+            },
             critical=True,
             undo="release",
             fallback="safe_pose",
@@ -572,10 +616,25 @@ DOMAIN = Domain(
                 "width_mm": "integer",
             },
             check=_check_release,
-            requires={"gripper": frozenset(("holding",)), "drive": frozenset(("running",))},
-            sets={"gripper": "empty"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "holding",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "empty",
+            },
             uses=("arm",),
-            costs={"seconds": 2},
+            costs={
+                "seconds": 2,
+            },
             critical=True,
             undo="grasp",
             fallback="safe_pose",
@@ -612,10 +671,31 @@ DOMAIN = Domain(
                 "weight_g": "integer",
             },
             check=_check_pick,
-            requires={"gripper": frozenset(("empty",)), "route": frozenset(("clear",)), "drive": frozenset(("running",))},
-            sets={"gripper": "holding", "route": "used"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "empty",
+                    }
+                ),
+                "route": frozenset(
+                    {
+                        "clear",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "holding",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 8},
+            costs={
+                "seconds": 8,
+            },
             critical=True,
             undo="put_back",
             fallback="safe_pose",
@@ -645,10 +725,31 @@ DOMAIN = Domain(
                 "contact_n": "integer",
             },
             check=_check_place,
-            requires={"gripper": frozenset(("holding",)), "route": frozenset(("clear",)), "drive": frozenset(("running",))},
-            sets={"gripper": "empty", "route": "used"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "holding",
+                    }
+                ),
+                "route": frozenset(
+                    {
+                        "clear",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "empty",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 8},
+            costs={
+                "seconds": 8,
+            },
             critical=True,
             undo="take_back",
             fallback="safe_pose",
@@ -670,10 +771,31 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_discard,
-            requires={"gripper": frozenset(("holding",)), "route": frozenset(("clear",)), "drive": frozenset(("running",))},
-            sets={"gripper": "empty", "route": "used"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "holding",
+                    }
+                ),
+                "route": frozenset(
+                    {
+                        "clear",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "empty",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 6},
+            costs={
+                "seconds": 6,
+            },
             irreversible=True,
             critical=True,
             fallback="safe_pose",
@@ -695,10 +817,20 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_retreat,
-            requires={"drive": frozenset(("running",))},
-            sets={"route": "used"},
+            requires={
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 5},
+            costs={
+                "seconds": 5,
+            },
             idempotent=True,
             critical=True,
             fallback="safe_pose",
@@ -720,10 +852,26 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_put_back,
-            requires={"gripper": frozenset(("holding",)), "drive": frozenset(("running",))},
-            sets={"gripper": "empty", "route": "used"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "holding",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "empty",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 8},
+            costs={
+                "seconds": 8,
+            },
             idempotent=True,
             critical=True,
             fallback="safe_pose",
@@ -751,10 +899,26 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_take_back,
-            requires={"gripper": frozenset(("empty",)), "drive": frozenset(("running",))},
-            sets={"gripper": "holding", "route": "used"},
+            requires={
+                "gripper": frozenset(
+                    {
+                        "empty",
+                    }
+                ),
+                "drive": frozenset(
+                    {
+                        "running",
+                    }
+                ),
+            },
+            sets={
+                "gripper": "holding",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 8},
+            costs={
+                "seconds": 8,
+            },
             idempotent=True,
             critical=True,
             fallback="safe_pose",
@@ -771,7 +935,10 @@ DOMAIN = Domain(
                 "height_mm": "integer",
             },
             check=_check_stop,
-            sets={"drive": "stopped", "route": "used"},
+            sets={
+                "drive": "stopped",
+                "route": "used",
+            },
             uses=("arm",),
             idempotent=True,
         ),
@@ -786,9 +953,14 @@ DOMAIN = Domain(
                 "holding": "boolean",
             },
             check=_check_safe_pose,
-            sets={"drive": "stopped", "route": "used"},
+            sets={
+                "drive": "stopped",
+                "route": "used",
+            },
             uses=("arm",),
-            costs={"seconds": 6},
+            costs={
+                "seconds": 6,
+            },
             idempotent=True,
             fallback="stop",
         ),
@@ -802,7 +974,9 @@ DOMAIN = Domain(
                 "ok": "boolean",
             },
             check=_check_resume,
-            sets={"drive": "running"},
+            sets={
+                "drive": "running",
+            },
             uses=("arm",),
             idempotent=True,
             confirm=True,
@@ -1450,13 +1624,33 @@ DOMAIN = Domain(
         ),
     },
     facts={
-        "gripper": Fact(values=("empty", "holding"), initial="empty"),
-        "route": Fact(values=("used", "clear"), initial="used"),
-        "drive": Fact(values=("running", "stopped"), initial="running"),
+        "gripper": Fact(
+            values=(
+                "empty",
+                "holding",
+            ),
+            initial="empty",
+        ),
+        "route": Fact(
+            values=(
+                "used",
+                "clear",
+            ),
+            initial="used",
+        ),
+        "drive": Fact(
+            values=(
+                "running",
+                "stopped",
+            ),
+            initial="running",
+        ),
     },
     resources={
         "arm": Resource(fixed_order=True, capacity=1),
         "camera": Resource(fixed_order=False, capacity=1),
     },
-    budgets={"seconds": 90},
+    budgets={
+        "seconds": 90,
+    },
 )
