@@ -76,7 +76,7 @@ class LLGuidanceNativeMatcher:
         tokens = self._tokenizer.spell(data)
         if tokens is None or self._matcher.validate_tokens(tokens) != len(tokens):
             return False
-        return self._matcher.try_consume_tokens(tokens) == len(tokens)
+        return bool(self._matcher.try_consume_tokens(tokens) == len(tokens))
 
     def forced_text(self) -> bytes:
         return bytes(self._matcher.compute_ff_bytes())
@@ -86,6 +86,20 @@ class LLGuidanceNativeMatcher:
 
     def is_terminated(self) -> bool:
         return self._terminated
+
+    def failed(self) -> bool:
+        return bool(self._matcher.is_error())
+
+    def allows(self, data: bytes) -> bool:
+        if self._terminated or not data:
+            return not data
+        tokens = self._tokenizer.spell(data)
+        return tokens is not None and bool(self._matcher.validate_tokens(tokens) == len(tokens))
+
+    def fork(self) -> LLGuidanceNativeMatcher:
+        forked = LLGuidanceNativeMatcher(self._matcher.deep_copy(), self._eos, self._tokenizer)
+        forked._terminated = self._terminated
+        return forked
 
 
 class LLGuidanceNativeGrammar:

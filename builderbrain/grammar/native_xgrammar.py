@@ -15,10 +15,8 @@ from builderbrain.grammar.vocabulary import Vocabulary
 class XGrammarNativeMatcher:
     """See `builderbrain.grammar.native.NativeMatcher`."""
 
-    def __init__(self, compiled: Any) -> None:
-        import xgrammar
-
-        self._matcher = xgrammar.GrammarMatcher(compiled)
+    def __init__(self, matcher: Any) -> None:
+        self._matcher = matcher
 
     def fill(self, bitmask: Tensor) -> bool:
         self._matcher.fill_next_token_bitmask(bitmask.view(1, -1))
@@ -42,6 +40,15 @@ class XGrammarNativeMatcher:
     def is_terminated(self) -> bool:
         return bool(self._matcher.is_terminated())
 
+    def failed(self) -> bool:
+        return False
+
+    def allows(self, data: bytes) -> bool:
+        return self.fork().accept_text(data)
+
+    def fork(self) -> XGrammarNativeMatcher:
+        return XGrammarNativeMatcher(self._matcher.fork())
+
 
 class XGrammarNativeGrammar:
     """See `builderbrain.grammar.native.NativeGrammar`."""
@@ -51,7 +58,9 @@ class XGrammarNativeGrammar:
         self.size_bytes = int(compiled.memory_size_bytes)
 
     def matcher(self) -> XGrammarNativeMatcher:
-        return XGrammarNativeMatcher(self._compiled)
+        import xgrammar
+
+        return XGrammarNativeMatcher(xgrammar.GrammarMatcher(self._compiled))
 
 
 class XGrammarNative:
