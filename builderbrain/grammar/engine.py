@@ -210,7 +210,7 @@ class GrammarEngine:
             raise refusal(str(error), field=field) from error
         places = None
         if name == "llguidance" and self._spells and prepared.schema is not None:
-            places = Places(prepared.schema)
+            places = Places(prepared.schema, longest=self.vocabulary.longest)
         compiled = CompiledGrammar(
             constraint=constraint,
             engine=name,

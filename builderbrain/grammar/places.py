@@ -1,9 +1,9 @@
 """Where in its schema a JSON output stands, as far as that decides which tokens may come next.
 
-Two outputs of one schema have the same mask when what is still to be written is the same for both. What decides that is the place:
-the open containers, which member or item each is at, and the value in progress. Values that are complete decide nothing any more,
-as long as one subschema alone speaks of each value; where several do (alternatives of one kind, intersections), or a keyword counts
-what is there, the place is unknown, and so is every place within it.
+Two outputs of one schema have the same mask when what is still to be written is the same for both. What decides that is the
+place: the open containers, which member or item each is at, and the value in progress. Values that are complete decide nothing
+any more, as long as one subschema alone speaks of each value; where several do (alternatives of one kind, intersections), or a
+keyword counts what is there, the place is unknown, and so is every place within it.
 
 `strict_text.StrictJson` follows the places as it reads.
 """
@@ -11,8 +11,11 @@ what is there, the place is unknown, and so is every place within it.
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from builderbrain.grammar.subschemas import resolve
@@ -53,8 +56,14 @@ class Length(NamedTuple):
 class Places:
     """The places of one schema. Shared between threads."""
 
-    def __init__(self, schema: dict[str, Any] | bool) -> None:
+    def __init__(self, schema: dict[str, Any] | bool, *, longest: int) -> None:
+        """The places of a schema that passed the admission limits.
+
+        Args:
+            longest: bytes of the longest token: bounds of a string above that many characters are all alike to a mask.
+        """
         self._schema = schema
+        self.longest = longest
         self._containers: dict[tuple[int, Member, bool], int] = {}
         self.root = Place(self, schema)
         self.number = next(_NUMBERS)
@@ -116,6 +125,18 @@ class Place:
         """What an object here is at when it has come to that name. Names come in an order, so the last one decides."""
         node = self._of("object") or {}
         return name if name in node.get("properties", ()) or name in node.get("required", ()) else OTHER
+
+    def may_be_named(self, begin: bytes) -> bool:
+        """Whether a name that begins like this, inside its quotes, may be one that the schema has for an object here. All
+        others are alike."""
+        following = bisect_left(self._names, begin)
+        return following < len(self._names) and self._names[following].startswith(begin)
+
+    @cached_property
+    def _names(self) -> list[bytes]:
+        node = self._of("object") or {}
+        names = {*node.get("properties", ()), *node.get("required", ())}
+        return sorted(json.dumps(name, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass") for name in names)
 
     def next_item(self, item: int) -> int:
         """The item after this one; those beyond every count of the schema have one number."""

@@ -158,12 +158,13 @@ class _JsonState(NamedTuple):
 
 
 class StringPlace(NamedTuple):
-    """Between two characters of a string of which `least` to `most` are still to come; it is in `container` at `at`."""
+    """Between two characters of a string of which `least` to `most` are still to come, or more than any token has; it is in
+    `container` at `at`."""
 
     container: int
     at: Member
     least: int
-    most: float
+    most: int
 
 
 _NEXT_LITERAL = {b"true"[:n]: b"true"[n] for n in range(1, 4)}
@@ -215,26 +216,30 @@ class StrictJson:
 
     def key(self, state: _JsonState) -> tuple[Any, ...] | None:
         """What decides the mask in this state, among all states of machines that follow places; None where that is unknown."""
-        container = state.container
-        if container is not None:
-            number, at = container.number, container.at
-        elif self._places is not None:
-            number, at = self._places.number, FIRST
-        else:
+        container, places = state.container, self._places
+        if places is None:
             return None
+        number, at = (places.number, FIRST) if container is None else (container.number, container.at)
         if number == UNKNOWN:
             return None
-        if state.lexical == _FREE or state.piece is not None:
-            return number, at, state.expects, state.lexical, state.piece
+        if state.lexical == _FREE:
+            return number, at, state.expects, state.piece
+        if state.piece is not None:
+            place = None if container is None else container.place
+            alike = place is not None and not place.may_be_named(state.piece)
+            return number, at, state.expects, state.lexical, None if alike else state.piece
         if state.length is None:
             return None if state.text is None else (number, at, state.text)
-        least, most = state.length.least - state.chars, state.length.most - state.chars
+        longest, least, most = places.longest, state.length.least - state.chars, state.length.most - state.chars
+        least = 0 if least < 0 else longest if least > longest else least
+        bounded = longest if most > longest else int(most)
         if state.lexical == _STRING:
-            return StringPlace(number, at, max(least, 0), most)
-        return number, at, max(least, 0), most, state.lexical
+            return StringPlace(number, at, least, bounded)
+        return number, at, least, bounded, state.lexical
 
     def advance(self, state: _JsonState, data: bytes) -> _JsonState | None:
-        position, following = 0, state
+        position = 0
+        following: _JsonState | None
         while position < len(data):
             if state.lexical == _FREE:
                 following, position = self._outside(state, data[position]), position + 1
