@@ -26,8 +26,6 @@ MAX_CONTAINERS = 4096
 """Containers of one constraint that are told apart; within further ones places are unknown."""
 FIRST, OTHER = -1, -2
 """Members of an object: none yet; one that the schema does not name."""
-_MAX_REFERENCES = 32
-
 _NUMBERS = itertools.count()
 """Of containers. No two constraints of a process share one, so that their masks can share a store."""
 _SILENT = frozenset(
@@ -76,18 +74,26 @@ class Places:
             return UNKNOWN
         return self._containers.setdefault(key, next(_NUMBERS))
 
-    def alternatives(self, node: Any, kind: Kind, references: int = 0) -> Iterator[dict[str, Any] | None]:
-        """The subschemas of a node that speak of values of that kind, None for one that is not followed."""
+    def alternatives(self, node: Any, kind: Kind, seen: set[int]) -> Iterator[dict[str, Any] | None]:
+        """The subschemas of a node that speak of values of that kind, None for one that is not followed.
+
+        Args:
+            seen: nodes that were looked at; one that comes again is not followed, so that the work is linear in the schema.
+        """
         if not isinstance(node, dict):
             yield from [{}] if node else []
             return
         said = node.keys() - _SILENT
-        if said == {"$ref"} and references < _MAX_REFERENCES:
-            yield from self.alternatives(resolve(self._schema, node["$ref"]), kind, references + 1)
+        if id(node) in seen or "enum" in said or "const" in said:
+            yield None
+        elif said == {"$ref"}:
+            seen.add(id(node))
+            yield from self.alternatives(resolve(self._schema, node["$ref"]), kind, seen)
         elif said == {"anyOf"}:
+            seen.add(id(node))
             for branch in node["anyOf"]:
-                yield from self.alternatives(branch, kind, references + 1)
-        elif "enum" in said or "const" in said or not said <= _KNOWN:
+                yield from self.alternatives(branch, kind, seen)
+        elif not said <= _KNOWN:
             yield None
         elif "type" not in said or kind in (node["type"] if isinstance(node["type"], list) else [node["type"]]):
             yield node
@@ -105,7 +111,7 @@ class Place:
     def _of(self, kind: Kind) -> dict[str, Any] | None:
         """The one subschema of values of that kind; None when there are several, or one that is not followed."""
         if kind not in self._known:
-            found = list(itertools.islice(self._places.alternatives(self._node, kind), 2))
+            found = list(itertools.islice(self._places.alternatives(self._node, kind, set()), 2))
             self._known[kind] = found[0] if len(found) == 1 else None
         return self._known[kind]
 
