@@ -74,7 +74,7 @@ class LLGuidanceNativeMatcher:
         if self._terminated or not data:
             return not data
         tokens = self._tokenizer.spell(data)
-        if tokens is None or self._matcher.validate_tokens(tokens) != len(tokens):
+        if tokens is None or (len(tokens) > 1 and self._matcher.validate_tokens(tokens) != len(tokens)):
             return False
         return bool(self._matcher.try_consume_tokens(tokens) == len(tokens))
 

@@ -244,7 +244,7 @@ class StrictJson:
             if state.lexical == _FREE:
                 following, position = self._outside(state, data[position]), position + 1
             elif state.piece is not None:
-                following, position = self._in_name(state, state.piece, data[position]), position + 1
+                following, position = self._in_name(state, state.piece, data, position)
             else:
                 following, position = self._in_text(state, data, position)
             if following is None:
@@ -254,7 +254,7 @@ class StrictJson:
 
     def _in_text(self, state: _JsonState, data: bytes, start: int) -> tuple[_JsonState | None, int]:
         """Read on until the string ends, or all of it; gives the state and the position after it."""
-        rows, lexical, chars, position = self._rows, state.lexical, state.chars, start
+        rows, lexical, chars = self._rows, state.lexical, state.chars
         for position in range(start, len(data)):
             chars += lexical == _STRING
             lexical = rows[lexical][data[position]]
@@ -267,16 +267,22 @@ class StrictJson:
             text = None
         return _JsonState(state.expects, state.container, lexical, None, state.length, chars, text), len(data)
 
-    def _in_name(self, state: _JsonState, piece: bytes, byte: int) -> _JsonState | None:
-        lexical = self._rows[state.lexical][byte]
-        # A name spelled with a needless escape would slip past the engine's rule for that name.
-        if lexical == REFUSED or (state.lexical == _ESCAPE and byte in b"u/"):
-            return None
-        piece += bytes([byte])
-        if lexical != _FREE:
-            return _JsonState(state.expects, state.container, lexical, piece)
+    def _in_name(self, state: _JsonState, piece: bytes, data: bytes, start: int) -> tuple[_JsonState | None, int]:
+        """Read on until the name ends, or all of it; gives the state and the position after it."""
+        rows, lexical = self._rows, state.lexical
+        for position in range(start, len(data)):
+            byte, escaped = data[position], lexical == _ESCAPE
+            lexical = rows[lexical][byte]
+            # A name spelled with a needless escape would slip past the engine's rule for that name.
+            if lexical == REFUSED or (escaped and byte in b"u/"):
+                return None, position
+            if lexical == _FREE:
+                return self._named(state.container, piece + data[start : position + 1]), position + 1
+        return _JsonState(state.expects, state.container, lexical, piece + data[start:]), len(data)
+
+    def _named(self, container: _Container | None, piece: bytes) -> _JsonState | None:
+        """After a name with its closing quote."""
         key = json.loads(b'"' + piece)
-        container = state.container
         if container is None or key in container.keys:
             return None
         at = container.at if container.place is None else container.place.member(key)
