@@ -57,6 +57,7 @@ class LLGuidanceNativeMatcher:
         self._eos = eos_token_id
         self._tokenizer = tokenizer
         self._terminated = False
+        self.failed = matcher.is_error  # asked before every mask, so without a call in between
 
     def fill(self, bitmask: Tensor) -> bool:
         self._matcher.unsafe_compute_mask_ptr(bitmask.data_ptr(), 4 * bitmask.numel())
@@ -86,9 +87,6 @@ class LLGuidanceNativeMatcher:
 
     def is_terminated(self) -> bool:
         return self._terminated
-
-    def failed(self) -> bool:
-        return bool(self._matcher.is_error())
 
     def allows(self, data: bytes) -> bool:
         if self._terminated or not data:

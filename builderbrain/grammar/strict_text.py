@@ -91,6 +91,8 @@ _HEX_D = 14  # after \ud: decides whether a surrogate begins
 _HIGH = 15  # 15, 16: two and one digits of a high surrogate to come
 _LOW = 17  # 17..22: \ u d [c-f] and two digits of the low surrogate to come
 _STATES = 23
+_MAX_NUMBER = 2
+"""Bytes of a number or literal in progress whose masks are kept."""
 _MAX_TEXT = 64
 """Bytes of a string that is told from others by its text."""
 
@@ -223,6 +225,8 @@ class StrictJson:
         if number == UNKNOWN:
             return None
         if state.lexical == _FREE:
+            if state.piece is not None and len(state.piece) > _MAX_NUMBER:
+                return None  # long numbers seldom come again, and the library is quick there
             return number, at, state.expects, state.piece
         if state.piece is not None:
             place = None if container is None else container.place

@@ -189,7 +189,10 @@ def test_places_are_unknown_where_several_subschemas_speak_of_a_container() -> N
     assert StrictJson().key(StrictJson().start()) is None
 
 
-def test_a_long_text_among_alternatives_is_not_told_apart() -> None:
+def test_long_texts_among_alternatives_and_long_numbers_are_not_told_apart() -> None:
+    assert key_after({}, "[12") is not None
+    assert key_after({}, "[123") is None
+    assert key_after({}, "[123,") is not None
     assert key_after(SCHEMAS["patterns"], '["' + "ab" * 20) is not None
     assert key_after(SCHEMAS["patterns"], '["' + "ab" * 200) is None
 
