@@ -27,10 +27,12 @@ Validate = Callable[[str], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A source for one library. `declared`: JSON pointers of keywords that it leaves to the validator."""
+    """A source for one library, and its schema where outputs are JSON. `declared`: JSON pointers of keywords that it leaves to
+    the validator."""
 
     kind: NativeKind
     source: str
+    schema: dict[str, Any] | bool | None = None
     declared: tuple[str, ...] = ()
 
 
@@ -82,7 +84,7 @@ class Admitted:
             schema, declared = relaxed.schema, relaxed.declared
         if schema is False:
             raise GrammarRefusedError("expected a schema that some value satisfies, got one that none does", field="")
-        return Prepared(kind="schema", source=json.dumps(schema), declared=declared)
+        return Prepared(kind="schema", source=json.dumps(schema), schema=schema, declared=declared)
 
 
 def admit(constraint: Constraint, *, trusted: bool) -> Admitted:

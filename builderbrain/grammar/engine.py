@@ -12,18 +12,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from builderbrain.errors import GrammarLimitError, GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.admission import Admitted, Validate, admit
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.cache import BoundedCache, cache_key
 from builderbrain.grammar.choosing import is_loose, order_engines
+from builderbrain.grammar.mask_store import MaskStore
 from builderbrain.grammar.matching import StrictMatcher, new_bitmask
 from builderbrain.grammar.native import ENGINES, EngineName, NativeEngine, NativeGrammar, NativeRefusal, native_engine
 from builderbrain.grammar.one_at_a_time import OneAtATime
 from builderbrain.grammar.overlay import Overlay
+from builderbrain.grammar.placed_masks import PlacedMasks
+from builderbrain.grammar.places import Places
 from builderbrain.grammar.strict_tags import StrictTags
 from builderbrain.grammar.strict_text import StrictJson, StrictText
+from builderbrain.grammar.string_masks import StringMasks, spells_every_byte
 from builderbrain.grammar.structural_tags import TagSet
 from builderbrain.grammar.trial import CompileTrial, refusal
 from builderbrain.grammar.vocabulary import vocabulary_for
@@ -48,6 +53,8 @@ class CompiledGrammar:
     native: NativeGrammar
     overlay: Overlay
     strict_text: bool
+    placed: PlacedMasks | None
+    """Masks that its outputs share."""
     check: Validate | None
     """None for EBNF: the text is replayed through a fresh matcher."""
 
@@ -60,7 +67,7 @@ class CompiledGrammar:
         return not self.left_out and not self.loose
 
     def matcher(self) -> StrictMatcher:
-        return StrictMatcher(self.native.matcher(), self.overlay, strict_text=self.strict_text)
+        return StrictMatcher(self.native.matcher(), self.overlay, strict_text=self.strict_text, placed=self.placed)
 
     def validate(self, text: str) -> str | None:
         if self.check is not None:
@@ -112,10 +119,19 @@ class GrammarEngine:
             max_entries=_MAX_ENTRIES, max_bytes=_MAX_BYTES
         )
         self._compiling = OneAtATime()
+        self._masks = MaskStore((vocab_size + 31) // 32)
+        self._spells = spells_every_byte(self.vocabulary)
+
+    @cached_property
+    def _strings(self) -> StringMasks:
+        return StringMasks(self.vocabulary, self._natives["llguidance"])
 
     def warm_up(self) -> None:
-        """Start the compiling child; without this the first client constraint that needs it waits for it."""
+        """Start the compiling child, and read the vocabulary for masks inside strings; without this the first client
+        constraint that needs either waits for it."""
         self._trial.warm_up()
+        if "llguidance" in self.engines and self._spells:
+            _ = self._strings
 
     def close(self) -> None:
         """End the compiling child. The engine stays usable."""
@@ -192,14 +208,18 @@ class GrammarEngine:
             native = self._natives[name].compile(prepared.kind, prepared.source)
         except NativeRefusal as error:
             raise refusal(str(error), field=field) from error
+        places = None
+        if name == "llguidance" and self._spells and prepared.schema is not None:
+            places = Places(prepared.schema, longest=self.vocabulary.longest)
         compiled = CompiledGrammar(
             constraint=constraint,
             engine=name,
             left_out=prepared.declared,
             loose=_loose(name, admitted),
             native=native,
-            overlay=self._overlay(admitted),
+            overlay=self._overlay(admitted, places),
             strict_text=self._natives[name].strict_text,
+            placed=None if places is None else PlacedMasks(self._masks, lambda: self._strings),
             check=admitted.check,
         )
         try:
@@ -211,7 +231,9 @@ class GrammarEngine:
             ) from error
         return compiled
 
-    def _overlay(self, admitted: Admitted) -> Overlay:
+    def _overlay(self, admitted: Admitted, places: Places | None) -> Overlay:
+        if places is not None:
+            return Overlay(StrictJson(places), self.vocabulary)
         if admitted.tags is not None:
             return Overlay(StrictTags(admitted.tags), self.vocabulary)
         return self._json_overlay if admitted.json else self._text_overlay

@@ -17,20 +17,25 @@ from torch import Tensor
 from builderbrain.errors import GrammarRefusedError, MaskEmptyError
 from builderbrain.grammar.native import NativeMatcher
 from builderbrain.grammar.overlay import Overlay
+from builderbrain.grammar.placed_masks import PlacedMasks
 
 
 class StrictMatcher:
     """See `builderbrain.grammar.base.Matcher`."""
 
-    def __init__(self, native: NativeMatcher, overlay: Overlay, *, strict_text: bool) -> None:
+    def __init__(
+        self, native: NativeMatcher, overlay: Overlay, *, strict_text: bool, placed: PlacedMasks | None = None
+    ) -> None:
         """A matcher at the start of an output.
 
         Args:
             strict_text: the library's masks need no help from the machine's.
+            placed: masks that outputs of the constraint share; None where the machine follows no places.
         """
         self._native = native
         self._overlay = overlay
         self._strict_text = strict_text
+        self._placed = placed
         self._machine = overlay.machine
         self._state = self._machine.start()
         self._token_bytes = overlay.vocabulary.token_bytes
@@ -39,7 +44,11 @@ class StrictMatcher:
     def fill_mask(self, bitmask: Tensor) -> None:
         if self._native.is_terminated():
             raise MaskEmptyError("expected an unfinished output, got one that ended; start a new matcher")
-        if not self._native.fill(bitmask) or not (self._strict_text or self._join(bitmask.numpy())):
+        if self._placed is None or (key := self._machine.key(self._state)) is None:
+            filled = self._native.fill(bitmask)
+        else:
+            filled = self._placed.fill(self._native, key, bitmask)
+        if not filled or not (self._strict_text or self._join(bitmask.numpy())):
             bitmask.zero_()
             raise MaskEmptyError("expected a legal next token, but grammar and strict text rules leave none")
 

@@ -53,6 +53,14 @@ class NativeMatcher(Protocol):
         """Whether the end-of-sequence token was accepted."""
         ...
 
+    def failed(self) -> bool:
+        """Whether the library has given up on this output."""
+        ...
+
+    def allows(self, data: bytes) -> bool:
+        """Whether `accept_text` would take this text; nothing changes."""
+        ...
+
     def fork(self) -> NativeMatcher:
         """An independent matcher in the same state."""
         ...

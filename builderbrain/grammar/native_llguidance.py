@@ -57,6 +57,7 @@ class LLGuidanceNativeMatcher:
         self._eos = eos_token_id
         self._tokenizer = tokenizer
         self._terminated = False
+        self.failed = matcher.is_error  # asked before every mask, so without a call in between
 
     def fill(self, bitmask: Tensor) -> bool:
         self._matcher.unsafe_compute_mask_ptr(bitmask.data_ptr(), 4 * bitmask.numel())
@@ -74,9 +75,9 @@ class LLGuidanceNativeMatcher:
         if self._terminated or not data:
             return not data
         tokens = self._tokenizer.spell(data)
-        if tokens is None or self._matcher.validate_tokens(tokens) != len(tokens):
+        if tokens is None or (len(tokens) > 1 and self._matcher.validate_tokens(tokens) != len(tokens)):
             return False
-        return self._matcher.try_consume_tokens(tokens) == len(tokens)
+        return bool(self._matcher.try_consume_tokens(tokens) == len(tokens))
 
     def forced_text(self) -> bytes:
         return bytes(self._matcher.compute_ff_bytes())
@@ -86,6 +87,12 @@ class LLGuidanceNativeMatcher:
 
     def is_terminated(self) -> bool:
         return self._terminated
+
+    def allows(self, data: bytes) -> bool:
+        if self._terminated or not data:
+            return not data
+        tokens = self._tokenizer.spell(data)
+        return tokens is not None and bool(self._matcher.validate_tokens(tokens) == len(tokens))
 
     def fork(self) -> LLGuidanceNativeMatcher:
         forked = LLGuidanceNativeMatcher(self._matcher.deep_copy(), self._eos, self._tokenizer)

@@ -40,6 +40,12 @@ class XGrammarNativeMatcher:
     def is_terminated(self) -> bool:
         return bool(self._matcher.is_terminated())
 
+    def failed(self) -> bool:
+        return False
+
+    def allows(self, data: bytes) -> bool:
+        return self.fork().accept_text(data)
+
     def fork(self) -> XGrammarNativeMatcher:
         return XGrammarNativeMatcher(self._matcher.fork())
 

@@ -59,6 +59,9 @@ class StrictTags:
     def lexical(self, state: State) -> int:
         return 0
 
+    def key(self, state: State) -> None:
+        return None
+
     def may_end(self, state: State) -> bool:
         return any(reading.part == "done" or (reading.part == "text" and reading.offset == TEXT) for reading in state)
 

@@ -12,7 +12,7 @@ import re
 import threading
 import weakref
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from builderbrain.errors import UnsupportedModelError
@@ -27,6 +27,11 @@ class Vocabulary:
 
     token_bytes: tuple[bytes, ...]
     eos_token_id: int
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(map(len, self.token_bytes), default=0)
 
     def text(self, tokens: tuple[int, ...] | list[int]) -> bytes:
         """The bytes of a token sequence."""

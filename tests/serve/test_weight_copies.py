@@ -85,8 +85,8 @@ def test_every_matrix_of_the_native_forms_is_among_them(models: dict[str, Batche
         for part in ("query_key_value", "output", "gate_up", "down", "attention_norm", "mlp_norm"):
             assert f"base prepared.layers.{layer}.{part}" in names
     own = [name for name in names if name.startswith("rail prepared.own.")]
-    # Eight of each block, eight of the rail as a whole (it has labels), and two tables of rotations.
-    assert len(own) == 8 * rail.config.num_taps + 8 + 2
+    # Eight of each block, nine of the rail as a whole (it has labels), and two tables of rotations.
+    assert len(own) == 8 * rail.config.num_taps + 9 + 2
 
 
 def test_a_copy_changes_what_is_said(models: dict[str, BatchedModel]) -> None:
