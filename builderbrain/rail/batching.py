@@ -235,9 +235,7 @@ class Batcher:
         sequences = [state for state, _ in chosen]
         states = self.host.forward_ragged(batch, self.pages) if self.graphs is None else self.graphs.forward(batch)
         starts = batch.starts.tolist()
-        fused, skills = states.taps[-1], torch.zeros_like(batch.tokens)
-        if any(state.model.rail is not None for state in sequences):
-            fused, skills = self._fuse(batch, sequences, new, starts, states)
+        fused, skills = self._fuse(batch, sequences, new, starts, states)
         for state, count in chosen:
             state.known += count
             self._name(state)
@@ -260,14 +258,17 @@ class Batcher:
         states: BaseStates,
     ) -> tuple[Tensor, Tensor]:
         """The states behind each one's rail [1, N, d], and the skill of each token, int64 [N]."""
-        fused, skills = torch.empty_like(states.taps[-1]), torch.zeros_like(batch.tokens)
         by_model: dict[BatchedModel, list[int]] = {}
         for place, state in enumerate(sequences):
             by_model.setdefault(state.model, []).append(place)
+        first = sequences[0].model
+        if len(by_model) == 1 and first.native is not None:
+            return self._run_native(first, first.native, sequences, batch, states)
+        skills = torch.zeros_like(batch.tokens)
+        if len(by_model) == 1 and first.rail is None:
+            return states.taps[-1], skills
+        fused = torch.empty_like(states.taps[-1])
         for model, places in by_model.items():
-            if model.native is not None and len(places) == len(sequences):
-                fused, skills = self._run_native(model, model.native, sequences, batch, states)
-                continue
             self._run_rail(model, [sequences[place] for place in places], [new[place] for place in places],
                            [starts[place] for place in places], states, fused, skills)  # fmt: skip
         return fused, skills

@@ -157,7 +157,7 @@ class NativeRail:
             pages: of `new_pages`; written at the batch's slots.
             keep: rows, rising, behind which a copy of their sequence's state is kept: K of them give K states.
         """
-        inputs = [state[0].to(torch.float32).contiguous() for state in (states.embedding, states.unembedding, *states.taps)]
+        inputs = [_plain(state) for state in (states.embedding, states.unembedding, *states.taps)]
         fused, skill = torch.empty_like(inputs[0]), torch.empty(len(batch.tokens), dtype=torch.int64)
         shift = (pages.shape[1] // self.record).bit_length() - 1
         pointers = (_POINTER * len(sequences))(*[state.pointer for state in sequences])
@@ -168,9 +168,7 @@ class NativeRail:
             pages.data_ptr(), shift, fused.data_ptr(), skill.data_ptr(), kept_rows, len(keep), kept, level,
             torch.get_num_threads(),
         )  # fmt: skip
-        return RailRows(
-            fused=fused[None].to(states.embedding.dtype), skill=skill, kept=tuple(RailState(pointer) for pointer in kept)
-        )
+        return RailRows(fused=fused.to(states.embedding.dtype), skill=skill, kept=tuple(RailState(pointer) for pointer in kept))
 
 
 def why_not_native(rail: BuilderRail, host: Host) -> str | None:
@@ -236,6 +234,11 @@ def _weights(rail: BuilderRail) -> tuple[list[Tensor], list[Tensor], Tensor]:
         [rail.words.spelling.contiguous(), answers],
         kinds,
     )
+
+
+def _plain(state: Tensor) -> Tensor:
+    """As the library reads it. A test costs less than a call that changes nothing, and every pass makes ten."""
+    return state if state.dtype == torch.float32 and state.is_contiguous() else state.float().contiguous()
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Any:
