@@ -17,6 +17,7 @@ from builderbrain.decode.model import TokenModel
 from builderbrain.errors import BuilderBrainError, ConflictError, TamperedVersionError, VersionNotFoundError
 from builderbrain.serve.boundary import ADMIN_PREFIX
 from builderbrain.serve.openapi import described
+from builderbrain.serve.repeated import Repeated
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import ReloadReply
 
@@ -48,23 +49,20 @@ class LiveFollower:
         self._current = current
         self._load = load
         self._install = install
-        self._poll_seconds = poll_seconds
         self._refused: str | None = None
+        self._complained: str | None = None
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="builderbrain-live", daemon=True)
+        self._repeated = Repeated("live", self._look, seconds=poll_seconds)
         self.version = version
         """The version in service."""
 
     def start(self) -> None:
         """Start reading the pointer."""
-        self._thread.start()
+        self._repeated.start()
 
     def stop(self) -> None:
         """Stop reading it."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=10)
+        self._repeated.stop()
 
     def follow(self) -> str:
         """Look once; gives the version then in service.
@@ -81,17 +79,15 @@ class LiveFollower:
                 logger.info("version %s is in service", version)
             return self.version
 
-    def _run(self) -> None:
-        complained: str | None = None
-        while not self._stopping.wait(self._poll_seconds):
-            try:
-                if self._refused is None or self._current() != self._refused:
-                    self.follow()
-                complained = None
-            except BuilderBrainError as error:
-                if complained != error.message:  # once, not every second
-                    logger.error("the live version cannot be used, %s goes on: %s", self.version, error.message)
-                complained = error.message
+    def _look(self) -> None:
+        try:
+            if self._refused is None or self._current() != self._refused:
+                self.follow()
+            self._complained = None
+        except BuilderBrainError as error:
+            if self._complained != error.message:  # once, not every second
+                logger.error("the live version cannot be used, %s goes on: %s", self.version, error.message)
+            self._complained = error.message
 
 
 def live_router(follower: LiveFollower) -> APIRouter:

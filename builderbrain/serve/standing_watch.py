@@ -6,10 +6,10 @@ Every second the age and size of the registry's audit log are looked at; only wh
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 
 from builderbrain.errors import BuilderBrainError
+from builderbrain.serve.repeated import Repeated
 
 logger = logging.getLogger(__name__)
 
@@ -30,27 +30,22 @@ class StandingWatch:
     ) -> None:
         self._mark = mark
         self._withdraw = withdraw
-        self._poll_seconds = poll_seconds
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="builderbrain-standing", daemon=True)
+        self._seen: object = None
+        self._repeated = Repeated("standing", self._look, seconds=poll_seconds)
 
     def start(self) -> None:
         """Start looking."""
-        self._thread.start()
+        self._repeated.start()
 
     def stop(self) -> None:
         """Stop looking."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=10)
+        self._repeated.stop()
 
-    def _run(self) -> None:
-        seen: object = None
-        while not self._stopping.wait(self._poll_seconds):
-            try:
-                found = self._mark()
-                if found != seen:
-                    seen = found  # before reading, so that what is written meanwhile is read again
-                    self._withdraw()
-            except (BuilderBrainError, OSError) as error:  # said once for each change of the log
-                logger.error("the registry cannot be read, what is loaded stays: %s", error)
+    def _look(self) -> None:
+        try:
+            found = self._mark()
+            if found != self._seen:
+                self._seen = found  # before reading, so that what is written meanwhile is read again
+                self._withdraw()
+        except (BuilderBrainError, OSError) as error:  # said once for each change of the log
+            logger.error("the registry cannot be read, what is loaded stays: %s", error)
