@@ -264,7 +264,7 @@ class Batcher:
         first = sequences[0].model
         if len(by_model) == 1 and first.native is not None:
             return self._run_native(first, first.native, sequences, batch, states)
-        skills = torch.zeros_like(batch.tokens)
+        skills = torch.zeros(len(batch.tokens), dtype=torch.int64, device=states.taps[-1].device)
         if len(by_model) == 1 and first.rail is None:
             return states.taps[-1], skills
         fused = torch.empty_like(states.taps[-1])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -22,13 +24,19 @@ from builderbrain.errors import (
     ToolError,
 )
 from builderbrain.plan import CheckedPlan
+from builderbrain.plan._generated import DOMAINS
 from builderbrain.tools.base import Tool, ToolContext
 from tests.agent.shop import PAY, RESERVE, Shop, statuses
-from tests.agent.workshop import plan_of
+from tests.agent.workshop import plan_of, workshop
 
 
-def test_a_fact_that_no_longer_holds_blocks_the_step(shop: Shop) -> None:
-    report = shop.run("weld", {"skill": "weld", "needs": ["s1"]})
+def test_a_fact_that_does_not_hold_blocks_the_step_even_if_no_checker_asked_for_it(shop: Shop) -> None:
+    domain = workshop()
+    careless = replace(domain, skills={**domain.skills, "weld": replace(domain.skills["weld"], requires={})})
+    with patch.dict(DOMAINS, {("workshop", 1): careless}):
+        plan = plan_of("weld", {"skill": "weld", "needs": ["s1"]})
+    object.__setattr__(plan, "domain", domain)
+    report = shop.run_checked(plan)
     assert statuses(report) == ["done", "blocked"]
     assert report.entries[1].error_code == "precondition_lost"
     assert report.entries[1].error == "door must be closed and is open"
