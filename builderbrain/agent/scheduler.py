@@ -15,7 +15,7 @@ without effects are cancelled, and those with effects are let end, so that it is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -126,8 +126,7 @@ class Schedule:
         if outcome.status != "done":
             if skill.critical:
                 self.stop(f"{step.id} ({step.skill}) is critical and {_what(outcome)}: {outcome.error}")
-            if skill.fallback is not None:
-                await self._fall_back(step, self._domain.skills[skill.fallback])
+            await self._fall_back(step, skill)
         return _entry(step, arguments, outcome)
 
     async def _look(self, step: Step, skill: Skill, arguments: dict[str, Any]) -> Outcome | None:
@@ -144,17 +143,42 @@ class Schedule:
                 self._unrecorded.append((step.id, skill, arguments, outcome))
         return outcome
 
-    async def _fall_back(self, step: Step, fallback: Skill) -> None:
+    async def _fall_back(self, step: Step, skill: Skill) -> None:
+        """Run the fallback of a step, and where that fails for good, the fallback of the fallback, until one is done.
+
+        A chain that was done before a restart stays as it is: what failed in it then is not tried again.
+        """
+        chain = self._domain.fallbacks(skill)
+        roles = ["fallback", *(f"fallback of {name}" for name in chain[:-1])] if chain else []
+        before = [self._effects.known(step.id, role) if self._effects is not None else None for role in roles]
+        if any(entry is not None and entry.status == "done" for entry in before):
+            for entry in before:
+                if entry is not None:
+                    ended: Literal["done", "failed"] = "done" if entry.status == "done" else "failed"
+                    self._fell_back(step, self._domain.skills[entry.skill], ended, entry.error)
+            return
+        failed = skill.name
+        for name, role in zip(chain, roles, strict=True):
+            self._journal.note("fallback", step.id, f"{step.id} ({failed}) failed for good: {name} is run instead")
+            fallback = self._domain.skills[name]
+            outcome = await self._one_fallback(step, role, fallback)
+            self._fell_back(step, fallback, outcome.status, outcome.error)
+            if outcome.status == "done":
+                return
+            failed = name
+
+    async def _one_fallback(self, step: Step, role: str, fallback: Skill) -> Outcome:
         arguments = {name: declared.default for name, declared in fallback.arguments.items() if declared.default is not None}
-        self._journal.note("fallback", step.id, f"{step.id} ({step.skill}) failed for good: {fallback.name} is run instead")
         if self._effects is not None and has_effects(fallback):
             await self._whole.wait()
-            outcome = await self._effects.perform(step.id, "fallback", fallback, arguments)
-        else:
-            outcome = await self._attempts.run(step.id, "fallback", fallback, arguments)
-        self.fallbacks.append(Fallback(step=step.id, skill=fallback.name, status=outcome.status, error=outcome.error))
+            return await self._effects.perform(step.id, role, fallback, arguments)
+        return await self._attempts.run(step.id, role, fallback, arguments)
+
+    def _fell_back(self, step: Step, fallback: Skill, status: Literal["done", "failed", "unknown"], error: str | None) -> None:
+        """Note what a fallback came to; one that did not end well leaves the facts that it sets unknown."""
+        self.fallbacks.append(Fallback(step=step.id, skill=fallback.name, status=status, error=error))
         for fact, value in fallback.sets.items():
-            self._facts[fact] = value if outcome.status == "done" else None
+            self._facts[fact] = value if status == "done" else None
 
     def _held_back(self, step: Step, skill: Skill) -> TraceEntry | None:
         """The entry of a step that does not run, or None when it does."""

@@ -127,7 +127,7 @@ class ToolCaller:
     def _tool(self, skill: Skill) -> Tool:
         domain = self._checked.domain
         planned = [domain.skills[step.skill] for step in self._checked.plan.steps]
-        callable_here = {name for one in planned for name in (one.name, one.undo, one.fallback) if name is not None}
+        callable_here = {name for one in planned for name in (one.name, one.undo, *domain.fallbacks(one)) if name is not None}
         if skill.name not in callable_here or domain.skills.get(skill.name) is not skill:
             raise PlanRejectedError(f"{skill.name} is neither a step of the checked plan nor its undo or fallback")
         if skill.safety not in self._checked.granted:

@@ -59,7 +59,7 @@ _MORE: dict[str, dict[str, Any]] = {
     "write": {"idempotent": True, "retry_attempts": 4, "uses": ("disk",)},
     "weld": {"uses": ("arm",), "requires": {"door": frozenset({"closed"})}, "sets": {"door": "open"}, "irreversible": True},
     "paint": {"fallback": "halt", "confirm": True, "irreversible": True},
-    "halt": {"idempotent": True},
+    "halt": {"idempotent": True, "fallback": "write"},
 }
 
 
