@@ -27,11 +27,21 @@ from tests.agent.shop import PAY, RESERVE, Shop, statuses
 from tests.agent.workshop import plan_of
 
 
-def test_a_fact_that_no_longer_holds_blocks_the_step(shop: Shop) -> None:
-    report = shop.run("weld", {"skill": "weld", "needs": ["s1"]})
-    assert statuses(report) == ["done", "blocked"]
-    assert report.entries[1].error_code == "precondition_lost"
-    assert report.entries[1].error == "door must be closed and is open"
+def test_a_fact_that_the_world_changed_by_itself_fails_the_step_before_it_starts(shop: Shop) -> None:
+    seen = [{"door": "closed"}, {"door": "open"}]
+
+    async def observe() -> Mapping[str, str | None]:
+        return seen[0]
+
+    assert statuses(shop.run("weld", observe=observe)) == ["done"]
+    seen.pop(0)
+    report = shop.run("weld", "look", observe=observe)
+    assert statuses(report) == ["failed", "done"]
+    assert (report.entries[0].error_code, report.entries[0].attempts) == ("precondition_lost", 0)
+    assert report.entries[0].error == "door must be closed and is open, as the world is now"
+    assert shop.effects.counts()["weld"] == 1
+    assert ["precondition_lost"] == [event.kind for event in report.events if event.kind == "precondition_lost"]
+    assert [entry.status for entry in shop.ledger.entries(report.execution) if entry.step == "s1"] == ["failed"]
 
 
 def test_a_resource_has_as_many_users_as_its_capacity(shop: Shop) -> None:
