@@ -122,6 +122,7 @@ class CellMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.cell.state.drive == "stopped")
     @rule()
     def a_person_makes_it_free(self) -> None:
+        self.cell._events.clear()  # nothing happens while the person is there
         self.cell.release_e_stop()
         self.cell.state.people.clear()
         self.cell.state.boxes.clear()
