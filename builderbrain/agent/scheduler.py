@@ -17,7 +17,7 @@ without effects are cancelled, and those with effects are let end, so that it is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -166,9 +166,21 @@ class Schedule:
             self._unrecorded.append((step.id, skill, arguments, outcome))
 
     async def _fall_back(self, step: Step, skill: Skill) -> None:
-        """Run the fallback of a step, and where that fails for good, the fallback of the fallback, until one is done."""
-        failed, role = skill.name, "fallback"
-        for name in self._domain.fallbacks(skill):
+        """Run the fallback of a step, and where that fails for good, the fallback of the fallback, until one is done.
+
+        A chain that was done before a restart stays as it is: what failed in it then is not tried again.
+        """
+        chain = self._domain.fallbacks(skill)
+        roles = ["fallback", *(f"fallback of {name}" for name in chain[:-1])] if chain else []
+        before = [self._effects.known(step.id, role) if self._effects is not None else None for role in roles]
+        if any(entry is not None and entry.status == "done" for entry in before):
+            for entry in before:
+                if entry is not None:
+                    status: Literal["done", "failed"] = "done" if entry.status == "done" else "failed"
+                    self.fallbacks.append(Fallback(step=step.id, skill=entry.skill, status=status, error=entry.error))
+            return
+        failed = skill.name
+        for name, role in zip(chain, roles, strict=True):
             fallback = self._domain.skills[name]
             self._journal.note("fallback", step.id, f"{step.id} ({failed}) failed for good: {name} is run instead", skill=name)
             outcome = await self._one_fallback(step, role, fallback)
@@ -176,7 +188,7 @@ class Schedule:
             self._set_facts(fallback, outcome)
             if outcome.status == "done":
                 return
-            failed, role = name, f"fallback of {name}"
+            failed = name
 
     async def _one_fallback(self, step: Step, role: str, fallback: Skill) -> Outcome:
         arguments = {name: declared.default for name, declared in fallback.arguments.items() if declared.default is not None}

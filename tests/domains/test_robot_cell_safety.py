@@ -88,14 +88,23 @@ class CellMachine(RuleBasedStateMachine):
         if route is not None and self.run(skill, event, cancel, route=route["route"]) is not None and skill == "discard":
             self.discarded += 1
 
-    @rule(zone=st.sampled_from(("feeder", "tray")), to=st.sampled_from(ZONES), x=OFFSETS, on_pick=INTERRUPTIONS, on_place=INTERRUPTIONS)
+    @rule(
+        zone=st.sampled_from(("feeder", "tray")),
+        to=st.sampled_from(ZONES),
+        x=OFFSETS,
+        on_pick=INTERRUPTIONS,
+        on_place=INTERRUPTIONS,
+    )
     def deliver(self, zone: str, to: str, x: int, on_pick: Any, on_place: Any) -> None:
         if self.cell.state.drive == "stopped":
             self.a_person_makes_it_free()
         seen = self.run("look", zone=zone)
         assume(seen["part"] and self.cell.state.held is None)
         route = self.run("precheck", zone=zone, x_mm=seen["x_mm"], y_mm=seen["y_mm"])
-        if route is None or self.run("pick", on_pick, route=route["route"], force_n=12 if seen["width_mm"] == 25 else 20) is None:
+        if (
+            route is None
+            or self.run("pick", on_pick, route=route["route"], force_n=12 if seen["width_mm"] == 25 else 20) is None
+        ):
             return
         route = self.run("precheck", zone=to, x_mm=x)
         if route is not None:
@@ -107,7 +116,12 @@ class CellMachine(RuleBasedStateMachine):
         arguments = {"grasp": {"force_n": force}, "rotate": {"angle_deg": angle}}.get(skill, {})
         self.run(skill, event, cancel, **arguments)
 
-    @rule(skill=st.sampled_from(("put_back", "take_back", "retreat")), which=st.integers(0, 50), event=INTERRUPTIONS, cancel=CANCELLED)
+    @rule(
+        skill=st.sampled_from(("put_back", "take_back", "retreat")),
+        which=st.integers(0, 50),
+        event=INTERRUPTIONS,
+        cancel=CANCELLED,
+    )
     def undo(self, skill: str, which: int, event: Any, cancel: int | None) -> None:
         names = sorted(self.cell.routes if skill == "retreat" else self.cell.spots)
         assume(names)

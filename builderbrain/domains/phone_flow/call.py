@@ -148,9 +148,7 @@ class PhoneCall(Simulator):
         yield 0.5
         self.records_read.append(record.id)
         text = f"{record.name}: {record.open_cases} open cases, {record.owed_cents / 100:.2f} to be paid"
-        return had(
-            {"open_cases": record.open_cases, "owed_cents": record.owed_cents, "blocked": record.blocked, "text": text}
-        )
+        return had({"open_cases": record.open_cases, "owed_cents": record.owed_cents, "blocked": record.blocked, "text": text})
 
     def _note(self, had: Had, customer: str, text: str) -> Work:
         self._record(customer)

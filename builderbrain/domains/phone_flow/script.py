@@ -106,7 +106,9 @@ def scripts() -> Mapping[str, CallScript]:
     """The scripts that come with the package, by name (`scripts.json` beside this file)."""
     text = files("builderbrain.domains.phone_flow").joinpath("scripts.json").read_text(encoding="utf-8")
     read = json.loads(text)
-    return {name: read_script({"desk": read["desk"] | script.pop("desk", {}), **script}) for name, script in read["scripts"].items()}
+    return {
+        name: read_script({"desk": read["desk"] | script.pop("desk", {}), **script}) for name, script in read["scripts"].items()
+    }
 
 
 def load_script(name: str) -> CallScript:

@@ -108,7 +108,9 @@ class RobotCell(Cell):
         point = self.state.point
         part = self._part_below(point)
         if abs(part.grip.z - point.z) > HEIGHT_TOLERANCE_MM:
-            raise ToolError(f"the {part.kind.name} is {point.z - part.grip.z:.0f} mm below the fingers; move down to it, or pick it")
+            raise ToolError(
+                f"the {part.kind.name} is {point.z - part.grip.z:.0f} mm below the fingers; move down to it, or pick it"
+            )
         self._fits(part, force_n, width_mm, self.state.wrist)
         part.at = Point(point.x, point.y, part.at.z)  # the fingers centre it
         return had((yield from self._grip(part, force_n)))
@@ -237,10 +239,14 @@ class RobotCell(Cell):
         self.must_run()
         route = self.routes.get(name)
         if route is None or route.used:
-            raise ToolError(f"the route {name!r:.80} is {'unknown' if route is None else 'used up'}; precheck again", field="route")
+            raise ToolError(
+                f"the route {name!r:.80} is {'unknown' if route is None else 'used up'}; precheck again", field="route"
+            )
         if route.start != self.state.point:
             raise ToolError(f"{name} begins elsewhere than where the arm is; precheck again", field="route")
-        around = [part for part in self.state.parts if part is self._part_around(route.start) or part is self._part_around(route.end)]
+        around = [
+            part for part in self.state.parts if part is self._part_around(route.start) or part is self._part_around(route.end)
+        ]
         sweep([station.point for station in route.way.stations], self.body, self.obstacles(*around))
         return route
 
@@ -269,7 +275,9 @@ class RobotCell(Cell):
         if kind.width_mm > width_mm + OPENING_MM:
             raise ToolError(f"the {kind.name} is {kind.width_mm} mm wide, the fingers open for {width_mm}", field="width_mm")
         if force_n > kind.crush_n:
-            raise ToolError(f"a {kind.name} bears at most {kind.crush_n} N, asked were {force_n}; lower force_n", field="force_n")
+            raise ToolError(
+                f"a {kind.name} bears at most {kind.crush_n} N, asked were {force_n}; lower force_n", field="force_n"
+            )
         if abs(_turned(part.angle_deg - round(wrist))) > ANGLE_TOLERANCE_DEG:
             raise ToolError(f"the {kind.name} is turned by {_turned(part.angle_deg)} degrees; rotate to that first")
 
@@ -279,7 +287,9 @@ class RobotCell(Cell):
         self.must_run()
         if force_n < part.kind.slip_n:
             least = int(part.kind.slip_n) + 1
-            raise ToolError(f"the {part.kind.name} slipped at {force_n} N and stays where it is; it takes {least} N", field="force_n")
+            raise ToolError(
+                f"the {part.kind.name} slipped at {force_n} N and stays where it is; it takes {least} N", field="force_n"
+            )
         spot = f"spot{self.number()}"
         self.spots[spot] = Spot(part, part.at, self.state.point.z - part.at.z, self.state.wrist)
         self.state.parts = [one for one in self.state.parts if one is not part]
@@ -329,7 +339,9 @@ class RobotCell(Cell):
     def _where(self) -> dict[str, Any]:
         point = self.state.point
         zone = self.zone_at(point)
-        here = zone if zone is not None else min(ZONES.values(), key=lambda one: (one.x - point.x) ** 2 + (one.y - point.y) ** 2)
+        here = (
+            zone if zone is not None else min(ZONES.values(), key=lambda one: (one.x - point.x) ** 2 + (one.y - point.y) ** 2)
+        )
         return {
             "zone": zone.name if zone is not None else None,
             "x_mm": round(point.x - here.x),
