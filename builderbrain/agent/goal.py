@@ -10,8 +10,8 @@ from typing import Any, Literal
 import anyio
 import anyio.to_thread
 
-from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_refusal
 from builderbrain.agent.aftermath import compose_aftermath
+from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_refusal
 from builderbrain.agent.domain_runtime import DomainRuntime
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.trace import TraceEntry
@@ -44,8 +44,8 @@ class GoalResult:
     """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run.
 
     `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
-    are reported and stop nothing: the checker alone decides what may run. `report` is all that became of the plan, fallbacks and
-    undos among it; None when nothing was run.
+    are reported and stop nothing: the checker alone decides what may run. `report` is all that became of the plan;
+    None when nothing was run.
     """
 
     answer: str

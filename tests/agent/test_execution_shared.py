@@ -40,7 +40,7 @@ def test_a_fact_that_the_world_changed_by_itself_fails_the_step_before_it_starts
     assert (report.entries[0].error_code, report.entries[0].attempts) == ("precondition_lost", 0)
     assert report.entries[0].error == "door must be closed and is open, as the world is now"
     assert shop.effects.counts()["weld"] == 1
-    assert ["precondition_lost"] == [event.kind for event in report.events if event.kind == "precondition_lost"]
+    assert [event.kind for event in report.events if event.kind == "precondition_lost"] == ["precondition_lost"]
     assert [entry.status for entry in shop.ledger.entries(report.execution) if entry.step == "s1"] == ["failed"]
 
 

@@ -1,4 +1,4 @@
-"""A cell that is watched: at every moment of every motion, by rules that are written anew here, from the drawing of the cell."""
+"""A cell that is watched at every moment of every motion, by rules that are written anew here from the drawing of the cell."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ class CellMachine(RuleBasedStateMachine):
         if route is not None:
             self.run("place", on_place, route=route["route"])
 
-    @rule(skill=st.sampled_from(("grasp", "release", "rotate", "stop", "safe_pose", "resume")), event=INTERRUPTIONS, cancel=CANCELLED,
-          force=st.sampled_from((5, 20, 60)), angle=st.sampled_from((0, 45, 180)))  # fmt: skip
+    @rule(skill=st.sampled_from(("grasp", "release", "rotate", "stop", "safe_pose", "resume")), event=INTERRUPTIONS,
+          cancel=CANCELLED, force=st.sampled_from((5, 20, 60)), angle=st.sampled_from((0, 45, 180)))  # fmt: skip
     def other(self, skill: str, event: Any, cancel: int | None, force: int, angle: int) -> None:
         arguments = {"grasp": {"force_n": force}, "rotate": {"angle_deg": angle}}.get(skill, {})
         self.run(skill, event, cancel, **arguments)
@@ -153,6 +153,6 @@ class CellMachine(RuleBasedStateMachine):
 
 
 CellMachine.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 TestWhateverHappens = CellMachine.TestCase

@@ -64,6 +64,7 @@ def joints_at(point: Point) -> Joints:
     if not ELBOW_LIMITS[0] <= elbow <= ELBOW_LIMITS[1] or not SLIDE_MM[0] <= point.z <= SLIDE_MM[1]:
         raise ToolError(f"{_named(point)} is out of the arm's reach; name a point nearer to the middle of a zone", field="x_mm")
     shoulder = math.atan2(point.y, point.x) - math.atan2(FORE_MM * math.sin(elbow), UPPER_MM + FORE_MM * math.cos(elbow))
+    shoulder = (shoulder + math.pi) % (2 * math.pi) - math.pi
     if abs(shoulder) > SHOULDER_LIMIT:
         raise ToolError(f"the shoulder cannot turn as far as {_named(point)} needs; name another point", field="x_mm")
     return Joints(shoulder, elbow, point.z)

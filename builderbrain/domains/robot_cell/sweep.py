@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from builderbrain.domains.robot_cell.arm import TOOL_SPEED_MM_S, Joints, Point, joints_at, speed_between
@@ -94,28 +94,33 @@ def sweep(corners: Sequence[Point], body: Body, obstacles: Sequence[Obstacle]) -
     Raises:
         ToolError: something is in the way, or out of reach; names what and where.
     """
-    stations = [_station(corners[0], None)]
+    stations: list[Station] = []
     clearance = math.inf
-    for before, after in itertools.pairwise(corners):
-        pieces = max(1, math.ceil(before.to(after) / SPACING_MM))
-        for piece in range(1, pieces + 1):
-            stations.append(_station(before.toward(after, piece / pieces), stations[-1]))
-    for station in stations:
+    for point in _points(corners):
         for obstacle in obstacles:
-            if is_blocked(station.point, body, obstacle):
-                at = f"x {station.point.x:.0f}, y {station.point.y:.0f}, z {station.point.z:.0f}"
+            if is_blocked(point, body, obstacle):
+                at = f"x {point.x:.0f}, y {point.y:.0f}, z {point.z:.0f}"
                 raise ToolError(f"{obstacle.box.name} is in the way at {at}; choose another target, or clear the way")
             if obstacle.distance >= CLEARANCE_MM:
-                clearance = min(clearance, distance(station.point, body, obstacle.box))
+                clearance = min(clearance, distance(point, body, obstacle.box))
+        stations.append(_station(point, stations[-1] if stations else None))
     return Way(tuple(stations), clearance)
+
+
+def _points(corners: Sequence[Point]) -> Iterator[Point]:
+    yield corners[0]
+    for before, after in itertools.pairwise(corners):
+        pieces = max(1, math.ceil(before.to(after) / SPACING_MM))
+        yield from (before.toward(after, piece / pieces) for piece in range(1, pieces + 1))
 
 
 def find_way(start: Point, target: Point, body: Body, obstacles: Sequence[Obstacle]) -> Way:
     """The shortest free way among these: straight; or up, over, and down; the latter also past one or two points of the ring.
 
     Raises:
-        ToolError: none is free; says what is in the way of the shortest.
+        ToolError: none is free; says what is in the way at the target, or else on the shortest.
     """
+    sweep((target,), body, obstacles)
     high = max(TRAVEL_HEIGHT_MM, start.z), max(TRAVEL_HEIGHT_MM, target.z)
     over = [(), *((point,) for point in _RING), *itertools.permutations(_RING, 2)]
     candidates: list[tuple[Point, ...]] = [(start, target)]
