@@ -139,6 +139,12 @@ class ScanError(BuilderBrainError):
     code = "invalid_scan"
 
 
+class SimulationError(BuilderBrainError):
+    """A simulated world is described wrongly, or is asked for by a name that there is not."""
+
+    code = "invalid_simulation"
+
+
 class PathEscapeError(BuilderBrainError):
     """A path leaves the working root, directly or through a link."""
 
@@ -161,6 +167,12 @@ class TransientToolError(ToolError):
     """What a tool needs does not answer for now, and nothing was done; the same call may well succeed later."""
 
     code = "tool_unavailable"
+
+
+class UnfinishedToolError(ToolError):
+    """A tool was cut off from outside on its way: its effect may have been had. Whether it was, the tool is asked."""
+
+    code = "tool_unfinished"
 
 
 class ToolCoolingDownError(ToolError):

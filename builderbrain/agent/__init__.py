@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builderbrain.agent.domain_runtime import DomainRuntime, open_domain
 from builderbrain.agent.executor import Runtime, WorkingRoot, execute, execute_async, resume, run_plan, run_streamed
 from builderbrain.agent.goal import GoalResult, GoalRunner, PlanProposal
 from builderbrain.agent.ledger import Ledger
@@ -9,6 +10,7 @@ from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.trace import TraceEntry
 
 __all__ = [
+    "DomainRuntime",
     "ExecutionReport",
     "GoalResult",
     "GoalRunner",
@@ -19,6 +21,7 @@ __all__ = [
     "WorkingRoot",
     "execute",
     "execute_async",
+    "open_domain",
     "resume",
     "run_plan",
     "run_streamed",

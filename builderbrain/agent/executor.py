@@ -27,14 +27,14 @@ from builderbrain.agent.locks import PROCESS_LOCKS, ResourceLocks
 from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_blocked
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.retries import has_effects
-from builderbrain.agent.scheduler import Schedule
+from builderbrain.agent.scheduler import Observe, Schedule
 from builderbrain.agent.tool_call import Tool, ToolCaller, WorkingRoot
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import LedgerError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Plan, Step, checked, plan_to_json
 from builderbrain.plan.domain import Domain
 
-__all__ = ["Runtime", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
+__all__ = ["Observe", "Runtime", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Runtime:
         breakers: circuit breakers of the tools; by default each execution has its own.
         policy: what this deployment blocks or asks about, beside the schema.
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
+        observe: looks at the world that the plans act on, so that a fact that changed by itself is noticed before a step.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
     """
 
@@ -56,6 +57,7 @@ class Runtime:
     policy: Policy = field(default_factory=Policy)
     confirm: Confirm | None = None
     clock: Clock = field(default_factory=SystemClock)
+    observe: Observe | None = None
     journal_folder: Path | None = None
 
 
@@ -198,7 +200,7 @@ class _Run:
             width=domain.max_width,
         )
         self.effects = Effects(execution, runtime.ledger, self.attempts, self.journal, known) if runtime.ledger else None
-        self.schedule = Schedule(domain, self.attempts, self.effects, self.journal, self._waits)
+        self.schedule = Schedule(domain, self.attempts, self.effects, self.journal, self._waits, runtime.observe)
         self._check_ledger()
 
     def extend(self, longer: CheckedPlan) -> tuple[Step, ...]:

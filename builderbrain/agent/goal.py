@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
 
+from builderbrain.agent.aftermath import compose_aftermath
 from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_refusal
-from builderbrain.agent.executor import WorkingRoot, execute_async
+from builderbrain.agent.domain_runtime import DomainRuntime
+from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import InvalidRequestError, PlanRejectedError, PlanSyntaxError
-from builderbrain.plan import READ_ONLY, Fault, Plan, Verdict, checked, parse_text, plan_to_json
+from builderbrain.plan import Fault, Plan, Verdict, plan_to_json
 from builderbrain.plan.skeleton import Disagreement, Skeleton, disagreements
 
 MAX_GOAL_CHARACTERS = 4_000
@@ -42,7 +44,8 @@ class GoalResult:
     """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run.
 
     `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
-    are reported and stop nothing: the checker alone decides what may run.
+    are reported and stop nothing: the checker alone decides what may run. `report` is all that became of the plan;
+    None when nothing was run.
     """
 
     answer: str
@@ -51,6 +54,7 @@ class GoalResult:
     trace: tuple[TraceEntry, ...]
     weight_version: str
     disagreements: tuple[Disagreement, ...] | None = None
+    report: ExecutionReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The reply of `POST /v1/goals`; `disagreements` stands in it only where a call graph was foreseen."""
@@ -70,29 +74,16 @@ PlanSource = Callable[[str], PlanProposal]
 
 
 class GoalRunner:
-    """Runs goals in one domain below one root.
+    """Runs goals in one domain.
 
     Args:
-        plan_source: proposes a plan for a goal.
-        root: where tools may read.
-        granted: safety levels that plans may use.
-        domain, version: what the proposals are written in.
+        plan_source: proposes a plan for a goal, in the text form of the domain.
+        home: the domain, with its tools and what is granted.
     """
 
-    def __init__(
-        self,
-        plan_source: PlanSource,
-        root: WorkingRoot,
-        *,
-        granted: Set[str] = READ_ONLY,
-        domain: str = "repo_assistant",
-        version: int = 1,
-    ) -> None:
+    def __init__(self, plan_source: PlanSource, home: DomainRuntime) -> None:
         self.plan_source = plan_source
-        self.root = root
-        self.granted = granted
-        self.domain = domain
-        self.version = version
+        self.home = home
 
     def run(self, goal: str, dry_run: bool = False) -> GoalResult:
         """`run_async` for callers without an event loop (from a thread that runs none)."""
@@ -106,6 +97,7 @@ class GoalRunner:
 
         Raises:
             InvalidRequestError: the goal is empty or too long.
+            PolicyError, LedgerError: the plan may not run here; nothing was run.
         """
         check_goal(goal)
         proposal = await anyio.to_thread.run_sync(self.plan_source, goal)
@@ -116,16 +108,17 @@ class GoalRunner:
             verdict = Verdict(False, (Fault("malformed", None, error.message, remedy),))
             return _refused(verdict, None, proposal)
         try:
-            accepted = checked(plan, granted=self.granted)
+            accepted = self.home.check(plan)
         except PlanRejectedError as error:
             verdict = error.verdict if isinstance(error.verdict, Verdict) else Verdict(False, ())
             return _refused(verdict, plan, proposal)
-        trace = () if dry_run else await execute_async(accepted, self.root)
+        report = None if dry_run else await self.home.run(accepted)
         return GoalResult(
-            answer=compose_dry_run(accepted.plan) if dry_run else compose_answer(trace),
+            answer=compose_dry_run(accepted.plan) if report is None else _answer(report),
             plan=accepted.plan,
             verdict=Verdict(True, ()),
-            trace=trace,
+            trace=() if report is None else report.entries,
+            report=report,
             weight_version=proposal.weight_version,
             disagreements=None if proposal.skeleton is None else disagreements(accepted.plan, proposal.skeleton),
         )
@@ -133,7 +126,7 @@ class GoalRunner:
     def _parse(self, proposal: PlanProposal) -> Plan:
         if proposal.finish_reason == "length":
             raise PlanSyntaxError("the plan was cut off at the token limit before it was whole", field="plan")
-        return parse_text(proposal.text, domain=self.domain, version=self.version)
+        return self.home.parse(proposal.text)
 
 
 def check_goal(goal: object) -> None:
@@ -152,6 +145,10 @@ def check_goal(goal: object) -> None:
     if control is not None:
         message = f"expected a goal in words, got U+{ord(control):04X}, which stands in no text; leave it out"
         raise InvalidRequestError(message, field="goal")
+
+
+def _answer(report: ExecutionReport) -> str:
+    return "\n\n".join(part for part in (compose_answer(report.entries), compose_aftermath(report)) if part)
 
 
 def _refused(verdict: Verdict, plan: Plan | None, proposal: PlanProposal) -> GoalResult:

@@ -24,7 +24,8 @@ from builderbrain.errors import ExecutionNotFoundError, LedgerBusyError, LedgerE
 FORMAT = 1
 """`user_version` of the file."""
 
-Role = Literal["step", "undo", "fallback"]
+Role = str
+"""`step`, `undo`, `fallback`, or `fallback of <skill>` when that skill was itself a fallback and failed."""
 EntryStatus = Literal["claimed", "done", "failed", "unknown", "undone"]
 ExecutionStatus = Literal["running", "stopping", "finished", "stopped", "unsettled"]
 """`running` steps may follow; `stopping` a critical step failed and steps are taken back; `finished` and `stopped` are over;

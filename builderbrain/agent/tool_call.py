@@ -12,14 +12,22 @@ from typing import Any, Literal
 
 import anyio
 
-from builderbrain.errors import BuilderBrainError, PlanRejectedError, ToolError, ToolTimeoutError, TransientToolError
+from builderbrain.errors import (
+    BuilderBrainError,
+    PlanRejectedError,
+    ToolError,
+    ToolTimeoutError,
+    TransientToolError,
+    UnfinishedToolError,
+)
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
 from builderbrain.tools.base import Results, Tool, ToolContext
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
+from builderbrain.tools.simulated import simulated_tools
 
-__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
+__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot", "simulated_tools"]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -97,6 +105,8 @@ class ToolCaller:
             uncertain = faulty = False
         except ToolTimeoutError as late:
             error, uncertain, faulty = late, True, True
+        except UnfinishedToolError as cut_off:
+            error, uncertain = cut_off, True
         except TransientToolError as transient:
             error, faulty = transient, True
         except BuilderBrainError as known:
@@ -127,7 +137,7 @@ class ToolCaller:
     def _tool(self, skill: Skill) -> Tool:
         domain = self._checked.domain
         planned = [domain.skills[step.skill] for step in self._checked.plan.steps]
-        callable_here = {name for one in planned for name in (one.name, one.undo, one.fallback) if name is not None}
+        callable_here = {name for one in planned for name in (one.name, one.undo, *domain.fallbacks(one)) if name is not None}
         if skill.name not in callable_here or domain.skills.get(skill.name) is not skill:
             raise PlanRejectedError(f"{skill.name} is neither a step of the checked plan nor its undo or fallback")
         if skill.safety not in self._checked.granted:

@@ -151,6 +151,10 @@ class Domain:
         used = {name: {resource for each in self._with_fallbacks(name) for resource in each.uses} for name in self.skills}
         return {name: tuple(resource for resource in fixed if resource in used[name]) for name in self.skills}
 
+    def fallbacks(self, skill: Skill) -> tuple[str, ...]:
+        """What is run when a step of the skill failed for good: its fallback, the fallback of that, and so on."""
+        return tuple(each.name for each in self._with_fallbacks(skill.fallback))
+
     def _with_fallbacks(self, name: str | None) -> tuple[Skill, ...]:
         chain: list[Skill] = []
         while name is not None and self.skills[name] not in chain:

@@ -15,6 +15,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from builderbrain.agent.domain_runtime import open_domain
 from builderbrain.agent.executor import WorkingRoot
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, PlanProposal, check_goal
 from builderbrain.decode.base import Generation, SamplingParameters
@@ -63,7 +64,8 @@ def goals_router(
         below = root if body.root is None else await to_thread.run_sync(_below, root, body.root)
         proposal = await _propose(service, grammar, temperature, body.goal)
         async with places:
-            result = await GoalRunner(lambda _: proposal, below).run_async(body.goal, dry_run=bool(body.dry_run))
+            home = open_domain("repo_assistant", below, version=1)
+            result = await GoalRunner(lambda _: proposal, home).run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)
         return json_reply(result.to_json())
 

@@ -384,7 +384,7 @@ def _check_hold_message(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="phone_flow",
     version=1,
-    schema_sha256="b0f573dce33534465da8f188be504ef033126efb526ee7c0dead95ae1e2d38f6",
+    schema_sha256="668e3dc855bb14820e6cb05d7f095c535021cd48be1049fc23ae7533e960e533",
     max_steps=12,
     max_depth=12,
     max_width=3,
@@ -468,6 +468,7 @@ DOMAIN = Domain(
             },
             uses=("line",),
             idempotent=True,
+            fallback="escalate",
         ),
         "intent": Skill(
             name="intent",
@@ -657,7 +658,7 @@ DOMAIN = Domain(
             costs={
                 "hold_seconds": "seconds",
             },
-            undo="take_up",
+            idempotent=True,
             fallback="escalate",
         ),
         "take_up": Skill(
