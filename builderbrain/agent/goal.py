@@ -76,7 +76,7 @@ class GoalRunner:
         plan_source: proposes a plan for a goal.
         root: where tools may read.
         granted: safety levels that plans may use.
-        domain, version: what the proposals are written in.
+        domain, version: what the proposals are written in; by default the version in use.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class GoalRunner:
         *,
         granted: Set[str] = READ_ONLY,
         domain: str = "repo_assistant",
-        version: int = 1,
+        version: int | None = None,
     ) -> None:
         self.plan_source = plan_source
         self.root = root

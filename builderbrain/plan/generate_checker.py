@@ -28,6 +28,9 @@ from builderbrain.plan.model import Reference, Step
 
 _PYTHON_TYPES = {"string": "str", "text": "str", "path": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
+_ROOM = 128 - 12
+"""Of a skill's key on one line, with its comma, as the formatter breaks lines."""
+
 
 def checker_source(schema: DomainSchema, sha256: str) -> str:
     """Source of the module `builderbrain.plan._generated.<domain>_v<version>`.
@@ -221,8 +224,10 @@ def _skill_keys(skill: SkillSchema) -> list[str]:
     """What language 2 adds to a skill, where it is not the default."""
     lines: list[str] = []
     if skill.requires:
-        sets = ", ".join(f"{_quote(fact)}: frozenset({_words(legal)})" for fact, legal in skill.requires.items())
-        lines.append(f"requires={{{sets}}}")
+        sets = [f"{_quote(fact)}: frozenset({_words(legal)})" for fact, legal in skill.requires.items()]
+        whole = f"requires={{{', '.join(sets)}}}"
+        broken = "".join(f"\n                {one}," for one in sets)
+        lines.append(whole if len(whole) < _ROOM else f"requires={{{broken}\n            }}")
     if skill.sets:
         lines.append(f"sets={{{', '.join(f'{_quote(fact)}: {_quote(value)}' for fact, value in skill.sets.items())}}}")
     if skill.uses:
