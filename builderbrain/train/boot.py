@@ -120,7 +120,10 @@ def count_base_parameters(host: Host) -> int:
 
 
 def boot_checks(pair: Pair, batch: Batch, *, domain: str | None, version: int | None = None, fresh: bool) -> None:
-    """Run all checks of stage 0, with the goldens of `domain` (None: it has none) in a version; only a `fresh` rail has to equal its base.
+    """Run all checks of stage 0; only a `fresh` rail has to equal its base.
+
+    Args:
+        domain, version: whose goldens are run; without a domain none, without a version those of the one in use.
 
     Raises:
         SchemaError: a golden of the domain fails.
