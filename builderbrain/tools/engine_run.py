@@ -11,7 +11,7 @@ from pathlib import Path
 from builderbrain.errors import ToolError
 from builderbrain.plan.assets import asset_root
 from builderbrain.tools.process import Finished, run_process
-from builderbrain.tools.sandbox.confinement import Confinement, Limits
+from builderbrain.tools.sandbox.confinement import PROCESSORS, Confinement, Limits
 
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 LIMITS = Limits(processes=512, memory_bytes=16 * 1024**3, open_files=1024)
@@ -49,7 +49,7 @@ def _own_files() -> tuple[str, ...]:
     """What the engine reads beside its package: the kernels, the schemas, the grammars."""
     kernels = importlib.util.find_spec("bbkernels")
     folders = list(kernels.submodule_search_locations or ()) if kernels is not None else []
-    return (*folders, str(asset_root() / "schemas"), str(asset_root() / "grammars"))
+    return (*PROCESSORS, *folders, str(asset_root() / "schemas"), str(asset_root() / "grammars"))
 
 
 def _reason(finished: Finished) -> str:

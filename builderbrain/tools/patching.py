@@ -1,6 +1,7 @@
 """Unified diffs, judged and applied by `git apply` in the sandbox.
 
-No repository is looked for, so that none of its settings hold. git itself refuses paths that leave the folder, lead through links, or go into `.git`; the sandbox would stop them too.
+Neither a repository nor settings of the machine are looked for, so that none of them hold. git itself refuses paths that leave
+the folder, lead through links, or go into `.git`; the sandbox would stop them too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from builderbrain.tools.sandbox.confinement import Confinement
 from builderbrain.tools.scratch import scratch_file
 
 MAX_OUTPUT_BYTES = 1024 * 1024
+_SETTINGS = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 _GIT = ("git", "--git-dir=/nonexistent", "apply", "--whitespace=nowarn")
 
 
@@ -52,7 +54,7 @@ async def judge_patch(patch: str, confinement: Confinement, *, timeout_seconds: 
             if files:
                 return Judged(applies=True, files=files, strip=strip)
             reasons.append("it changes no file")
-        elif finished.status in (1, 128):
+        elif finished.status in (1, 128) and b"fatal: " not in finished.error:
             reasons.append(_reason(finished))
         else:
             raise ToolError(f"git ended with status {finished.status}: {_reason(finished)}")
@@ -82,6 +84,7 @@ async def _git(options: Sequence[str], patch: str, confinement: Confinement, tim
             timeout_seconds=timeout_seconds,
             max_output_bytes=MAX_OUTPUT_BYTES,
             confinement=_also_reading(confinement, file.parent),
+            variables=_SETTINGS,
         )
 
 

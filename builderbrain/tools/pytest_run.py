@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from builderbrain.errors import ToolError
 from builderbrain.tools.process import Finished, run_process
 from builderbrain.tools.root import WorkingRoot
-from builderbrain.tools.sandbox.confinement import Confinement
+from builderbrain.tools.sandbox.confinement import PROCESSORS, Confinement
 
 MAX_EVENTS = 200
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
@@ -123,7 +123,7 @@ async def run_pytest(path: str, confinement: Confinement, *, timeout_seconds: fl
         folder=str(confinement.root),
         timeout_seconds=timeout_seconds,
         max_output_bytes=MAX_OUTPUT_BYTES,
-        confinement=confinement,
+        confinement=replace(confinement, reads=(*confinement.reads, *PROCESSORS)),
     )
     summary = _summary(finished)
     if summary.status in (_INTERNAL, _USAGE) or (summary.status == _INTERRUPTED and not summary.failures):

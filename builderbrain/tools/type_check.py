@@ -13,6 +13,7 @@ from builderbrain.errors import ToolError
 from builderbrain.tools.base import Results, Tool, ToolContext, cut_text, leaves_nothing
 from builderbrain.tools.process import Finished, run_process
 from builderbrain.tools.pytest_run import existing_path
+from builderbrain.tools.sandbox.confinement import PROCESSORS
 
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 SHOWN_ERRORS = 60
@@ -37,7 +38,7 @@ async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Results:
         folder=str(context.root.folder),
         timeout_seconds=context.timeout_seconds * 0.95,
         max_output_bytes=MAX_OUTPUT_BYTES,
-        confinement=replace(context.confinement, writes=False),
+        confinement=replace(context.confinement, writes=False, reads=PROCESSORS),
     )
     errors = _errors(finished)
     paths = list(dict.fromkeys(error.path for error in errors))
