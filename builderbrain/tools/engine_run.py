@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +33,7 @@ async def run_engine(module: str, arguments: Sequence[str], confinement: Confine
     )
     if finished.cut:
         raise ToolError(f"{module} wrote more than {MAX_OUTPUT_BYTES} bytes and was stopped")
-    if finished.status not in (0, 1):
+    if finished.status != 0:
         raise ToolError(f"{module} ended with status {finished.status}: {_reason(finished)}")
     return finished
 
@@ -47,9 +46,8 @@ def last_line(finished: Finished) -> str:
 
 def _own_files() -> tuple[str, ...]:
     """What the engine reads beside its package: the kernels, the schemas, the grammars."""
-    kernels = importlib.util.find_spec("bbkernels")
-    folders = list(kernels.submodule_search_locations or ()) if kernels is not None else []
-    return (*PROCESSORS, *folders, str(asset_root() / "schemas"), str(asset_root() / "grammars"))
+    kernels = Path(__file__).resolve().parents[2] / "bbkernels"
+    return (*PROCESSORS, str(kernels), str(asset_root() / "schemas"), str(asset_root() / "grammars"))
 
 
 def _reason(finished: Finished) -> str:

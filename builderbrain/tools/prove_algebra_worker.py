@@ -99,6 +99,12 @@ def points(names: list[str]) -> Iterator[dict[str, Any]]:
         yield {name: sympy.Rational(draw.randint(-60, 60), draw.randint(1, 12)) for name in names}
 
 
+def written(value: Any) -> str:
+    """A value in a few digits: a rational with short parts as it is, any other rounded."""
+    short = value.is_Rational and max(abs(value.p), value.q) < 10**30
+    return str(value if short else sympy.N(value, 12))
+
+
 def decide(left: list[Any], right: list[Any], names: list[str]) -> dict[str, Any]:
     """The verdict with its reason."""
     defined = 0
@@ -112,9 +118,7 @@ def decide(left: list[Any], right: list[Any], names: list[str]) -> dict[str, Any
         differs = difference != 0 if difference.is_rational else abs(sympy.N(difference, DIGITS)) > DIFFERS
         if differs:
             shown = ", ".join(f"{name} = {value}" for name, value in point.items())
-            values = " and ".join(
-                str(side if side.is_Rational and len(str(side)) < 40 else sympy.N(side, 12)) for side in sides
-            )
+            values = " and ".join(map(written, sides))
             return {"verdict": "fails", "counterexample": shown or "no variables", "reason": f"there the sides are {values}"}
         if defined >= WANTED_POINTS:
             break
