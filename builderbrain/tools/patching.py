@@ -6,6 +6,7 @@ the folder, lead through links, or go into `.git`; the sandbox would stop them t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from builderbrain.tools.sandbox.confinement import Confinement
 from builderbrain.tools.scratch import scratch_file
 
 MAX_OUTPUT_BYTES = 1024 * 1024
+_LETTERS = re.compile(r"^(?:--- a/|\+\+\+ b/|diff --git a/)", re.MULTILINE).search
+"""Whether the paths of a diff begin with the letters that git gives them."""
 _SETTINGS = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 _GIT = ("git", "--git-dir=/nonexistent", "apply", "--whitespace=nowarn")
 
@@ -46,7 +49,7 @@ async def judge_patch(patch: str, confinement: Confinement, *, timeout_seconds: 
     """
     reasons: list[str] = []
     looking = replace(confinement, writes=False)
-    for strip in (1, 0):
+    for strip in (1,) if _LETTERS(patch) else (0, 1):
         options = ["--check", "--numstat", "-z", f"-p{strip}", *(["--reverse"] if reverse else [])]
         finished = await _git(options, patch, looking, timeout_seconds / 2)
         if finished.status == 0:

@@ -110,7 +110,7 @@ def main() -> None:
     except ImportError:
         summary: dict[str, Any] = {"missing": "pytest"}
     else:
-        options = ["-q", "--tb=short", "--color=no", "-p", "no:cacheprovider", "--rootdir=."]
+        options = ["-q", "--tb=short", "--color=no", "--continue-on-collection-errors", "-p", "no:cacheprovider", "--rootdir=."]
         options += ["-m", request["marker"]] if request["marker"] else []
         reporter = Reporter(request["events"])
         status = pytest.main([*options, request["path"]], plugins=[reporter])

@@ -58,7 +58,7 @@ async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Results:
 
 
 def _errors(finished: Finished) -> list[_Error]:
-    """What mypy found: status 0 and nothing, or 1 and errors. Anything else is no check."""
+    """What mypy found: status 0 and nothing, 1 and errors, or 2 and those of syntax. Anything else is no check."""
     lines = finished.output.decode("utf-8", errors="replace").split("\n")
     found: list[_Error] = []
     for line in lines[:-1]:
@@ -70,8 +70,7 @@ def _errors(finished: Finished) -> list[_Error]:
             raise ToolError(f"mypy did not say what it found in the form that was asked for: {line[:200]!r}") from None
         if severity == "error":
             found.append(error)
-    expected = 1 if found else 0
-    if finished.status != expected and not finished.cut:
+    if finished.status not in ((1, 2) if found else (0,)) and not finished.cut:
         said = finished.error.decode("utf-8", errors="replace").strip().splitlines() or [*lines[-3:], "it said nothing"]
         raise ToolError(f"mypy could not check this (status {finished.status}): {' / '.join(said[:3])[:400]}")
     return found
