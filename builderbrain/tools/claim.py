@@ -25,7 +25,7 @@ MAX_DEPTH = 40
 MAX_NAMES = 8
 MAX_DIGITS = 30
 MAX_EXPONENT = 64
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z][A-Za-z0-9_]*)|(\*\*|==|[-+*/^=()]))")
+_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z][A-Za-z0-9_]*)|(\*\*|==|[-+*/^=()]))", re.ASCII)
 
 Tree = list[Any]
 """`[operation, operand, ...]`: `["number", "1.5"]`, `["name", "x"]`, `["constant", "pi"]`, `["+", Tree, Tree]` and so with `-`,

@@ -16,7 +16,8 @@ from tests.tools.repository import MISBEHAVING, asked, call
 
 SOURCE = "def add(first, second):\n    return frist + second\n"
 MENDED = SOURCE.replace("frist", "first")
-PATCH = "--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(first, second):\n-    return frist + second\n+    return first + second\n"
+HUNK = "@@ -1,2 +1,2 @@\n def add(first, second):\n-    return frist + second\n+    return first + second\n"
+PATCH = f"--- a/calc.py\n+++ b/calc.py\n{HUNK}"
 TEST = "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n\n\ndef test_true():\n    assert True\n"
 
 

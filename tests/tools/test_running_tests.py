@@ -21,7 +21,9 @@ def test_broken(absent): pass
 def test_later(): pass
 @pytest.mark.property
 def test_always(): print("noise" * 100)
-def test_environment(): assert set(os.environ) <= {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "HOME", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"}
+def test_environment():
+    known = {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "HOME", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"}
+    assert set(os.environ) <= known
 """
 
 
