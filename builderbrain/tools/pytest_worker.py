@@ -115,10 +115,9 @@ def main() -> None:
         reporter = Reporter(request["events"])
         status = pytest.main([*options, request["path"]], plugins=[reporter])
         summary = reporter.summary(int(status))
-    with open(output, "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(summary) + "\n")
-        stream.flush()
-    sys.stdout.flush()
+    written = (json.dumps(summary) + "\n").encode()
+    while written:
+        written = written[os.write(output, written) :]
     os._exit(0)  # threads that tests left behind do not keep it
 
 
