@@ -49,6 +49,7 @@ class Runtime:
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
         observe: looks at the world that the plans act on, so that a fact that changed by itself is noticed before a step.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
+        state_folder: where tools keep what lasts beyond a plan, such as the memory; None where nothing is kept.
     """
 
     ledger: Ledger | None = None
@@ -59,6 +60,7 @@ class Runtime:
     clock: Clock = field(default_factory=SystemClock)
     observe: Observe | None = None
     journal_folder: Path | None = None
+    state_folder: Path | None = None
 
 
 def execute(plan: CheckedPlan, root: WorkingRoot, *, runtime: Runtime | None = None) -> tuple[TraceEntry, ...]:
@@ -181,7 +183,7 @@ class _Run:
         runtime: Runtime,
         known: tuple[LedgerEntry, ...] = (),
     ) -> None:
-        caller = ToolCaller(plan, root, tools)
+        caller = ToolCaller(plan, root, tools, state=runtime.state_folder)
         self.execution = execution
         self.plan = plan
         self.runtime = runtime
@@ -209,7 +211,7 @@ class _Run:
         same = type(longer) is CheckedPlan and longer.domain is self.plan.domain and longer.granted == self.plan.granted
         if not same or longer.plan.steps[: len(before)] != before:
             raise PlanRejectedError("expected a plan that goes on from what already runs, got another one", field="plan")
-        self.attempts.caller = ToolCaller(longer, self._root, self._tools)
+        self.attempts.caller = ToolCaller(longer, self._root, self._tools, state=self.runtime.state_folder)
         refuse_blocked(decide(longer, self.runtime.policy))
         self.plan = longer
         self._check_ledger()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -69,13 +70,21 @@ class ToolCaller:
 
     Args:
         tools: tools by skill in place of the registry's.
+        state: folder in which tools keep what lasts; None for none.
 
     Raises:
         TypeError: not a `CheckedPlan`.
         PlanRejectedError: a skill's safety level is not among those the plan was checked for.
     """
 
-    def __init__(self, checked: CheckedPlan, root: WorkingRoot, tools: Mapping[str, Tool] | None = None) -> None:
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        root: WorkingRoot,
+        tools: Mapping[str, Tool] | None = None,
+        *,
+        state: Path | None = None,
+    ) -> None:
         if type(checked) is not CheckedPlan:
             raise TypeError(f"expected a CheckedPlan, got {type(checked).__name__}; make one with builderbrain.plan.checked")
         domain = checked.domain
@@ -84,6 +93,7 @@ class ToolCaller:
                 raise PlanRejectedError(f"{step.id}: {step.skill} is {domain.skills[step.skill].safety}, which is not granted")
         self._checked = checked
         self._root = root
+        self._state = state
         self._tools = tools if tools is not None else tools_of(domain.name, domain.version)
 
     async def call(self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int) -> Call:
@@ -154,6 +164,7 @@ class ToolCaller:
             attempt=attempt,
             writes=skill.safety != "read_only",
             network=tool.network,
+            state=self._state,
         )
 
 

@@ -28,6 +28,9 @@ from builderbrain.plan.model import Reference, Step
 
 _PYTHON_TYPES = {"string": "str", "text": "str", "path": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
+_ROOM = 128 - 12
+"""Of a skill's key on one line, with its comma, as the formatter breaks lines."""
+
 
 def checker_source(schema: DomainSchema, sha256: str) -> str:
     """Source of the module `builderbrain.plan._generated.<domain>_v<version>`.

@@ -12,7 +12,7 @@ _RESULT_OR_ARGUMENT = "called with the results and arguments of the step that ha
 
 
 def reference_page(schema: DomainSchema) -> str:
-    """Text of `docs/domains/<domain>.md` (of the newest version)."""
+    """Text of `docs/domains/<domain>.md` (of the version in use), or of `<domain>.v<version>.md`."""
     limits = schema.limits
     lines = [
         f"# Domain `{schema.domain}`, version {schema.version}",

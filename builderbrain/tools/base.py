@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from builderbrain.tools.root import WorkingRoot
@@ -24,6 +25,7 @@ class ToolContext:
         attempt: number of this call of the step, from 1.
         writes: whether the skill may change the working root (it is not `read_only`).
         network: whether the tool declares that it needs the network.
+        state: folder in which tools keep what lasts beyond a plan, such as the memory; None where there is none.
     """
 
     root: WorkingRoot
@@ -32,6 +34,7 @@ class ToolContext:
     attempt: int = 1
     writes: bool = False
     network: bool = False
+    state: Path | None = None
 
     @property
     def confinement(self) -> Confinement:
@@ -61,6 +64,11 @@ class Tool:
     run: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results]]
     was_done: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results | None]] | None = None
     network: bool = False
+
+
+async def leaves_nothing(_: ToolContext, __: Mapping[str, Any]) -> Results | None:
+    """`was_done` of a tool whose call, once it is over or was stopped, has changed nothing: it was not done."""
+    return None
 
 
 def cut_text(text: str, limit: int = MAX_TEXT_BYTES) -> str:

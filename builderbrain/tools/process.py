@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import DEVNULL, PIPE
@@ -50,6 +50,7 @@ async def run_process(
     max_output_bytes: int,
     confinement: Confinement,
     descriptors: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a program to its end, confined.
 
@@ -58,6 +59,7 @@ async def run_process(
         folder: where it starts.
         confinement: what it may reach.
         descriptors: open files that the child inherits under the same numbers.
+        variables: settings of the program, beside the fixed environment.
 
     Raises:
         ToolTimeoutError: it ran longer than `timeout_seconds`; all its processes are dead.
@@ -77,7 +79,8 @@ async def run_process(
         inside = sandbox.command(
             [program, *command[1:]], folder, confinement, timeout_seconds=timeout_seconds, scratch=scratch, group=group
         )
-        environment = ENVIRONMENT if scratch is None else {**ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
+        own = {} if scratch is None else {"HOME": scratch, "TMPDIR": scratch}
+        environment = {**(variables or {}), **ENVIRONMENT, **own}
         finished = await _run(inside, name, environment, timeout_seconds, max_output_bytes, descriptors)
     if finished.status == REFUSED and finished.error.decode("utf-8", "replace").startswith(PREFIX):
         raise SandboxError(

@@ -65,7 +65,8 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
         device = None if config.device == "auto" else config.device
         host = load_host(config.model, quantization=config.quantization, device=device)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    grammar = engine.compile(Constraint(kind="grammar", source=domain.grammar or load_grammar(domain.name)), trusted=True)
+    source_text = domain.grammar or load_grammar(domain.name, domain.version)
+    grammar = engine.compile(Constraint(kind="grammar", source=source_text), trusted=True)
     rail = started or build_rail(host, config, domain)
     if config.trainable == "skills":
         freeze_trunk(rail)

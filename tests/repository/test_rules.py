@@ -59,6 +59,8 @@ MAY_WRITE_FILES = {
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",
     "builderbrain.agent.ledger": "the ledger of executions and its lock",
+    "builderbrain.tools.scratch": "a folder of a tool's own: an input, or a copy of the working root to try a change in",
+    "builderbrain.tools.memory_store": "the folder of the memory",
     "builderbrain.tools.process": "an empty folder for the temporary files of a tool, removed afterwards",
     "builderbrain.tools.sandbox.cgroup": "control groups, which are files",
     "builderbrain.tools.sandbox.launcher": "joins a control group, which is a file",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from builderbrain.plan._generated import (
     phone_flow_v1,
     repo_assistant_v1,
+    repo_assistant_v2,
     robot_cell_v1,
     scan_v1,
 )
@@ -13,6 +14,14 @@ from builderbrain.plan.domain import Domain
 DOMAINS: dict[tuple[str, int], Domain] = {
     ("phone_flow", 1): phone_flow_v1.DOMAIN,
     ("repo_assistant", 1): repo_assistant_v1.DOMAIN,
+    ("repo_assistant", 2): repo_assistant_v2.DOMAIN,
     ("robot_cell", 1): robot_cell_v1.DOMAIN,
     ("scan", 1): scan_v1.DOMAIN,
+}
+
+IN_USE: dict[str, int] = {
+    "phone_flow": 1,
+    "repo_assistant": 1,
+    "robot_cell": 1,
+    "scan": 1,
 }
