@@ -152,30 +152,6 @@ def _check_list_orders(step: Step, scope: Scope, faults: list[Fault]) -> None:
                 faults.append(fault.unknown_argument(step.id, "list_orders", name, legal))
 
 
-def _check_get_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
-    args = step.args
-    known = 0
-    # order_id: string
-    if (value := args.get("order_id", ABSENT)) is not ABSENT:
-        known += 1
-        if type(value) is Reference:
-            scope.reference(step, "order_id", "string", value, faults)
-        elif type(value) is not str:
-            faults.append(fault.ill_typed_argument(step.id, "order_id", "string", value))
-        elif not 1 <= len(value) <= 32:
-            faults.append(fault.bad_value(step.id, "order_id", value, "must have 1 to 32 characters", "shorten or fill it"))
-        elif (reason := fault.text_fault(value)) is not None:
-            remedy = "leave that character out"
-            faults.append(fault.bad_value(step.id, "order_id", value, reason, remedy))
-    else:
-        faults.append(fault.missing_argument(step.id, "get_order", "order_id", "string"))
-    if known != len(args):
-        legal = ("order_id",)
-        for name in args:
-            if name not in legal:
-                faults.append(fault.unknown_argument(step.id, "get_order", name, legal))
-
-
 def _check_create_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
     args = step.args
     known = 0
@@ -228,6 +204,54 @@ def _check_create_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
         for name in args:
             if name not in legal:
                 faults.append(fault.unknown_argument(step.id, "create_order", name, legal))
+
+
+def _check_get_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
+    args = step.args
+    known = 0
+    # order_id: string
+    if (value := args.get("order_id", ABSENT)) is not ABSENT:
+        known += 1
+        if type(value) is Reference:
+            scope.reference(step, "order_id", "string", value, faults)
+        elif type(value) is not str:
+            faults.append(fault.ill_typed_argument(step.id, "order_id", "string", value))
+        elif not 1 <= len(value) <= 32:
+            faults.append(fault.bad_value(step.id, "order_id", value, "must have 1 to 32 characters", "shorten or fill it"))
+        elif (reason := fault.text_fault(value)) is not None:
+            remedy = "leave that character out"
+            faults.append(fault.bad_value(step.id, "order_id", value, reason, remedy))
+    else:
+        faults.append(fault.missing_argument(step.id, "get_order", "order_id", "string"))
+    if known != len(args):
+        legal = ("order_id",)
+        for name in args:
+            if name not in legal:
+                faults.append(fault.unknown_argument(step.id, "get_order", name, legal))
+
+
+def _check_delete_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
+    args = step.args
+    known = 0
+    # order_id: string
+    if (value := args.get("order_id", ABSENT)) is not ABSENT:
+        known += 1
+        if type(value) is Reference:
+            scope.reference(step, "order_id", "string", value, faults)
+        elif type(value) is not str:
+            faults.append(fault.ill_typed_argument(step.id, "order_id", "string", value))
+        elif not 1 <= len(value) <= 32:
+            faults.append(fault.bad_value(step.id, "order_id", value, "must have 1 to 32 characters", "shorten or fill it"))
+        elif (reason := fault.text_fault(value)) is not None:
+            remedy = "leave that character out"
+            faults.append(fault.bad_value(step.id, "order_id", value, reason, remedy))
+    else:
+        faults.append(fault.missing_argument(step.id, "delete_order", "order_id", "string"))
+    if known != len(args):
+        legal = ("order_id",)
+        for name in args:
+            if name not in legal:
+                faults.append(fault.unknown_argument(step.id, "delete_order", name, legal))
 
 
 def _check_cancel_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
@@ -330,30 +354,6 @@ def _check_pay_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
                 faults.append(fault.unknown_argument(step.id, "pay_order", name, legal))
 
 
-def _check_delete_order(step: Step, scope: Scope, faults: list[Fault]) -> None:
-    args = step.args
-    known = 0
-    # order_id: string
-    if (value := args.get("order_id", ABSENT)) is not ABSENT:
-        known += 1
-        if type(value) is Reference:
-            scope.reference(step, "order_id", "string", value, faults)
-        elif type(value) is not str:
-            faults.append(fault.ill_typed_argument(step.id, "order_id", "string", value))
-        elif not 1 <= len(value) <= 32:
-            faults.append(fault.bad_value(step.id, "order_id", value, "must have 1 to 32 characters", "shorten or fill it"))
-        elif (reason := fault.text_fault(value)) is not None:
-            remedy = "leave that character out"
-            faults.append(fault.bad_value(step.id, "order_id", value, reason, remedy))
-    else:
-        faults.append(fault.missing_argument(step.id, "delete_order", "order_id", "string"))
-    if known != len(args):
-        legal = ("order_id",)
-        for name in args:
-            if name not in legal:
-                faults.append(fault.unknown_argument(step.id, "delete_order", name, legal))
-
-
 def _check_explain_error(step: Step, scope: Scope, faults: list[Fault]) -> None:
     args = step.args
     known = 0
@@ -367,7 +367,7 @@ def _check_explain_error(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="api_json",
     version=1,
-    schema_sha256="259255089cadcaa7065cb28dbb8d9da129ede582bde3b0c6ae55590615851ec1",
+    schema_sha256="70b9d64b6790052ebd574920b292df75b90fcad0c7c648dcb6c03a7ec1a2f774",
     max_steps=12,
     max_depth=12,
     max_width=4,
@@ -493,34 +493,6 @@ DOMAIN = Domain(
             retry_wait_seconds=1.0,
             fallback="explain_error",
         ),
-        "get_order": Skill(
-            name="get_order",
-            summary="Reads an order.",
-            safety="read_only",
-            timeout_seconds=10,
-            arguments={
-                "order_id": Argument(
-                    type="string",
-                    required=True,
-                    summary="id of the order",
-                ),
-            },
-            results={
-                "ok": "boolean",
-                "body": "text",
-                "order_id": "string",
-                "book_id": "string",
-                "copies": "integer",
-                "delivery": "string",
-                "status": "string",
-                "total_cents": "integer",
-            },
-            check=_check_get_order,
-            uses=("server",),
-            retry_attempts=3,
-            retry_wait_seconds=1.0,
-            fallback="explain_error",
-        ),
         "create_order": Skill(
             name="create_order",
             summary="Orders copies of a book.",
@@ -567,6 +539,59 @@ DOMAIN = Domain(
             retry_wait_seconds=1.0,
             idempotent=True,
             undo="cancel_order",
+            fallback="explain_error",
+        ),
+        "get_order": Skill(
+            name="get_order",
+            summary="Reads an order.",
+            safety="read_only",
+            timeout_seconds=10,
+            arguments={
+                "order_id": Argument(
+                    type="string",
+                    required=True,
+                    summary="id of the order",
+                ),
+            },
+            results={
+                "ok": "boolean",
+                "body": "text",
+                "order_id": "string",
+                "book_id": "string",
+                "copies": "integer",
+                "delivery": "string",
+                "status": "string",
+                "total_cents": "integer",
+            },
+            check=_check_get_order,
+            uses=("server",),
+            retry_attempts=3,
+            retry_wait_seconds=1.0,
+            fallback="explain_error",
+        ),
+        "delete_order": Skill(
+            name="delete_order",
+            summary="Deletes an order for good.",
+            safety="mutating",
+            timeout_seconds=10,
+            arguments={
+                "order_id": Argument(
+                    type="string",
+                    required=True,
+                    summary="id of the order",
+                ),
+            },
+            results={
+                "ok": "boolean",
+                "body": "text",
+            },
+            check=_check_delete_order,
+            uses=("server",),
+            retry_attempts=3,
+            retry_wait_seconds=1.0,
+            idempotent=True,
+            irreversible=True,
+            confirm=True,
             fallback="explain_error",
         ),
         "cancel_order": Skill(
@@ -666,31 +691,6 @@ DOMAIN = Domain(
             confirm=True,
             fallback="explain_error",
         ),
-        "delete_order": Skill(
-            name="delete_order",
-            summary="Deletes an order for good.",
-            safety="mutating",
-            timeout_seconds=10,
-            arguments={
-                "order_id": Argument(
-                    type="string",
-                    required=True,
-                    summary="id of the order",
-                ),
-            },
-            results={
-                "ok": "boolean",
-                "body": "text",
-            },
-            check=_check_delete_order,
-            uses=("server",),
-            retry_attempts=3,
-            retry_wait_seconds=1.0,
-            idempotent=True,
-            irreversible=True,
-            confirm=True,
-            fallback="explain_error",
-        ),
         "explain_error": Skill(
             name="explain_error",
             summary="Gives the error of a call that failed, with an explanation, as a problem object.",
@@ -713,12 +713,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -728,12 +728,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -743,12 +743,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -758,27 +758,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "get_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -788,57 +773,27 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
-        "cancel_order": frozenset(
+        "get_order": frozenset(
             {
                 "search_books",
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "set_delivery": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "pay_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -848,12 +803,57 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
+                "explain_error",
+            }
+        ),
+        "cancel_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
                 "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "set_delivery": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "pay_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
                 "explain_error",
             }
         ),
@@ -863,12 +863,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -880,12 +880,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -895,12 +895,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -910,12 +910,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -925,27 +925,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "get_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -955,57 +940,27 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
-        "cancel_order": frozenset(
+        "get_order": frozenset(
             {
                 "search_books",
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "set_delivery": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "pay_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1015,12 +970,57 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
+                "explain_error",
+            }
+        ),
+        "cancel_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
                 "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "set_delivery": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "pay_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
                 "explain_error",
             }
         ),
@@ -1030,12 +1030,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1047,12 +1047,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1062,12 +1062,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1077,12 +1077,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1092,27 +1092,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "get_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1122,57 +1107,27 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
-        "cancel_order": frozenset(
+        "get_order": frozenset(
             {
                 "search_books",
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "set_delivery": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
-                "explain_error",
-            }
-        ),
-        "pay_order": frozenset(
-            {
-                "search_books",
-                "get_book",
-                "get_stock",
-                "list_orders",
-                "get_order",
-                "create_order",
-                "cancel_order",
-                "set_delivery",
-                "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
@@ -1182,12 +1137,57 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
+                "explain_error",
+            }
+        ),
+        "cancel_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
                 "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "set_delivery": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
+                "explain_error",
+            }
+        ),
+        "pay_order": frozenset(
+            {
+                "search_books",
+                "get_book",
+                "get_stock",
+                "list_orders",
+                "create_order",
+                "get_order",
+                "delete_order",
+                "cancel_order",
+                "set_delivery",
+                "pay_order",
                 "explain_error",
             }
         ),
@@ -1197,12 +1197,12 @@ DOMAIN = Domain(
                 "get_book",
                 "get_stock",
                 "list_orders",
-                "get_order",
                 "create_order",
+                "get_order",
+                "delete_order",
                 "cancel_order",
                 "set_delivery",
                 "pay_order",
-                "delete_order",
                 "explain_error",
             }
         ),
