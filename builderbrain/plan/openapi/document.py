@@ -67,7 +67,9 @@ class Document:
         if "allOf" not in found:
             return found
         if depth >= _MAX_REFERENCES or not isinstance(found["allOf"], list):
-            raise SchemaError(f"{pointer}/allOf: expected a list of schemas, nested at most {_MAX_REFERENCES} deep", field=pointer)
+            raise SchemaError(
+                f"{pointer}/allOf: expected a list of schemas, nested at most {_MAX_REFERENCES} deep", field=pointer
+            )
         whole: dict[str, Any] = {}
         rest = {key: value for key, value in found.items() if key != "allOf"}
         for part in (*(self.schema(each, pointer, depth + 1) for each in found["allOf"]), rest):

@@ -53,12 +53,13 @@ def domain_source(document: Document, *, domain: str, version: int, origin: str)
         raise SchemaError(f"an operation cannot be called {EXPLAIN}, which every domain of an API has; rename it")
     skills = {operation.skill: _skill(operation) for operation in operations}
     information = document.root.get("info", {})
+    summary = plain_summary(plan.get("summary") or information.get("summary") or information.get("title"))
     lines = [
         f"# Generated from {origin} by `python -m builderbrain.plan from-openapi`. Do not edit.",
         "language: 2",
         f"domain: {domain}",
         f"version: {version}",
-        f"summary: {_scalar(plain_summary(plan.get('summary') or information.get('summary') or information.get('title')), True)}",
+        f"summary: {_scalar(summary, True)}",
         "mode: strict",
         "",
         "resources:",
@@ -81,7 +82,9 @@ def _skill(operation: Operation) -> dict[str, Any]:
     unknown = sorted(set(said) - _KNOWN)
     if unknown:
         known = ", ".join(f"x-{key}" for key in sorted(_KNOWN))
-        raise SchemaError(f"x-{unknown[0]} is not understood; an operation has {known}", field=f"{operation.pointer}/x-{unknown[0]}")
+        raise SchemaError(
+            f"x-{unknown[0]} is not understood; an operation has {known}", field=f"{operation.pointer}/x-{unknown[0]}"
+        )
     idempotent = said.get("idempotent", operation.idempotent)
     entry: dict[str, Any] = {
         "summary": operation.summary,

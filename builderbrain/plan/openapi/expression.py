@@ -1,4 +1,4 @@
-"""What the language of domains can say of a JSON schema: type, bounds, default; what it cannot is named, and checked at the call."""
+"""What the language of domains can say of a JSON schema: type, bounds, default. What it cannot is named: the call checks it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def argument(document: Document, schema: Mapping[str, Any], pointer: str, *, req
     elif kind in ("integer", "number"):
         loose += _range(narrowed, entry, kind)
     elif kind.startswith("list of "):
-        loose += [keyword for keyword in document.schema(narrowed["items"], pointer) if keyword in ("enum", "minimum", "maximum")]
+        loose += [
+            keyword for keyword in document.schema(narrowed["items"], pointer) if keyword in ("enum", "minimum", "maximum")
+        ]
     if kind not in ("string", "text") and "enum" in narrowed:
         loose.append("enum")
     entry["summary"] = plain_summary(summary or narrowed.get("description"))
