@@ -53,5 +53,5 @@ def statuses(report: ExecutionReport) -> list[str]:
 
 
 def story(report: ExecutionReport) -> list[str]:
-    """The events after the start as `kind step`, those without a step by kind alone."""
-    return [f"{event.kind} {event.step or ''}".strip() for event in report.events]
+    """Events as `kind step`, those without a step by kind alone; not `started`, before which a step may begin to look."""
+    return [f"{event.kind} {event.step or ''}".strip() for event in report.events if event.kind != "started"]

@@ -73,7 +73,7 @@ def test_the_playbook_looks_orders_and_pays_each_once(buyer: Buyer) -> None:
 
 
 def test_what_is_not_there_blocks_what_needs_it_and_nothing_is_ordered(buyer: Buyer) -> None:
-    report = buyer.run(ORDER.replace("sea", "no such words"))
+    report = buyer.run(ORDER.replace('"sea"', '"no such words"'))
     assert statuses(report) == ["done", "blocked"]
     assert buyer.shop.orders == {}
 
@@ -116,7 +116,7 @@ def test_a_failure_gives_a_well_formed_error_object_with_an_explanation(
     assert (problem["code"], problem["skill"], problem["step"]) == (code, "search_books", "s1")
     assert words in problem["explanation"]
     assert problem.get("status") == (404 if fault == ("status", 404) else None)
-    assert story(report) == ["started", "attempt s1", "fallback s1", "attempt s1", "held_back s2", "ended"]
+    assert story(report) == ["attempt s1", "fallback s1", "attempt s1", "held_back s2", "ended"]
 
 
 def test_garbage_counts_as_a_fault_of_the_tool_and_not_found_does_not(buyer: Buyer) -> None:
@@ -140,7 +140,9 @@ def test_a_payment_without_credit_takes_the_order_back_and_says_why(buyer: Buyer
     problem = json.loads(report.fallbacks[0].results["body"])
     assert (problem["status"], problem["detail"]) == (402, "the account has no credit")
     assert "nothing was paid" in problem["explanation"]
-    assert story(report)[-3:] == ["attempt s2", "undo s2", "ended"] or "undo s2" in story(report)
+    assert [each for each in story(report) if not each.startswith("confirmed")] == [
+        *("attempt s1", "attempt s2", "attempt s3", "stopped", "fallback s3", "attempt s3", "attempt s2", "undo s2", "ended")
+    ]
 
 
 def test_a_payment_whose_answers_are_all_lost_is_unknown_and_paid_at_most_once(buyer: Buyer) -> None:
