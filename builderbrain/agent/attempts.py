@@ -17,6 +17,8 @@ from builderbrain.agent.tool_call import Call, Failure, ToolCaller
 from builderbrain.errors import BuilderBrainError, ToolCoolingDownError, ToolError
 from builderbrain.plan.domain import Domain, Skill
 
+__all__ = ["Attempts", "Claim", "Failure", "Outcome", "failure_of"]
+
 Claim = Callable[[], Awaitable[str]]
 """Claims the effect in the ledger and gives its idempotency key."""
 

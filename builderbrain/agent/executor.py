@@ -28,13 +28,13 @@ from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_block
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.retries import has_effects
 from builderbrain.agent.scheduler import Schedule
-from builderbrain.agent.tool_call import Tool, ToolCaller, WorkingRoot
+from builderbrain.agent.tool_call import Tool, ToolCaller, ToolSettings, WorkingRoot
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import LedgerError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Plan, Step, checked, plan_to_json
 from builderbrain.plan.domain import Domain
 
-__all__ = ["Runtime", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
+__all__ = ["Runtime", "ToolSettings", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Runtime:
         breakers: circuit breakers of the tools; by default each execution has its own.
         policy: what this deployment blocks or asks about, beside the schema.
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
+        settings: what tools need to know of the world: where an API is, which site, which sources.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
     """
 
@@ -57,6 +58,7 @@ class Runtime:
     confirm: Confirm | None = None
     clock: Clock = field(default_factory=SystemClock)
     journal_folder: Path | None = None
+    settings: ToolSettings = field(default_factory=ToolSettings)
 
 
 def execute(plan: CheckedPlan, root: WorkingRoot, *, runtime: Runtime | None = None) -> tuple[TraceEntry, ...]:
@@ -179,7 +181,7 @@ class _Run:
         runtime: Runtime,
         known: tuple[LedgerEntry, ...] = (),
     ) -> None:
-        caller = ToolCaller(plan, root, tools)
+        caller = ToolCaller(plan, root, tools, runtime.settings)
         self.execution = execution
         self.plan = plan
         self.runtime = runtime

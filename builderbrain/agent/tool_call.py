@@ -24,10 +24,11 @@ from builderbrain.errors import (
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
 from builderbrain.tools.base import Failure, Results, Tool, ToolContext
+from builderbrain.tools.configured import ToolSettings
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 
-__all__ = ["Call", "Failure", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
+__all__ = ["Call", "Failure", "Settled", "Tool", "ToolCaller", "ToolSettings", "WorkingRoot"]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -69,13 +70,21 @@ class ToolCaller:
 
     Args:
         tools: tools by skill in place of the registry's.
+        settings: what the registry's tools need to know of the world.
 
     Raises:
         TypeError: not a `CheckedPlan`.
         PlanRejectedError: a skill's safety level is not among those the plan was checked for.
+        ConfigError: the settings lack what tools of the domain need.
     """
 
-    def __init__(self, checked: CheckedPlan, root: WorkingRoot, tools: Mapping[str, Tool] | None = None) -> None:
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        root: WorkingRoot,
+        tools: Mapping[str, Tool] | None = None,
+        settings: ToolSettings | None = None,
+    ) -> None:
         if type(checked) is not CheckedPlan:
             raise TypeError(f"expected a CheckedPlan, got {type(checked).__name__}; make one with builderbrain.plan.checked")
         domain = checked.domain
@@ -84,7 +93,7 @@ class ToolCaller:
                 raise PlanRejectedError(f"{step.id}: {step.skill} is {domain.skills[step.skill].safety}, which is not granted")
         self._checked = checked
         self._root = root
-        self._tools = tools if tools is not None else tools_of(domain.name, domain.version)
+        self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings or ToolSettings())
 
     async def call(
         self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None

@@ -33,14 +33,14 @@ def address() -> Iterator[tuple[str, list[Bookshop]]]:
 
 
 class Buyer(Runs):
-    def __init__(self, folder: Path, shop: Bookshop, base: str) -> None:
+    def __init__(self, folder: Path, shop: Bookshop, base: str, seconds: float = 30.0) -> None:
         self.shop = shop
         self.waited: list[float] = []
 
         async def sleep(seconds: float) -> None:
             self.waited.append(seconds)
 
-        settings = ApiSettings(base_url=base, headers={"authorization": "Bearer secret"}, seconds=0.6)
+        settings = ApiSettings(base_url=base, headers={"authorization": "Bearer secret"}, seconds=seconds)
         super().__init__(folder, "api_json", api_tools(get_domain("api_json"), settings, sleep=sleep))
 
 
@@ -99,7 +99,6 @@ def test_a_transient_fault_of_an_idempotent_call_is_tried_again_with_the_same_ke
         (("json", {"total": "many", "items": []}), "garbage_answer", "not what"),
         (("raw", b'{"total": NaN, "items": []}'), "garbage_answer", "not what"),
         (("raw", b"x" * (1024 * 1024 + 1)), "garbage_answer", "not what"),
-        (("slow", 5), "tool_timeout", "took too long"),
         (("redirect", "http://169.254.169.254/latest"), "tool_failed", "not made"),
     ],
 )
@@ -117,6 +116,17 @@ def test_a_failure_gives_a_well_formed_error_object_with_an_explanation(
     assert words in problem["explanation"]
     assert problem.get("status") == (404 if fault == ("status", 404) else None)
     assert story(report) == ["attempt s1", "fallback s1", "attempt s1", "held_back s2", "ended"]
+
+
+def test_a_slow_answer_is_not_waited_for_and_not_asked_for_again(address: tuple[str, list[Bookshop]], tmp_path: Path) -> None:
+    base, current = address
+    current.append(Bookshop())
+    buyer = Buyer(tmp_path, current[-1], base, seconds=0.5)
+    buyer.shop.fail("GET", "/books", ("slow", 3))
+    report = buyer.run(ORDER)
+    assert (statuses(report), report.entries[0].error_code) == (["failed", "blocked"], "tool_timeout")
+    assert "took too long" in json.loads(report.fallbacks[0].results["body"])["explanation"]
+    assert len(buyer.shop.asked) == 1
 
 
 def test_garbage_counts_as_a_fault_of_the_tool_and_not_found_does_not(buyer: Buyer) -> None:
@@ -146,7 +156,7 @@ def test_a_payment_without_credit_takes_the_order_back_and_says_why(buyer: Buyer
 
 
 def test_a_payment_whose_answers_are_all_lost_is_unknown_and_paid_at_most_once(buyer: Buyer) -> None:
-    buyer.shop.fail("POST", "/orders/o1/payment", ("lost status", 500), ("status", 500), ("slow", 5))
+    buyer.shop.fail("POST", "/orders/o1/payment", ("lost status", 500), ("status", 500), ("status", 502))
     report = buyer.run(PAY)
     assert report.status == "unsettled"
     assert statuses(report)[2] == "unknown"

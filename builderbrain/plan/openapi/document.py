@@ -1,4 +1,4 @@
-"""An OpenAPI file, read strictly: version 3.0 or 3.1, references inside the file alone, 3.0 schemas turned into those of 3.1."""
+"""An OpenAPI file, read strictly: 3.0 or 3.1, references inside the file alone, schemas of 3.0 turned into those of 3.1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools of `chat_social`. Advice is drafted by one and said, with its disclaimer, by another; nothing else can say a draft."""
+"""The tools of `chat_social`. One drafts advice, another says it with its disclaimer; nothing else can say a draft."""
 
 from __future__ import annotations
 
