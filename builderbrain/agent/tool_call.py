@@ -93,7 +93,7 @@ class ToolCaller:
                 raise PlanRejectedError(f"{step.id}: {step.skill} is {domain.skills[step.skill].safety}, which is not granted")
         self._checked = checked
         self._root = root
-        self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings or ToolSettings())
+        self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings)
 
     async def call(
         self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None

@@ -17,14 +17,14 @@ from builderbrain.tools.base import Tool
 from builderbrain.tools.configured import CONFIGURED, ToolSettings, configured_tools
 
 
-def tools_of(name: str, version: int, settings: ToolSettings) -> Mapping[str, Tool]:
+def tools_of(name: str, version: int, settings: ToolSettings | None = None) -> Mapping[str, Tool]:
     """Tools by skill, one for every skill of the domain.
 
     Raises:
         SchemaError: there is no such domain, or a skill has no tool.
         ConfigError: the settings lack what the domain needs.
     """
-    return configured_tools(name, version, settings) if name in CONFIGURED else _fixed_tools(name, version)
+    return configured_tools(name, version, settings or ToolSettings()) if name in CONFIGURED else _fixed_tools(name, version)
 
 
 @lru_cache(maxsize=32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +26,7 @@ NEED_INFORMATION = "I need more information."
 
 def chat_tools(sources: Sequence[Source] = ()) -> Mapping[str, Tool]:
     """Tools by skill, over the sources that may be cited."""
-    runs = {
+    runs: dict[str, Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results]]] = {
         "look_up": partial(look_up, tuple(sources)),
         "answer": answer,
         "ask": ask,
