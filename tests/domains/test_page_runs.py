@@ -90,8 +90,6 @@ JUDGED_BY_THE_DRIVER = [
     ('click(name="Secret",role="id")', "is shown"),
     ('type(field="Paper",text="/etc/passwd")', "no field 'Paper'"),
     ('type(field="size",text="Huge")', "no option 'Huge'"),
-    ('click(name="Away",role="link")', "localhost"),
-    ('click(name="Jump",role="link")', "localhost"),
     ('assert(name="Secret")', "is shown"),
 ]
 JUDGED_BY_THE_TOOL = [
@@ -116,6 +114,15 @@ def test_the_tools_refuse_what_no_driver_is_asked_for(site: tuple[Site, str], tm
     driver = SiteSettings(base_url=site[1]).driver()
     site[0].orders.clear()
     expect_refusal(Runs(tmp_path, "ui_macro", PageActions(driver).tools), site[0], step, said)
+
+
+@pytest.mark.parametrize("name", ["Away", "Jump"])
+def test_a_link_to_another_host_is_left_and_what_a_browser_clicked_is_not_called_undone(
+    runs: Runs, driver: PageDriver, name: str
+) -> None:
+    report = runs.run(f's1=open(page="/")\ns2=click(name="{name}",role="link") after s1')
+    assert statuses(report) == ["done", "unknown" if isinstance(driver, WebDriver) else "failed"]
+    assert "localhost" in str(report.entries[1].error)
 
 
 def expect_refusal(runs: Runs, site: Site, step: str, said: str) -> None:

@@ -95,7 +95,7 @@ def type_of(document: Document, schema: Mapping[str, Any], pointer: str) -> tupl
     types = found.get("type", "string" if _all_text(found.get("enum")) else None)
     named = [one for one in (types if isinstance(types, list) else [types]) if one != "null"]
     if len(named) != 1 or named[0] is None:
-        raise InexpressibleError(f"expected one type, got {', '.join(map(str, named)) or 'none'}")
+        raise InexpressibleError(f"expected one type, got {', '.join(map(str, filter(None, named))) or 'none'}")
     if named[0] == "array":
         kind, _ = type_of(document, found.get("items", {}), f"{pointer}/items")
         if kind not in SCALARS:

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from builderbrain.errors import ToolError
+from builderbrain.errors import LostAnswerError, ToolError
 from builderbrain.tools.base import Results, Tool, ToolContext
 from builderbrain.tools.pages.driver import MAX_TEXT_CHARACTERS, Control, PageDriver
 
@@ -55,13 +55,17 @@ class PageActions:
 
         Raises:
             ToolError: there is none, there are several, or it is disabled; nothing was clicked.
+            LostAnswerError: it was clicked, and what came of it is not known.
         """
         role = arguments["role"]
         control = await self._one(role, arguments["name"])
         if not control.enabled:
             raise ToolError(f"the {role} {arguments['name']!r} is disabled", field="name")
         await self._driver.click(control)
-        return await self._where()
+        try:
+            return await self._where()
+        except ToolError as error:
+            raise LostAnswerError(f"the {role} was clicked, and the page cannot be seen: {error.message}") from error
 
     async def type(self, _: ToolContext, arguments: Mapping[str, Any]) -> Results:
         """Put `text` into the field.

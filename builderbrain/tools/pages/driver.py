@@ -38,7 +38,8 @@ class View:
 class PageDriver(Protocol):
     """Shows pages of one site, one at a time.
 
-    Every method raises `ToolError` when nothing was done, and the errors of `web.exchange` when the site does not answer.
+    Every method raises `ToolError` when nothing was done, `LostAnswerError` when that is not known, and the errors of
+    `web.exchange` when the site does not answer.
     """
 
     async def open(self, path: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from builderbrain.errors import GarbageAnswerError, ToolError
+from builderbrain.errors import GarbageAnswerError, LostAnswerError, ToolError
 from builderbrain.tools.base import cut_text
 from builderbrain.tools.pages.controls import find, find_field, is_hidden, names_of, role_of, title_of
 from builderbrain.tools.pages.driver import Control, View
@@ -61,7 +61,10 @@ class WebDriver:
 
     async def click(self, control: Control) -> None:
         await self._ask("POST", f"/element/{control.handle}/click", {})
-        await self._stay()
+        try:
+            await self._stay()
+        except ToolError as error:
+            raise LostAnswerError(f"it was clicked: {error.message}") from error
 
     async def put(self, control: Control, text: str) -> str:
         element = f"/element/{control.handle}"

@@ -57,13 +57,14 @@ async def exchange(
         follow: go where a redirect points, when that is on the same origin; what was sent with POST is asked for with GET then.
 
     Raises:
-        ToolError: the URL, a redirect or the address of the host is elsewhere; nothing was sent there.
+        ToolError: the URL, a redirect or the address of the host is elsewhere; nothing was sent there. For a redirect of
+            anything but a GET, a `LostAnswerError`.
         TransientToolError: nothing could be sent.
         LostAnswerError: it was sent, and the connection ended before a whole answer.
         ToolTimeoutError: the time was over.
         GarbageAnswerError: the answer is longer than `max_bytes`, or packed though that was not asked for.
     """
-    target = httpx.URL(url)
+    target = _url(url)
     if not origin.admits(target):
         raise ToolError(f"{origin.host} is the only host that is called, got {target.host or url!r}")
     sent = {"user-agent": "builderbrain", "accept-encoding": "identity", **(headers or {})}
@@ -91,9 +92,16 @@ async def _through(
     follow: bool,
     max_bytes: int,
 ) -> Answer:
-    for _ in range(MAX_REDIRECTS + 1):
+    refusal = ToolError if method == "GET" else LostAnswerError  # a redirect may be how a server says that it is done
+    asked = method
+    for hop in range(MAX_REDIRECTS + 1):
         request = client.build_request(method, target, headers=headers, content=content)
-        response = await client.send(request, stream=True)
+        try:
+            response = await client.send(request, stream=True)
+        except _NOT_SENT as error:
+            if hop and asked != "GET":
+                raise LostAnswerError(f"{origin.host} was sent a {asked} and cannot be connected to again: {error}") from error
+            raise
         try:
             body = await _bounded(response, origin, max_bytes)
         finally:
@@ -102,14 +110,21 @@ async def _through(
         if response.status_code not in _REDIRECTS or location is None:
             plain = {name.lower(): value for name, value in response.headers.items()}
             return Answer(status=response.status_code, headers=plain, body=body, url=str(target))
-        following = target.join(location)
+        following = _url(location, target)
         if not origin.admits(following):
-            raise ToolError(f"{origin.host} redirects to {following.host or location[:80]}, which is not called")
+            raise refusal(f"{origin.host} redirects to {following.host or location[:80]}, which is not called")
         if not follow or (method != "GET" and response.status_code in (307, 308)):
-            raise ToolError(f"{origin.host} redirects a {method} to {following.path[:80]}, which is not sent again")
+            raise refusal(f"{origin.host} redirects a {method} to {following.path[:80]}, which is not sent again")
         method, target, content = "GET", following.copy_with(fragment=None), None
         headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-    raise ToolError(f"{origin.host} redirects more than {MAX_REDIRECTS} times")
+    raise refusal(f"{origin.host} redirects more than {MAX_REDIRECTS} times")
+
+
+def _url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+    try:
+        return httpx.URL(text) if base is None else base.join(text)
+    except httpx.InvalidURL as error:
+        raise ToolError(f"{text[:80]!r} is no URL: {error}") from error
 
 
 async def _bounded(response: httpx.Response, origin: Origin, max_bytes: int) -> bytes:
