@@ -148,10 +148,7 @@ class PathEscapeError(BuilderBrainError):
 
 
 class ToolError(BuilderBrainError):
-    """A tool failed in a way it declares: missing file, timeout, bad argument.
-
-    `details` are for the fallback of the skill (the error object of an API, what a page showed); plain JSON.
-    """
+    """A tool failed in a way it declares: missing file, timeout, bad argument. `details`, as JSON, are for its fallback."""
 
     code = "tool_failed"
 

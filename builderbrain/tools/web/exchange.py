@@ -70,8 +70,8 @@ async def exchange(
     sent = {"user-agent": "builderbrain", "accept-encoding": "identity", **(headers or {})}
     try:
         with anyio.fail_after(seconds):
-            async with httpx.AsyncClient(transport=OriginTransport(origin), timeout=None, trust_env=False) as client:
-                return await _through(client, origin, method, target, sent, content, follow, max_bytes)
+            async with OriginTransport(origin) as transport:
+                return await _through(transport, origin, method, target, sent, content, follow, max_bytes)
     except TimeoutError:
         raise ToolTimeoutError(f"{origin.host} took longer than {seconds:g} s to answer") from None
     except AddressRefusedError as error:
@@ -83,7 +83,7 @@ async def exchange(
 
 
 async def _through(
-    client: httpx.AsyncClient,
+    transport: OriginTransport,
     origin: Origin,
     method: str,
     target: httpx.URL,
@@ -95,9 +95,9 @@ async def _through(
     refusal = ToolError if method == "GET" else LostAnswerError  # a redirect may be how a server says that it is done
     asked = method
     for hop in range(MAX_REDIRECTS + 1):
-        request = client.build_request(method, target, headers=headers, content=content)
+        request = httpx.Request(method, target, headers=headers, content=content)
         try:
-            response = await client.send(request, stream=True)
+            response = await transport.handle_async_request(request)
         except _NOT_SENT as error:
             if hop and asked != "GET":
                 raise LostAnswerError(f"{origin.host} was sent a {asked} and cannot be connected to again: {error}") from error
