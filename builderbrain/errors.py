@@ -6,6 +6,8 @@ key, a JSON pointer, a command line option), so that the HTTP layer can fill Ope
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class BuilderBrainError(Exception):
     """Base of all refusals.
@@ -152,9 +154,13 @@ class PathEscapeError(BuilderBrainError):
 
 
 class ToolError(BuilderBrainError):
-    """A tool failed in a way it declares: missing file, timeout, bad argument."""
+    """A tool failed in a way it declares: missing file, timeout, bad argument. `details`, as JSON, are for its fallback."""
 
     code = "tool_failed"
+
+    def __init__(self, message: str, *, field: str | None = None, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, field=field)
+        self.details = details
 
 
 class ToolTimeoutError(ToolError):
@@ -173,6 +179,18 @@ class UnfinishedToolError(ToolError):
     """A tool was cut off from outside on its way: its effect may have been had. Whether it was, the tool is asked."""
 
     code = "tool_unfinished"
+
+
+class LostAnswerError(TransientToolError):
+    """A request was sent and no answer came, so that its effect may have happened; idempotent ones may be sent again."""
+
+    code = "answer_lost"
+
+
+class GarbageAnswerError(ToolError):
+    """What a tool talks to answered something that its own description does not allow."""
+
+    code = "garbage_answer"
 
 
 class ToolCoolingDownError(ToolError):

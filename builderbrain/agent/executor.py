@@ -28,13 +28,23 @@ from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_block
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.retries import has_effects
 from builderbrain.agent.scheduler import Observe, Schedule
-from builderbrain.agent.tool_call import Tool, ToolCaller, WorkingRoot
+from builderbrain.agent.tool_call import Tool, ToolCaller, ToolSettings, WorkingRoot
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import LedgerError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Plan, Step, checked, plan_to_json
 from builderbrain.plan.domain import Domain
 
-__all__ = ["Observe", "Runtime", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
+__all__ = [
+    "Observe",
+    "Runtime",
+    "ToolSettings",
+    "WorkingRoot",
+    "execute",
+    "execute_async",
+    "resume",
+    "run_plan",
+    "run_streamed",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +58,7 @@ class Runtime:
         policy: what this deployment blocks or asks about, beside the schema.
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
         observe: looks at the world that the plans act on, so that a fact that changed by itself is noticed before a step.
+        settings: what tools need to know of the world: where an API is, which site, which sources.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
         state_folder: where tools keep what lasts beyond a plan, such as the memory; None where nothing is kept.
     """
@@ -61,6 +72,7 @@ class Runtime:
     observe: Observe | None = None
     journal_folder: Path | None = None
     state_folder: Path | None = None
+    settings: ToolSettings = field(default_factory=ToolSettings)
 
 
 def execute(plan: CheckedPlan, root: WorkingRoot, *, runtime: Runtime | None = None) -> tuple[TraceEntry, ...]:
@@ -183,7 +195,7 @@ class _Run:
         runtime: Runtime,
         known: tuple[LedgerEntry, ...] = (),
     ) -> None:
-        caller = ToolCaller(plan, root, tools, state=runtime.state_folder)
+        caller = ToolCaller(plan, root, tools, state=runtime.state_folder, settings=runtime.settings)
         self.execution = execution
         self.plan = plan
         self.runtime = runtime

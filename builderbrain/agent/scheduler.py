@@ -22,7 +22,7 @@ from typing import Any, Literal
 import anyio
 from anyio.abc import TaskGroup
 
-from builderbrain.agent.attempts import Attempts, Outcome
+from builderbrain.agent.attempts import Attempts, Failure, Outcome, failure_of
 from builderbrain.agent.effects import Effects
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.ledger import LedgerEntry
@@ -142,7 +142,7 @@ class Schedule:
         if outcome.status != "done":
             if skill.critical:
                 self.stop(f"{step.id} ({step.skill}) is critical and {_what(outcome)}: {outcome.error}")
-            await self._fall_back(step, skill)
+            await self._fall_back(step, skill, failure_of(step.id, skill, outcome))
         return _entry(step, arguments, outcome)
 
     async def _look(self, step: Step, skill: Skill, arguments: dict[str, Any]) -> Outcome | None:
@@ -165,7 +165,7 @@ class Schedule:
         else:
             self._unrecorded.append((step.id, skill, arguments, outcome))
 
-    async def _fall_back(self, step: Step, skill: Skill) -> None:
+    async def _fall_back(self, step: Step, skill: Skill, failure: Failure) -> None:
         """Run the fallback of a step, and where that fails for good, the fallback of the fallback, until one is done.
 
         A chain that was done before a restart stays as it is: what failed in it then is not tried again.
@@ -183,19 +183,21 @@ class Schedule:
         for name, role in zip(chain, roles, strict=True):
             fallback = self._domain.skills[name]
             self._journal.note("fallback", step.id, f"{step.id} ({failed}) failed for good: {name} is run instead", skill=name)
-            outcome = await self._one_fallback(step, role, fallback)
-            self.fallbacks.append(Fallback(step=step.id, skill=name, status=outcome.status, error=outcome.error))
+            outcome = await self._one_fallback(step, role, fallback, failure)
+            self.fallbacks.append(
+                Fallback(step=step.id, skill=name, status=outcome.status, error=outcome.error, results=outcome.results or {})
+            )
             self._set_facts(fallback, outcome)
             if outcome.status == "done":
                 return
             failed = name
 
-    async def _one_fallback(self, step: Step, role: str, fallback: Skill) -> Outcome:
+    async def _one_fallback(self, step: Step, role: str, fallback: Skill, failure: Failure) -> Outcome:
         arguments = {name: declared.default for name, declared in fallback.arguments.items() if declared.default is not None}
         if self._effects is not None and has_effects(fallback):
             await self._whole.wait()
-            return await self._effects.perform(step.id, role, fallback, arguments)
-        return await self._attempts.run(step.id, role, fallback, arguments)
+            return await self._effects.perform(step.id, role, fallback, arguments, failure=failure)
+        return await self._attempts.run(step.id, role, fallback, arguments, failure=failure)
 
     def _set_facts(self, skill: Skill, outcome: Outcome) -> None:
         for fact, value in skill.sets.items():

@@ -15,6 +15,8 @@ import anyio
 
 from builderbrain.errors import (
     BuilderBrainError,
+    GarbageAnswerError,
+    LostAnswerError,
     PlanRejectedError,
     ToolError,
     ToolTimeoutError,
@@ -23,12 +25,13 @@ from builderbrain.errors import (
 )
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
-from builderbrain.tools.base import Results, Tool, ToolContext
+from builderbrain.tools.base import Failure, Results, Tool, ToolContext
+from builderbrain.tools.configured import ToolSettings
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 from builderbrain.tools.simulated import simulated_tools
 
-__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot", "simulated_tools"]
+__all__ = ["Call", "Failure", "Settled", "Tool", "ToolCaller", "ToolSettings", "WorkingRoot", "simulated_tools"]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -71,10 +74,12 @@ class ToolCaller:
     Args:
         tools: tools by skill in place of the registry's.
         state: folder in which tools keep what lasts; None for none.
+        settings: what the registry's tools need to know of the world.
 
     Raises:
         TypeError: not a `CheckedPlan`.
         PlanRejectedError: a skill's safety level is not among those the plan was checked for.
+        ConfigError: the settings lack what tools of the domain need.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class ToolCaller:
         tools: Mapping[str, Tool] | None = None,
         *,
         state: Path | None = None,
+        settings: ToolSettings | None = None,
     ) -> None:
         if type(checked) is not CheckedPlan:
             raise TypeError(f"expected a CheckedPlan, got {type(checked).__name__}; make one with builderbrain.plan.checked")
@@ -94,13 +100,16 @@ class ToolCaller:
         self._checked = checked
         self._root = root
         self._state = state
-        self._tools = tools if tools is not None else tools_of(domain.name, domain.version)
+        self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings)
 
-    async def call(self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int) -> Call:
+    async def call(
+        self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None
+    ) -> Call:
         """Call the tool of a skill once, for at most the skill's time. Raises nothing but cancellation.
 
         Args:
             key: idempotency key of a call with effects.
+            failure: what the skill is the fallback for.
         """
         started = time.monotonic()
         results: Mapping[str, Any] | None = None
@@ -109,12 +118,12 @@ class ToolCaller:
         try:
             tool = self._tool(skill)
             with anyio.fail_after(skill.timeout_seconds):
-                returned = await tool.run(self._context(skill, tool, key, attempt), arguments)
+                returned = await tool.run(self._context(skill, tool, key, attempt, failure), arguments)
             uncertain = faulty = True  # until the results are known to be what the schema declares
             results = declared_results(skill, returned)
             uncertain = faulty = False
-        except ToolTimeoutError as late:
-            error, uncertain, faulty = late, True, True
+        except (ToolTimeoutError, LostAnswerError, GarbageAnswerError) as lost:
+            error, uncertain, faulty = lost, True, True
         except UnfinishedToolError as cut_off:
             error, uncertain = cut_off, True
         except TransientToolError as transient:
@@ -156,7 +165,7 @@ class ToolCaller:
             raise ToolError(f"the skill {skill.name} has no tool here")
         return self._tools[skill.name]
 
-    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int) -> ToolContext:
+    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int, failure: Failure | None = None) -> ToolContext:
         return ToolContext(
             root=self._root,
             timeout_seconds=skill.timeout_seconds,
@@ -165,6 +174,7 @@ class ToolCaller:
             writes=skill.safety != "read_only",
             network=tool.network,
             state=self._state,
+            failure=failure,
         )
 
 

@@ -15,6 +15,17 @@ MAX_TEXT_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why the step failed that a fallback is called for. `details` is what its tool left for the fallback."""
+
+    step: str
+    skill: str
+    code: str | None
+    message: str
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolContext:
     """What a tool may use beside its arguments.
 
@@ -26,6 +37,7 @@ class ToolContext:
         writes: whether the skill may change the working root (it is not `read_only`).
         network: whether the tool declares that it needs the network.
         state: folder in which tools keep what lasts beyond a plan, such as the memory; None where there is none.
+        failure: what the tool is the fallback for; None for a step of the plan.
     """
 
     root: WorkingRoot
@@ -35,6 +47,7 @@ class ToolContext:
     writes: bool = False
     network: bool = False
     state: Path | None = None
+    failure: Failure | None = None
 
     @property
     def confinement(self) -> Confinement:

@@ -18,7 +18,18 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|farm|root|home|Users|opt)/(?!
 """A folder of somebody's machine. Homes of secrets are no such thing: they are what attacks in tests and batteries ask for."""
 REGISTRY_HOSTS = re.compile(r"\bpypi[.]org\b|\bpythonhosted[.]org\b|\bdownload[.]pytorch[.]org\b")
 
-PROCESS_AND_NETWORK = ("subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib.request", "ctypes", "pty")
+PROCESS_AND_NETWORK = (
+    "subprocess",
+    "multiprocessing",
+    "socket",
+    "socketserver",
+    "http",
+    "urllib.request",
+    "ctypes",
+    "pty",
+    "httpx",
+    "httpcore",
+)
 MAY_START_OR_CONNECT = {
     "bbkernels.native": "loads the libraries built from csrc",
     "bbkernels.native_kept": "reads what those libraries keep",
@@ -39,6 +50,10 @@ MAY_START_OR_CONNECT = {
     "builderbrain.tools.sandbox.landlock": "system calls that have no other door",
     "builderbrain.tools.sandbox.launcher": "becomes the tool, in a process of its own",
     "builderbrain.tools.sandbox.namespaces": "system calls, and the processes between the launcher and the tool",
+    "builderbrain.tools.web.origin": "takes URLs apart; connects to nothing",
+    "builderbrain.tools.web.connection": "connects to the one host of the configuration",
+    "builderbrain.tools.web.exchange": "sends one request and reads its answer, bounded",
+    "builderbrain.tools.pages.web_driver": "takes URLs apart; asks through web.exchange",
     "builderbrain.grammar.trial": "compiles untrusted schemas in a process that can be killed",
     "builderbrain.serve.__main__": "binds the listening socket",
     "builderbrain.hosts.load": "asks the hub for a model that is not a folder",
