@@ -102,7 +102,7 @@ class BeamSearch:
         self._open: list[TokenState] = []
         self._live: list[Hypothesis] | None = None
         self._found: dict[tuple[str, str], Hypothesis] = {}
-        """Finished and cut hypotheses, the best of each text."""
+        """Finished and cut hypotheses, the best of each text either way."""
         self._invalid = 0
         self._reused = 0
         self._results: tuple[Generation, ...] | None = None
@@ -300,8 +300,10 @@ class BeamSearch:
                 "expected a beam that can be finished, got dead ends alone: the constraint and the stop strings leave no "
                 "token; loosen them, or ask for more beams"
             )
-        found = sorted(self._found.values(), key=self._order)
-        self._results = tuple(self._generation(each) for each in found[: self._beams.count])
+        best: dict[str, Hypothesis] = {}
+        for each in sorted(self._found.values(), key=self._order):
+            best.setdefault(each.text, each)  # it may be there whole, and cut inside its next character
+        self._results = tuple(self._generation(each) for each in [*best.values()][: self._beams.count])
 
     def _generation(self, hypothesis: Hypothesis) -> Generation:
         finish = hypothesis.finish or "length"

@@ -10,6 +10,8 @@ from builderbrain.errors import ContextLengthError, InvalidRequestError
 
 MAX_BIAS = 100.0
 """Of `logit_bias`, either way; OpenAI's."""
+_LEAST = 2.0**-126
+"""Below it a float32 is 0 or close to it, and what must be over 0 is no more when tokens are drawn."""
 
 
 def _require(field: str, value: object, holds: bool, expected: str) -> None:
@@ -26,11 +28,12 @@ def check_parameters(parameters: SamplingParameters) -> None:
             raise InvalidRequestError(f"temperature_schedule.{fault}; change it", field="temperature_schedule")
     else:
         _require("temperature", p.temperature, math.isfinite(p.temperature) and p.temperature >= 0, "a number >= 0")
-    _require("top_p", p.top_p, 0 < p.top_p <= 1, "a number over 0 and at most 1")
+    _require("top_p", p.top_p, _LEAST <= p.top_p <= 1, f"a number over 0 ({_LEAST:.2g} at least) and at most 1")
     _require("top_k", p.top_k, p.top_k >= 0, "an integer >= 0 (0: off)")
     _require("min_p", p.min_p, 0 <= p.min_p <= 1, "a number from 0 to 1")
     repetition = p.repetition_penalty
-    _require("repetition_penalty", repetition, math.isfinite(repetition) and repetition > 0, "a number over 0")
+    allowed = math.isfinite(repetition) and repetition >= _LEAST
+    _require("repetition_penalty", repetition, allowed, f"a number over 0 ({_LEAST:.2g} at least)")
     _require("presence_penalty", p.presence_penalty, abs(p.presence_penalty) <= 2, "a number from -2 to 2")
     _require("frequency_penalty", p.frequency_penalty, abs(p.frequency_penalty) <= 2, "a number from -2 to 2")
     _require("stop", p.stop, all(p.stop) and all(p.stop_included), "strings that are not empty")

@@ -85,6 +85,11 @@ class RequestModel(BaseModel):
 
 _SHOULD = re.compile(r"^\w+ should (?:be|have) ")
 """How pydantic begins ("Input should be a valid string"); ours begin like all other messages of the project."""
+_IN_OTHER_WORDS = (
+    (re.compile(r"valid dictionary(?: or instance of \w+)?"), "JSON object"),
+    (re.compile(r" after validation, not \d+$"), ""),
+)
+"""What pydantic says of Python's types and its own workings, in the words of a client."""
 
 Texts = Annotated[list[str], Field(fail_fast=True)]
 """A list ends at its first wrong element: a million of them would else be a million errors, and minutes."""
@@ -190,6 +195,8 @@ def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
     field = _joined(path)
     got = _shorten(detail["input"])
     message = _SHOULD.sub("expected ", detail["msg"])
+    for theirs, ours in _IN_OTHER_WORDS:
+        message = theirs.sub(ours, message)
     message = message[0].lower() + message[1:]
     if detail["type"] == "missing":
         return InvalidRequestError(f"{field}: this field is required", field=field)

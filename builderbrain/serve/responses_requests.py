@@ -8,12 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from builderbrain.grammar.base import Constraint
+from builderbrain.serve.beam_fields import BeamFields
 from builderbrain.serve.fields import MAX_NAME, RequestModel, refusal
 from builderbrain.serve.requests import Extensions, SamplingRequest
 from builderbrain.serve.said import PastCall, Said
 from builderbrain.serve.sampling_fields import ScheduleField
 from builderbrain.serve.service import json_text
-from builderbrain.serve.tool_requests import MAX_TOOLS, ChoiceMode, FunctionDefinition, FunctionName
+from builderbrain.serve.tool_requests import MAX_TOOLS, ChoiceMode, FunctionDefinition, FunctionName, refuse_other_tools
 from builderbrain.serve.toolbox import Choice, Toolbox, make_toolbox
 
 MAX_ITEMS = 1024
@@ -22,6 +23,7 @@ FORMAT_FIELD = "text.format"
 _NOT_STORED = "responses are not stored here: send the earlier items in input again"
 _ONLY_IN_CHAT = (
     "stop", "stop_token_ids", "include_stop_str_in_output", "min_tokens", "ignore_eos", "logit_bias", "structured_outputs",
+    "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", *BeamFields.model_fields,
 )  # fmt: skip
 _FIELDS_OF = {
     "message": ("role", "content"),
@@ -64,6 +66,7 @@ class FunctionTool(FunctionDefinition):
     """One entry of `tools`, which is flat here."""
 
     type: Literal["function"]
+    _its_type = model_validator(mode="before")(refuse_other_tools)
 
 
 class FunctionToolReference(RequestModel):

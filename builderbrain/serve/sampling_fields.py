@@ -39,7 +39,15 @@ class ScheduleFields(RequestModel):
     shape: ScheduleShape = "linear"
 
 
-ScheduleField = ScheduleFields | Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+def _schedule_or_name(schedule: Any) -> Any:
+    if isinstance(schedule, dict | ScheduleFields) or (isinstance(schedule, str) and schedule):
+        return schedule
+    raise PydanticCustomError("schedule", "expected an object with start, end and tokens, or the name of a domain")
+
+
+ScheduleField = Annotated[
+    ScheduleFields | Annotated[str, Field(min_length=1, max_length=MAX_NAME)], BeforeValidator(_schedule_or_name)
+]
 """A schedule, or the name of a domain whose own is taken (schemas/temperatures.yaml)."""
 
 

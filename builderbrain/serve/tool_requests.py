@@ -14,6 +14,17 @@ FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 ChoiceMode = Literal["none", "auto", "required"]
 
 
+def refuse_other_tools(tool: Any) -> Any:
+    """A tool as it came, where it is a function; looked at before its other fields, which differ with the type.
+
+    Raises:
+        PydanticCustomError: it is something else.
+    """
+    if isinstance(tool, dict) and isinstance(kind := tool.get("type"), str) and kind != "function":
+        raise refusal("type", f"expected function, got {kind!r:.80}; run other tools yourself, and send their text")
+    return tool
+
+
 class FunctionDefinition(RequestModel):
     """A function that may be called. Arguments are held to `parameters` unless `strict` is false."""
 
@@ -48,6 +59,7 @@ class Tool(RequestModel):
 
     type: Literal["function"]
     function: FunctionDefinition
+    _its_type = model_validator(mode="before")(refuse_other_tools)
 
 
 def offered(tools: list[Tool] | None, choice: Choice | None = None, *, parallel: bool = True) -> Toolbox | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -22,6 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import (
+    BuilderBrainError,
     ConflictError,
     GateRefusedError,
     RegistryBusyError,
@@ -43,6 +45,17 @@ Version = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 _READING = (VersionNotFoundError, TamperedVersionError)
 _LOADING = (*_READING, GateRefusedError, ConflictError)
 _MOVING = (*_READING, ConflictError, RegistryBusyError)
+_OF_ADAPTERS = {"model": "lora_name", "version": "lora_path"}
+
+
+@contextmanager
+def _as_adapter() -> Iterator[None]:
+    """Refusals name the fields that requests for adapters have."""
+    try:
+        yield
+    except BuilderBrainError as error:
+        error.field = _OF_ADAPTERS.get(error.field or "", error.field)
+        raise
 
 
 class Store(Protocol):
@@ -286,7 +299,8 @@ def versions_router(
         def work() -> None:
             loaded.load(store.admit_path(body.lora_path), body.lora_name, replace=body.load_inplace)
 
-        await to_thread.run_sync(work)
+        with _as_adapter():
+            await to_thread.run_sync(work)
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
     @router.post("/v1/unload_lora_adapter")
@@ -298,7 +312,8 @@ def versions_router(
     )
     async def unload_adapter(request: Request) -> Response:
         body = await read_request(request, UnloadAdapterRequest)
-        await to_thread.run_sync(loaded.unload, body.lora_name)
+        with _as_adapter():
+            await to_thread.run_sync(loaded.unload, body.lora_name)
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
     return router

@@ -122,6 +122,12 @@ def test_best_first_and_whole_texts_before_those_that_were_cut() -> None:
     assert len({each.text for each in found}) == 6
 
 
+def test_a_text_that_was_cut_inside_its_next_character_is_one_text_with_itself() -> None:
+    compiled = compile_trusted("regex", "x[ἀ-ἂ]?")
+    (found,) = search(model(2), BeamParameters(width=4, count=4), compiled, asked(2))
+    assert (found.text, found.finish_reason) == ("x", "stop")
+
+
 def test_fewer_texts_come_out_where_there_are_no_more() -> None:
     compiled = compile_trusted("choice", ["yes", "no"])
     assert {each.text for each in search(model(), BeamParameters(width=4, count=4), compiled)} == {"yes", "no"}

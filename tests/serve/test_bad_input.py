@@ -56,6 +56,19 @@ def test_a_body_must_say_that_it_is_json(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"temperature_schedule": 5}, "expected an object with start, end and tokens, or the name of a domain, got 5"),
+        ({"temperature_schedule": ""}, 'expected an object with start, end and tokens, or the name of a domain, got ""'),
+        ({"builderbrain": True}, "expected a JSON object, got true"),
+        ({"messages": []}, "expected at least 1 item, got []"),
+    ],
+)
+def test_messages_speak_of_json_and_not_of_classes(http: httpx.Client, more: dict[str, Any], words: str) -> None:
+    assert refused(http.post(CHAT, json=chat(**more)))["message"] == f"{next(iter(more))}: {words}"
+
+
+@pytest.mark.parametrize(
     ("path", "body", "field"),
     [
         (CHAT, chat(max_tokens=2.5), "max_tokens"),
@@ -68,6 +81,8 @@ def test_a_body_must_say_that_it_is_json(http: httpx.Client) -> None:
         (CHAT, chat(temperature="hot"), "temperature"),
         (CHAT, chat(temperature=2.1), "temperature"),
         (CHAT, chat(top_p=0), "top_p"),
+        (CHAT, chat(top_p=1e-300), "top_p"),
+        (CHAT, chat(repetition_penalty=1e-300), "repetition_penalty"),
         (CHAT, chat(n=0), "n"),
         (CHAT, chat(n=100_000), "n"),
         (CHAT, chat(seed=1 << 63), "seed"),
@@ -105,6 +120,7 @@ def test_a_body_must_say_that_it_is_json(http: httpx.Client) -> None:
         (CHAT, chat(structured_outputs={"json": {}, "regex": "a"}), "structured_outputs"),
         (CHAT, chat(structured_outputs={"regex": "a"}, response_format={"type": "json_object"}), "structured_outputs"),
         (CHAT, chat(tools=[{"type": "function"}]), "tools"),
+        (CHAT, chat(tools=[{"type": "custom", "custom": {"name": "x"}}]), "tools.0.type"),
         (CHAT, chat(chat_template="{{ 1 }}"), "chat_template"),
         (CHAT, chat(logit_bias={"5": 101}), "logit_bias"),
         (CHAT, chat(logit_bias={"five": 1}), "logit_bias"),

@@ -259,7 +259,7 @@ ITEM = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
         ({"input": [ITEM, {"type": "function_call_output", "call_id": "d", "output": ""}]}, "input.1.call_id", "earlier call"),
         ({"max_output_tokens": 0}, "max_output_tokens", "expected"),
         ({"max_output_tokens": 100_000}, "max_output_tokens", "ask for fewer"),
-        ({"tools": [{"type": "web_search"}]}, "tools.0.name", "required"),
+        ({"tools": [{"type": "function"}]}, "tools.0.name", "required"),
         ({"tools": [{**FLAT_CLOCK, "function": {}}]}, "tools.0.function", "known fields"),
         ({"tools": [FLAT_CLOCK, FLAT_CLOCK]}, "tools.1.name", "twice"),
         (
@@ -267,6 +267,9 @@ ITEM = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
             "tools.0.parameters/properties/a/format",
             "strict",
         ),
+        ({"tools": [{"type": "web_search", "filters": {}}]}, "tools.0.type", "run other tools yourself"),
+        ({"top_k": 3}, "top_k", "/v1/chat/completions"),
+        ({"use_beam_search": True}, "use_beam_search", "/v1/chat/completions"),
         ({"tool_choice": "required"}, "tool_choice", "send tools"),
         ({"tools": [FLAT_CLOCK], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice.name", "clock"),
         ({"tools": [FLAT_CLOCK], "text": {"format": {"type": "json_object"}}}, "text.format", "tool_choice none"),

@@ -86,12 +86,14 @@ def test_vllms_routes_for_adapters_go_through_the_gate(shared: Fleet) -> None:
     assert load(shared.folders["second"].parent / "nothing").status_code == 403
     assert load(shared.folders["second"]).text == "Success: LoRA adapter 'helper' added successfully."
     assert shared.text("helper")["choices"][0]["weight_versions"][0]["version"] == shared.versions["second"]
-    assert load(shared.versions["third"]).status_code == 409
+    taken = load(shared.versions["third"])
+    assert (taken.status_code, taken.json()["error"]["param"]) == (409, "lora_name")
     assert load(shared.versions["third"], load_inplace=True).status_code == 200
     assert shared.text("helper")["choices"][0]["weight_versions"][0]["version"] == shared.versions["third"]
     removed = shared.post("/v1/unload_lora_adapter", {"lora_name": "helper"})
     assert removed.text == "Success: LoRA adapter 'helper' removed successfully."
-    assert shared.post("/v1/unload_lora_adapter", {"lora_name": "helper"}).status_code == 404
+    gone = shared.post("/v1/unload_lora_adapter", {"lora_name": "helper"})
+    assert (gone.status_code, gone.json()["error"]["param"]) == (404, "lora_name")
 
 
 def test_what_changed_in_the_folder_after_the_gate_saw_it_is_another_version(shared: Fleet, tmp_path: Path) -> None:
