@@ -157,6 +157,24 @@ class ToolTimeoutError(ToolError):
     code = "tool_timeout"
 
 
+class BrokenToolError(ToolError):
+    """A tool broke after it began (it ended, or answered with what is no answer): whether it changed something is not known."""
+
+    code = "tool_broke"
+
+
+class UncertainToolError(ToolError):
+    """A tool says that it failed, but not that nothing was changed."""
+
+    code = "tool_uncertain"
+
+
+class ServerChangedError(ToolError):
+    """The tools of a server are not those that were approved, so none of them is called."""
+
+    code = "tools_changed"
+
+
 class TransientToolError(ToolError):
     """What a tool needs does not answer for now, and nothing was done; the same call may well succeed later."""
 

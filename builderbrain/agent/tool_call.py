@@ -12,14 +12,35 @@ from typing import Any, Literal
 
 import anyio
 
-from builderbrain.errors import BuilderBrainError, PlanRejectedError, ToolError, ToolTimeoutError, TransientToolError
+from builderbrain.errors import (
+    BrokenToolError,
+    BuilderBrainError,
+    PlanRejectedError,
+    ToolError,
+    ToolTimeoutError,
+    TransientToolError,
+    UncertainToolError,
+)
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
 from builderbrain.tools.base import Results, Tool, ToolContext
+from builderbrain.tools.mcp import McpDeclaredResult, McpServer, McpSkill, definitions_sha256, list_definitions, mcp_tool
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 
-__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
+__all__ = [
+    "Call",
+    "McpDeclaredResult",
+    "McpServer",
+    "McpSkill",
+    "Settled",
+    "Tool",
+    "ToolCaller",
+    "WorkingRoot",
+    "definitions_sha256",
+    "list_definitions",
+    "mcp_tool",
+]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -95,8 +116,10 @@ class ToolCaller:
             uncertain = faulty = True  # until the results are known to be what the schema declares
             results = declared_results(skill, returned)
             uncertain = faulty = False
-        except ToolTimeoutError as late:
-            error, uncertain, faulty = late, True, True
+        except (ToolTimeoutError, BrokenToolError) as broken:
+            error, uncertain, faulty = broken, True, True
+        except UncertainToolError as unsure:
+            error, uncertain = unsure, True
         except TransientToolError as transient:
             error, faulty = transient, True
         except BuilderBrainError as known:

@@ -82,7 +82,8 @@ def added_domain(domain: Domain, grammar: str) -> Iterator[Domain]:
         held = _added.setdefault(key, _Added(domain, grammar, 0))
         if held.domain.schema_sha256 != domain.schema_sha256:
             raise SchemaError(
-                f"{domain.name} version {domain.version} is there already with another schema; raise its version", field="version"
+                f"{domain.name} version {domain.version} is there already with another schema; raise its version",
+                field="version",
             )
         held.users += 1
     try:

@@ -1,4 +1,4 @@
-"""A domain made at run time: judged as its generated twin judges, there as long as somebody says so, and decoded under its grammar."""
+"""A domain made at run time: judged as its generated twin, there while somebody says so, decoded under its grammar."""
 
 from __future__ import annotations
 
@@ -50,12 +50,27 @@ skills:
 """
 VALUES: list[Any] = [
     "", "a", "abcdef", "red", "rde", "a\0", "\ud800", "../x", "a/b", "/etc", 0, -3, 10, 2.5, -0.5, 4.0, True, False, None,
-    [], ["a"], ["\0"], ["../x", "/y"], [1], [1, 2.5], [True], [1, "a"], {}, "${s1.said}", "${s1.total}", "${s1.none}", "${s9.said}",
+    [], ["a"], ["\0"], ["../x", "/y"], [1], [1, 2.5], [True], [1, "a"], {},
+    "${s1.said}", "${s1.total}", "${s1.none}", "${s9.said}",
 ]  # fmt: skip
 
 
 def shelf_plan(draw: random.Random) -> dict[str, Any]:
-    names = ["name", "note", "word", "place", "kind", "count", "weight", "open", "names", "places", "counts", "weights", "flags"]
+    names = [
+        "name",
+        "note",
+        "word",
+        "place",
+        "kind",
+        "count",
+        "weight",
+        "open",
+        "names",
+        "places",
+        "counts",
+        "weights",
+        "flags",
+    ]
     names += ["report", "other"]
     steps = []
     for number in (1, 2):
@@ -118,7 +133,9 @@ def test_an_added_domain_is_there_until_its_last_user_is_done() -> None:
 
 def test_an_added_domain_takes_nobodys_place() -> None:
     schema = parse_schema(SHELF)
-    shipped = runtime_domain(parse_schema(SHELF.replace("domain: shelf", "domain: scan").replace("version: 1", "version: 7")), "a")
+    shipped = runtime_domain(
+        parse_schema(SHELF.replace("domain: shelf", "domain: scan").replace("version: 1", "version: 7")), "a"
+    )
     with pytest.raises(SchemaError, match="scan is a shipped domain"), added_domain(shipped, ""):
         pass
     with (
