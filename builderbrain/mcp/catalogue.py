@@ -130,7 +130,8 @@ def _check_named(config: McpConfig, offered: Mapping[str, tuple[OfferedTool, ...
             if wanted.undo is not None and (wanted.undo not in there or there[wanted.undo].skill is None):
                 usable = [name for name, one in there.items() if one.skill is not None]
                 raise ConfigError(
-                    f"{key}.undo: {wanted.undo} is no tool that can be used; {nearest(wanted.undo, usable)}", field=f"{key}.undo"
+                    f"{key}.undo: {wanted.undo} is no tool that can be used; {nearest(wanted.undo, usable)}",
+                    field=f"{key}.undo",
                 )
 
 

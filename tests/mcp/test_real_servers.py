@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -19,6 +20,7 @@ from tests.mcp.conftest import ALL, Desk
 from tests.plan.conftest import byte_acceptor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sandboxes are made of what Linux has")
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "mcp.md"
 PLAN = (
     's1=notes_add(a=19,b=23)\ns2=notes_read_note(name="today")\n'
     's3=notes_write_note(name="tomorrow",text=s2.result,tags=["a","b"]) after s1 if s1.result > 40'
@@ -96,22 +98,21 @@ def test_without_a_yes_nothing_runs(notes: Desk) -> None:
     assert (notes.root.folder / "tomorrow.txt").read_text() == "as it was"
 
 
-def test_a_published_server_is_listed_approved_and_called(
-    tmp_path: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+def test_a_published_server_is_listed_approved_and_called_as_the_guide_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = shutil.which("mcp-server-time", path=str(Path(sys.executable).parent))
-    if program is None:
+    if shutil.which("mcp-server-time", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("mcp-server-time is not installed beside this Python; it is in requirements/dev.lock")
-    tools = {"convert_time": {"safety": "read_only"}}
-    section = {"command": "mcp-server-time", "args": ["--local-timezone", "UTC"], "tools": tools}
-    desk.config.write_text(json.dumps({"domain": "desk", "servers": {"clock": section}}))
-    assert main(["approve", str(desk.config)]) == 0
+    guide = GUIDE.read_text(encoding="utf-8")
+    (config,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "mcp.yaml").write_text(config)
+    assert main(["approve", str(tmp_path / "mcp.yaml")]) == 0
     listed = capsys.readouterr().out
     assert "clock: not approved" in listed
     assert "clock_convert_time(source_timezone: text, time: text, target_timezone: text) -> text: text" in listed
-    assert "get_current_time': cannot be used: the configuration does not name it" in listed
-
-    plan = 's1=clock_convert_time(source_timezone="Europe/Berlin",time="12:00",target_timezone="Asia/Tokyo")'
-    report = desk.run(load_catalogue(desk.config), plan)
-    assert report.entries[0].status == "done", report.entries
-    assert report.entries[0].output["time_difference"] in ("+7.0h", "+8.0h")
+    assert "the result 'source' cannot be referred to: its type is 'object'" in listed
+    names: dict[str, Any] = {}
+    exec(example, names)
+    anyio.run(names["example"], tmp_path)
+    assert capsys.readouterr().out == "finished +9.0h\n"
