@@ -24,12 +24,21 @@ from builderbrain.errors import (
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
 from builderbrain.tools.base import Results, Tool, ToolContext
-from builderbrain.tools.mcp import McpDeclaredResult, McpServer, McpSkill, definitions_sha256, list_definitions, mcp_tool
+from builderbrain.tools.mcp import (
+    KeptSessions,
+    McpDeclaredResult,
+    McpServer,
+    McpSkill,
+    definitions_sha256,
+    list_definitions,
+    mcp_tool,
+)
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 
 __all__ = [
     "Call",
+    "KeptSessions",
     "McpDeclaredResult",
     "McpServer",
     "McpSkill",

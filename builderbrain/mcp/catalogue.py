@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from builderbrain.agent.tool_call import McpServer, McpSkill, Tool, WorkingRoot, list_definitions, mcp_tool
+from builderbrain.agent.tool_call import KeptSessions, McpServer, McpSkill, Tool, WorkingRoot, list_definitions, mcp_tool
 from builderbrain.errors import ConfigError
 from builderbrain.mcp.approval import Approval, read_approval
 from builderbrain.mcp.config import McpConfig, ServerSettings, load_mcp_config
@@ -37,15 +37,27 @@ class Catalogue:
         schema: the domain in the schema language.
         domain: its tables and planchecker.
         grammar: EBNF of its text form.
-        tools: tools by skill, for the executor.
+        skills: how each skill is called.
         offered: what became of every approved tool, by server.
     """
 
     schema: DomainSchema
     domain: Domain
     grammar: str
-    tools: Mapping[str, Tool]
+    skills: Mapping[str, McpSkill]
     offered: Mapping[str, tuple[OfferedTool, ...]]
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Tools by skill, for the executor; each call has a process of its own."""
+        return {name: mcp_tool(skill, _variables) for name, skill in self.skills.items()}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Mapping[str, Tool]]:
+        """Tools by skill that share processes: until the end of the `async with` each server has one for skills that only look
+        and one for those that change things, each used by one call at a time."""
+        async with KeptSessions() as sessions:
+            yield {name: mcp_tool(skill, _variables, sessions) for name, skill in self.skills.items()}
 
     @contextmanager
     def available(self) -> Iterator[Domain]:
@@ -84,7 +96,7 @@ def load_catalogue(path: Path) -> Catalogue:
         schema=schema,
         domain=runtime_domain(schema, hashlib.sha256(canonical_json(known)).hexdigest()),
         grammar=grammar,
-        tools=dict(_tools(config, approval, offered)),
+        skills=dict(_skills(config, approval, offered)),
         offered=offered,
     )
 
@@ -166,19 +178,23 @@ def _schema(config: McpConfig, offered: Mapping[str, tuple[OfferedTool, ...]]) -
     return schema
 
 
-def _tools(config: McpConfig, approval: Approval, offered: Mapping[str, tuple[OfferedTool, ...]]) -> Iterator[tuple[str, Tool]]:
+def _skills(
+    config: McpConfig, approval: Approval, offered: Mapping[str, tuple[OfferedTool, ...]]
+) -> Iterator[tuple[str, McpSkill]]:
     for name, settings in config.servers.items():
         server = mcp_server(name, settings)
         for one in offered[name]:
             wanted = settings.settings(one.tool)
             if one.skill is not None and wanted is not None:
-                skill = McpSkill(
-                    skill=one.skill,
-                    tool=one.tool,
-                    server=server,
-                    approved=approval.servers[name],
-                    arguments=one.arguments or {},
-                    results=one.results or {},
-                    atomic=wanted.atomic,
+                yield (
+                    one.skill,
+                    McpSkill(
+                        skill=one.skill,
+                        tool=one.tool,
+                        server=server,
+                        approved=approval.servers[name],
+                        arguments=one.arguments or {},
+                        results=one.results or {},
+                        atomic=wanted.atomic,
+                    ),
                 )
-                yield one.skill, mcp_tool(skill, _variables)

@@ -62,8 +62,8 @@ class Desk:
         approve(self.config, {server: self.list()})
         return load_catalogue(self.config)
 
-    def run(self, catalogue: Catalogue, text: str) -> ExecutionReport:
-        """Check and run a plan in text form, with every level granted."""
+    def run(self, catalogue: Catalogue, text: str, *, kept: bool = False) -> ExecutionReport:
+        """Check and run a plan in text form, with every level granted; `kept` lets steps share processes of the server."""
 
         async def confirm(request: ConfirmationRequest) -> bool:
             self.asked.append(request)
@@ -75,7 +75,10 @@ class Desk:
                 with catalogue.available():
                     plan = checked(parse_text(text, domain="desk"), granted=ALL)
                     runtime = Runtime(ledger=ledger, confirm=confirm)
-                    return await run_plan(plan, self.root, tools=catalogue.tools, runtime=runtime)
+                    if not kept:
+                        return await run_plan(plan, self.root, tools=catalogue.tools, runtime=runtime)
+                    async with catalogue.running() as tools:
+                        return await run_plan(plan, self.root, tools=tools, runtime=runtime)
             finally:
                 ledger.close()
 

@@ -6,15 +6,16 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import anyio
 import pytest
 
+from builderbrain.agent import Ledger, Runtime, resume
 from builderbrain.agent.report import ExecutionReport
-from builderbrain.errors import ToolError, ToolTimeoutError
-from builderbrain.mcp import load_catalogue, load_mcp_config
+from builderbrain.errors import LedgerError, PlanRejectedError, ToolError, ToolTimeoutError
+from builderbrain.mcp import approve, load_catalogue, load_mcp_config
 from builderbrain.mcp.catalogue import listed
 from tests.mcp.conftest import Desk
 from tests.mcp.servers.hostile import TOOLS
@@ -61,10 +62,27 @@ def test_what_breaks_the_protocol_is_stopped(hostile: Running, desk: Desk, mode:
     assert desk.seconds < 20
 
 
-def test_a_change_that_broke_off_is_unknown_and_is_not_repeated(hostile: Running) -> None:
+def test_a_change_that_broke_off_is_unknown_and_is_resumed_under_the_tools_it_began_with(hostile: Running, desk: Desk) -> None:
     report = hostile("crash", plan="s1=hostile_act()")
     assert report.status == "unsettled"
     assert report.entries[0].status == "unknown"
+    catalogue = load_catalogue(desk.config)
+
+    async def go_on(with_domain: bool) -> ExecutionReport:
+        ledger = Ledger(desk.folder / "ledger.db")
+        try:
+            with catalogue.available() if with_domain else nullcontext():
+                return await resume(report.execution, runtime=Runtime(ledger=ledger), tools=catalogue.tools)
+        finally:
+            ledger.close()
+
+    assert anyio.run(go_on, True).entries[0].status == "unknown"  # not called again
+    with pytest.raises(PlanRejectedError, match="no domain 'desk'"):
+        anyio.run(go_on, False)
+    approve(desk.config, {"hostile": (*TOOLS, {**TOOLS[0], "name": "more"})})
+    catalogue = load_catalogue(desk.config)
+    with pytest.raises(LedgerError, match="is not as it was when"):
+        anyio.run(go_on, True)
 
 
 @pytest.mark.parametrize("mode", ["silent", "deaf", "no_hello"])

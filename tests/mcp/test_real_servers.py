@@ -34,7 +34,8 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     (folder / "root").mkdir()
     (folder / "root" / "today.txt").write_text("buy bread")
     desk = Desk(folder)
-    desk.configure("notes", tools={"add": {"safety": "read_only"}, "read_note": {"safety": "read_only"}, "write_note": {}})
+    tools = {"add": {"safety": "read_only"}, "read_note": {"safety": "read_only"}, "write_note": {}}
+    desk.configure("notes", tools=tools, timeout_seconds=120)
     desk.approve()
     return desk
 
@@ -67,7 +68,7 @@ def test_its_tools_are_node_types_of_plans(notes: Desk) -> None:
 
 
 def test_a_plan_is_confirmed_and_executed(notes: Desk) -> None:
-    report = notes.run(load_catalogue(notes.config), PLAN)
+    report = notes.run(load_catalogue(notes.config), PLAN, kept=True)
     assert [entry.status for entry in report.entries] == ["done", "done", "done"], report.entries
     assert report.entries[0].output["result"] == 42
     assert report.entries[2].output == {"ok": True, "text": "wrote tomorrow", "result": "wrote tomorrow"}
@@ -106,7 +107,7 @@ def test_a_published_server_is_listed_approved_and_called_as_the_guide_says(
     guide = GUIDE.read_text(encoding="utf-8")
     (config,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
     (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    (tmp_path / "mcp.yaml").write_text(config)
+    (tmp_path / "mcp.yaml").write_text(config.replace("    tools:", "    timeout_seconds: 120\n    tools:"))
     assert main(["approve", str(tmp_path / "mcp.yaml")]) == 0
     listed = capsys.readouterr().out
     assert "clock: not approved" in listed

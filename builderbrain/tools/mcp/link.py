@@ -42,25 +42,29 @@ class Link:
         self.outgoing, self._leaving = _stream()
         self.broken: str | None = None
         self.error = bytearray()
+        self._bytes = self._messages = 0
+
+    def renew(self) -> None:
+        """Begin to count anew: the bounds are those of one call."""
+        self._bytes = self._messages = 0
 
     async def read(self) -> None:
         """Take messages until the server ends, or sends what it may not."""
         if self._process.stdout is None:
             return
         buffer = bytearray()
-        total = messages = 0
         async with self._arrived:
             with suppress(*_GONE):
                 while self.broken is None:
                     chunk = await self._process.stdout.receive()
-                    total += len(chunk)
+                    self._bytes += len(chunk)
                     buffer.extend(chunk)
                     *lines, rest = buffer.split(b"\n")
                     buffer = rest
-                    messages += len(lines)
-                    if total > MAX_BYTES:
+                    self._messages += len(lines)
+                    if self._bytes > MAX_BYTES:
                         self.broken = f"sent more than {MAX_BYTES} bytes"
-                    elif messages > MAX_MESSAGES:
+                    elif self._messages > MAX_MESSAGES:
                         self.broken = f"sent more than {MAX_MESSAGES} messages"
                     elif max(map(len, (*lines, rest))) > MAX_MESSAGE_BYTES:
                         self.broken = f"sent a message of more than {MAX_MESSAGE_BYTES} bytes"

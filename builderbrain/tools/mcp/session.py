@@ -35,8 +35,14 @@ class Session:
         calling: whether a tool call was sent. From then on the server may have done something.
     """
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, session: ClientSession, link: Link) -> None:
         self._session = session
+        self._link = link
+        self.calling = False
+
+    def renew(self) -> None:
+        """Another call begins: what the server may send is counted anew."""
+        self._link.renew()
         self.calling = False
 
     async def definitions(self) -> tuple[Definition, ...]:
@@ -115,7 +121,7 @@ async def with_session(
                 group.start_soon(link.write)
                 group.start_soon(link.read_error)
                 async with ClientSession(link.incoming, link.outgoing) as speaking:
-                    session = Session(speaking)
+                    session = Session(speaking, link)
                     try:
                         await speaking.initialize()
                         results.append(await use(session))

@@ -12,6 +12,7 @@ from builderbrain.errors import ServerChangedError, ToolError, ToolTimeoutError,
 from builderbrain.plan.faults import shown
 from builderbrain.tools.base import Results, Tool, ToolContext
 from builderbrain.tools.mcp.definitions import Definition, changes, definitions_sha256
+from builderbrain.tools.mcp.kept import KeptSessions
 from builderbrain.tools.mcp.results import DeclaredResult, answer_text, results_of
 from builderbrain.tools.mcp.server import McpServer
 from builderbrain.tools.mcp.session import Session, with_session
@@ -43,8 +44,12 @@ class McpSkill:
     atomic: bool = False
 
 
-def mcp_tool(skill: McpSkill, environment: Environment) -> Tool:
-    """The tool that calls it. What the server says of itself beside its answer is not believed; its requests are refused."""
+def mcp_tool(skill: McpSkill, environment: Environment, sessions: KeptSessions | None = None) -> Tool:
+    """The tool that calls it. What the server says of itself beside its answer is not believed; its requests are refused.
+
+    Args:
+        sessions: keeps the server's process for the next call; None starts one for each call.
+    """
     pinned = definitions_sha256(skill.approved)
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Results:
@@ -63,12 +68,15 @@ def mcp_tool(skill: McpSkill, environment: Environment) -> Tool:
                 raise kind(f"{skill.skill} failed: {shown(answer_text(answer))}")
             return results_of(answer, skill.results)
 
+        root, variables = context.root.folder, environment(skill.server.environment)
+        if sessions is not None:
+            return await sessions.use(skill.server, root, writes=context.writes, environment=variables, use=use)
         return await with_session(
             skill.server,
-            context.root.folder,
+            root,
             writes=context.writes,
             timeout_seconds=context.timeout_seconds,
-            environment=environment(skill.server.environment),
+            environment=variables,
             use=use,
         )
 

@@ -67,7 +67,18 @@ def reach() -> Any:
     return socket.create_connection(("127.0.0.1", int(sys.argv[2])), 2)
 
 
+counted = [0]
+
+
 def called(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    if MODE in ("counts", "counts_once"):
+        counted[0] += 1
+        return answer(str(counted[0]))
+    if MODE == "sleeps":
+        time.sleep(3600 if arguments["text"] == "long" else 0)
+        return answer(arguments["text"])
+    if MODE == "three_mebibytes":
+        return answer("x" * 3 * 1024**2)
     if MODE == "huge":
         return answer("x" * 6_000_000)
     if MODE == "long":
@@ -172,6 +183,8 @@ def main() -> None:
             continue
         result = handle(request)
         send({"id": request["id"], "result": result} if result is not None else {"id": request["id"], "error": NO_METHOD})
+        if MODE == "counts_once" and request["method"] == "tools/call":
+            sys.exit(0)
         if MODE == "deaf" and request["method"] == "tools/list":
             time.sleep(3600)
 
