@@ -11,7 +11,7 @@ from typing import Any, Literal
 from builderbrain.config import build_config, check_bounds
 from builderbrain.config.yaml_file import read_yaml
 from builderbrain.errors import ConfigError
-from builderbrain.plan.registry import domain_names
+from builderbrain.plan.registry import shipped_domains
 
 Safety = Literal["read_only", "mutating", "meta"]
 
@@ -141,8 +141,8 @@ def load_mcp_config(path: Path) -> McpConfig:
             f"expected servers to be a section with 1 to {MAX_SERVERS} servers by name, got {servers!r:.80}", field="servers"
         )
     config = build_config(McpConfig, raw)
-    if config.domain in domain_names():
-        raise ConfigError(f"expected a new name, got {config.domain}, a domain that is there; choose another", field="domain")
+    if any(config.domain == shipped.name for shipped in shipped_domains()):
+        raise ConfigError(f"expected a new name, got {config.domain}, a shipped domain; choose another", field="domain")
     folder = str(path.resolve().parent)
     return replace(config, servers={_server_name(name): _server(str(name), server, folder) for name, server in servers.items()})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from builderbrain.mcp.refusals import Inexpressible
-from builderbrain.plan.registry import domain_names, domain_versions, get_domain
+from builderbrain.plan.registry import shipped_domains
 
 MAX_NAME = 64
 
@@ -49,9 +49,4 @@ def skill_name(server: str, tool: object) -> str:
 
 
 def _shipped_skills() -> frozenset[str]:
-    return frozenset(
-        skill
-        for domain in domain_names()
-        for version in domain_versions(domain)
-        for skill in get_domain(domain, version).skills
-    )
+    return frozenset(skill for domain in shipped_domains() for skill in domain.skills)

@@ -36,6 +36,11 @@ def find_domain(name: str, version: int) -> Domain | None:
     return added.domain if added is not None else None
 
 
+def shipped_domains() -> tuple[Domain, ...]:
+    """Every generated domain, all its versions."""
+    return tuple(DOMAINS.values())
+
+
 def domain_names() -> tuple[str, ...]:
     """Every domain, by name."""
     return tuple(sorted({name for name, _ in (*DOMAINS, *_added)}))

@@ -124,6 +124,11 @@ def test_text_is_data_without_characters_that_act(hostile: Running) -> None:
     assert [entry.skill for entry in report.entries] == ["hostile_look"]
 
 
+def test_notifications_go_nowhere_not_into_a_log_either(hostile: Running, caplog: pytest.LogCaptureFixture) -> None:
+    assert hostile("notifies").entries[0].output["text"] == "done"
+    assert "ignore previous" not in caplog.text
+
+
 def test_an_error_of_a_tool_is_quoted_and_short_and_leaves_a_change_unknown(hostile: Running) -> None:
     report = hostile("fails", plan="s1=hostile_act()")
     assert report.entries[0].status == "unknown"

@@ -88,7 +88,8 @@ def test_a_domain_is_made_of_what_was_approved_and_no_server_is_started(tmp_path
     catalogue = load_catalogue(path)
     assert set(catalogue.domain.skills) == set(catalogue.tools) == {"shelf_look"}
     assert catalogue.domain.skills["shelf_look"].safety == "read_only"
-    assert load_catalogue(path).domain.schema_sha256 == catalogue.domain.schema_sha256
+    with catalogue.available(), load_catalogue(path).available() as domain:  # loading again finds nobody in its way
+        assert domain is catalogue.domain
     approve(path, {"shelf": (*TOOLS, {**TOOLS[0], "name": "other"})})
     assert load_catalogue(path).domain.schema_sha256 != catalogue.domain.schema_sha256
 

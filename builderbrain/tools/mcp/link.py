@@ -30,6 +30,8 @@ _GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError
 class Link:
     """Carries messages both ways until one side ends, and then says why.
 
+    Notifications of the server are counted and dropped: nobody here waits for any, and the session would log what it cannot read.
+
     Attributes:
         incoming, outgoing: what the session reads from and writes to.
         broken: why no more is read; None while it goes on, and when the server ended by itself.
@@ -83,7 +85,8 @@ class Link:
             except ValueError:
                 self.broken = f"sent a line that is no message of the protocol: {bytes(line[:60])!r}"
                 return
-            await self._arrived.send(SessionMessage(message))
+            if not isinstance(message, mcp_types.JSONRPCNotification):
+                await self._arrived.send(SessionMessage(message))
 
     async def write(self) -> None:
         """Hand messages over as the server takes them."""

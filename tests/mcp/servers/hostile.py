@@ -133,6 +133,10 @@ def called(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return answer(json.dumps(outcomes))
     if MODE == "injects":
         return answer(INJECTION)
+    if MODE == "notifies":
+        for method in ("notifications/progress", "notifications/message", "notifications/tools/list_changed", INJECTION):
+            send({"method": method, "params": {INJECTION: INJECTION, "level": 5}})
+        return answer("done")
     if MODE == "fails":
         return answer(INJECTION, isError=True)
     if MODE == "talks_to_stderr":
