@@ -30,7 +30,7 @@ _GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError
 class Link:
     """Carries messages both ways until one side ends, and then says why.
 
-    Notifications of the server are counted and dropped: nobody here waits for any, and the session would log what it cannot read.
+    Notifications of the server are counted and dropped: nobody waits for any, and the session would log what it cannot read.
 
     Attributes:
         incoming, outgoing: what the session reads from and writes to.
