@@ -15,6 +15,7 @@ COMMANDS = {
     "gate": "evaluate, promote, roll back, list and verify rail versions",
     "eval": "run the benches",
     "plan": "check plans and work with domain schemas",
+    "mcp": "list and approve the tools of MCP servers",
 }
 
 

@@ -169,13 +169,31 @@ class ToolTimeoutError(ToolError):
     code = "tool_timeout"
 
 
+class BrokenToolError(ToolError):
+    """A tool broke after it began (it ended, or answered with what is no answer): whether it changed something is not known."""
+
+    code = "tool_broke"
+
+
+class UncertainToolError(ToolError):
+    """A tool says that it failed, but not that nothing was changed."""
+
+    code = "tool_uncertain"
+
+
+class ServerChangedError(ToolError):
+    """The tools of a server are not those that were approved, so none of them is called."""
+
+    code = "tools_changed"
+
+
 class TransientToolError(ToolError):
     """What a tool needs does not answer for now, and nothing was done; the same call may well succeed later."""
 
     code = "tool_unavailable"
 
 
-class UnfinishedToolError(ToolError):
+class UnfinishedToolError(UncertainToolError):
     """A tool was cut off from outside on its way: its effect may have been had. Whether it was, the tool is asked."""
 
     code = "tool_unfinished"
@@ -187,7 +205,7 @@ class LostAnswerError(TransientToolError):
     code = "answer_lost"
 
 
-class GarbageAnswerError(ToolError):
+class GarbageAnswerError(BrokenToolError):
     """What a tool talks to answered something that its own description does not allow."""
 
     code = "garbage_answer"

@@ -14,24 +14,49 @@ from typing import Any, Literal
 import anyio
 
 from builderbrain.errors import (
+    BrokenToolError,
     BuilderBrainError,
-    GarbageAnswerError,
     LostAnswerError,
     PlanRejectedError,
     ToolError,
     ToolTimeoutError,
     TransientToolError,
-    UnfinishedToolError,
+    UncertainToolError,
 )
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
 from builderbrain.tools.base import Failure, Results, Tool, ToolContext
 from builderbrain.tools.configured import ToolSettings
+from builderbrain.tools.mcp import (
+    KeptSessions,
+    McpDeclaredResult,
+    McpServer,
+    McpSkill,
+    definitions_sha256,
+    list_definitions,
+    mcp_tool,
+)
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 from builderbrain.tools.simulated import simulated_tools
 
-__all__ = ["Call", "Failure", "Settled", "Tool", "ToolCaller", "ToolSettings", "WorkingRoot", "simulated_tools"]
+__all__ = [
+    "Call",
+    "Failure",
+    "KeptSessions",
+    "McpDeclaredResult",
+    "McpServer",
+    "McpSkill",
+    "Settled",
+    "Tool",
+    "ToolCaller",
+    "ToolSettings",
+    "WorkingRoot",
+    "definitions_sha256",
+    "list_definitions",
+    "mcp_tool",
+    "simulated_tools",
+]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -122,10 +147,10 @@ class ToolCaller:
             uncertain = faulty = True  # until the results are known to be what the schema declares
             results = declared_results(skill, returned)
             uncertain = faulty = False
-        except (ToolTimeoutError, LostAnswerError, GarbageAnswerError) as lost:
-            error, uncertain, faulty = lost, True, True
-        except UnfinishedToolError as cut_off:
-            error, uncertain = cut_off, True
+        except (ToolTimeoutError, LostAnswerError, BrokenToolError) as broken:
+            error, uncertain, faulty = broken, True, True
+        except UncertainToolError as unsure:
+            error, uncertain = unsure, True
         except TransientToolError as transient:
             error, faulty = transient, True
         except BuilderBrainError as known:

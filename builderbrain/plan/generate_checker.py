@@ -84,6 +84,8 @@ def _argument_lines(skill: str, name: str, declared: ArgumentSchema) -> list[str
 
 def _wrong_type(kind: str) -> str:
     if kind.startswith("list of "):
+        if kind == "list of number":
+            return "type(value) is not tuple or any(type(item) not in (float, int) for item in value)"
         inner = _PYTHON_TYPES[kind.removeprefix("list of ")]
         return f"type(value) is not tuple or any(type(item) is not {inner} for item in value)"
     if kind == "number":

@@ -85,6 +85,8 @@ MAY_IMPORT_EXTRAS = {
     "bitsandbytes": ("builderbrain.hosts.quantization",),
     "accelerate": ("builderbrain.hosts.quantization",),
     "peft": ("builderbrain.eval.lora",),
+    "mcp": ("builderbrain.tools.mcp.link", "builderbrain.tools.mcp.session"),
+    "mcp_types": ("builderbrain.tools.mcp.link", "builderbrain.tools.mcp.results", "builderbrain.tools.mcp.session"),
     "tensorboard": ("builderbrain.train.telemetry",),
 }
 
