@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Set
 
 _INNERMOST = re.compile(r"\(([^()]*)\)")
 _SLOT = re.compile(r"\{[a-z_]+\}")
@@ -48,10 +47,9 @@ class Templates:
         text = _BLANKS.sub(" ", text).strip()
         return _SLOT.sub(lambda match: known[match[0][1:-1]], text), not line.startswith("~")
 
-    @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """What finds each wording in a text, whatever stands in its slots."""
-        return tuple(re.compile(rf"\b{_pattern(line.removeprefix('~'))}(?!\w)", re.IGNORECASE) for line in self.lines)
+    def patterns(self, *, quoted: Set[str] = frozenset()) -> tuple[re.Pattern[str], ...]:
+        """What finds each wording in a text, whatever stands in its slots; something in quotes in those that are `quoted`."""
+        return tuple(re.compile(rf"\b{_pattern(line.removeprefix('~'), quoted)}(?!\w)", re.IGNORECASE) for line in self.lines)
 
     def wordings(self, limit: int = 100_000) -> Iterator[str]:
         """Every wording, its slots as they are; at most `limit` of each line."""
@@ -69,7 +67,7 @@ def _alternatives(text: str) -> list[str]:
     return [text[: match.start()] + option + text[match.end() :] for option in match[1].split("|")]
 
 
-def _pattern(text: str) -> str:
+def _pattern(text: str, quoted: Set[str]) -> str:
     """A regular expression of all alternatives; blanks match any run of them, or none beside an alternative left out."""
     out = ""
     for part in _PART.findall(text):
@@ -81,7 +79,7 @@ def _pattern(text: str) -> str:
             if piece == " ":
                 out += r"\s*"
             elif piece.startswith("{"):
-                out += r"['\"]?[^\s,;]+"
+                out += r"""(?:"[^"]*"|'[^']*')""" if piece[1:-1] in quoted else r"[^\s,;]+"
             else:
                 out += re.escape(piece)
     return out
