@@ -24,7 +24,8 @@ from builderbrain.train.spoken.goal import COMPOSITE
 from builderbrain.train.spoken.marks import mark
 
 DOMAIN = "phone_flow"
-INTENTS = (*PHRASES, COMPOSITE)
+INTENTS = (*(kind for kind in PHRASES if kind != "take_up"), COMPOSITE)
+"""Kinds of requests of one clause. A call is taken up again only after it was put on hold."""
 ACTIONS = ("greet", "verify", "intent", "account", "note", "say", "hold", "take_up", "transfer", "callback", "escalate")
 SPAN_SLOTS = ("text", "number", "team")
 USUAL_METHOD = "pin"
@@ -89,7 +90,11 @@ class _Scene:
 
     def say(self, kind: str, *, parallel: bool = False) -> None:
         """Add the clause in words."""
+        front = ""
+        if self.words.get("when", "").startswith("in ") and "there" in self.words and self.rng.random() < 0.12 and kind == "callback":
+            front, self.words["when"] = f"{self.words['when']}{self.rng.choice((', ', ' '))}", ""
         text, command = PHRASES[kind].say(self.rng, self.words)
+        text, command = f"{front}{text}".replace("  ", " ").strip(), command and not front
         self.clauses.append(Clause(kind=kind, text=text, command=command, parallel=parallel))
 
 
@@ -122,8 +127,11 @@ def _greet(scene: _Scene) -> None:
     said: dict[str, Any] = {}
     if scene.rng.random() < 0.45:
         said["language"] = scene.rng.choice(list(phrases.TONGUES))
-        scene.words["tongue"] = f" in {phrases.TONGUES[said['language']]}"
-    if scene.rng.random() < 0.25:
+        name = phrases.TONGUES[said["language"]]
+        scene.words["language" if scene.rng.random() < 0.25 else "tongue"] = name
+        if scene.words["tongue"]:
+            scene.words["tongue"] = f" in {name}"
+    if scene.rng.random() < 0.25 and "language" not in scene.words:
         said["text"] = scene.literal("words", phrases.GREETINGS)
         scene.words["words"] = scene.rng.choice(phrases.WORDS).replace("{words}", scene.words["words"])
     scene.draft.step("greet", **said)
@@ -321,7 +329,7 @@ def _request(rng: random.Random) -> Goal:
             if kind in _LAST or kind.startswith("if_"):
                 break
         if len(scene.draft.steps) <= MAX_STEPS:
-            return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng)
+            return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng, subjects=phrases.SUBJECTS)
 
 
 def _while_waiting(scene: _Scene) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ from builderbrain.train.spoken.marks import mark
 
 DOMAIN = "robot_cell"
 ZONES = ("feeder", "table", "fixture", "tray", "bin")
-INTENTS = (*PHRASES, COMPOSITE)
+INTENTS = (*(kind for kind in PHRASES if kind not in ("place", "discard", "release", "if_heavy_place")), COMPOSITE)
+"""Kinds of requests of one clause. What needs something in the gripper is never asked for alone."""
 ACTIONS = ("look", "precheck", "move", "rotate", "grasp", "release", "pick", "place", "discard", "stop", "safe_pose", "resume")
 SPAN_SLOTS = ("zone", "other", "force_n", "x_mm", "y_mm", "angle_deg")
 USUAL_FORCE = 20
@@ -56,7 +57,8 @@ class _Scene:
     def zone(self, slot: str = "zone", *, other_than: str = "") -> str:
         """Draw a zone and say it."""
         zone = self.rng.choice([zone for zone in ZONES if zone != other_than])
-        self.words[slot] = self.value(slot, zone)
+        suffix = self.rng.choice((" zone", " area")) if self.rng.random() < 0.06 else ""
+        self.words[slot] = self.value(slot, zone) + suffix
         return zone
 
     def grip(self, share: float = 0.6) -> int:
@@ -98,7 +100,12 @@ class _Scene:
 
     def say(self, kind: str, *, parallel: bool = False) -> None:
         """Add the clause in words."""
+        front = ""
+        for slot in ("grip", "press", "speed"):
+            if self.words.get(slot, "").startswith((" with ", " at ", " using ")) and self.rng.random() < 0.12:
+                front, self.words[slot] = f"{self.words[slot].strip()}{self.rng.choice((', ', ' '))}", ""
         text, command = PHRASES[kind].say(self.rng, self.words, {"part": self.rng.choice(phrases.PARTS)})
+        text, command = front + text, command and not front
         self.clauses.append(Clause(kind=kind, text=text, command=command, parallel=parallel))
 
 
@@ -271,7 +278,7 @@ def _request(rng: random.Random) -> Goal:
         _add(scene, kind, parallel=parallel)
         if kind in ("discard", "stop", "safe_pose") or kind.startswith("if_"):
             break
-    return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng)
+    return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng, subjects=phrases.SUBJECTS)
 
 
 def _open(scene: _Scene, room: int) -> list[str]:

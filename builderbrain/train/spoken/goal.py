@@ -15,9 +15,11 @@ COMPOSITE = "composite"
 """Intent of a goal of several clauses."""
 
 
-def spoken_goal(clauses: Sequence[Clause], draft: Draft, slots: Sequence[str], rng: random.Random) -> Goal:
-    """The goal that the clauses say; the intent is the kind of the only one."""
-    text, spans = strip_marks(put_together(clauses, rng), slots)
+def spoken_goal(
+    clauses: Sequence[Clause], draft: Draft, slots: Sequence[str], rng: random.Random, *, subjects: Sequence[str] = ("it",)
+) -> Goal:
+    """The goal that the clauses say; the intent is the kind of the only one, and `subjects` may be told to do it."""
+    text, spans = strip_marks(put_together(clauses, rng, subjects), slots)
     return Goal(
         text=text,
         plan=draft.text(),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 
 _INNERMOST = re.compile(r"\(([^()]*)\)")
 _SLOT = re.compile(r"\{[a-z_]+\}")
 _BLANKS = re.compile(r" {2,}")
-_PART = re.compile(r"[()|]|[^()|]+")
+_BLANK = r"(?:\s+|(?<!\w)|(?!\w))"
+"""Blanks, or none beside an alternative that is left out."""
+_PIECE = re.compile(r"[()| ]|\{[a-z_]+\}|[^()| {]+")
 
 
 class Templates:
@@ -47,9 +49,10 @@ class Templates:
         text = _BLANKS.sub(" ", text).strip()
         return _SLOT.sub(lambda match: known[match[0][1:-1]], text), not line.startswith("~")
 
-    def patterns(self, *, quoted: Set[str] = frozenset()) -> tuple[re.Pattern[str], ...]:
-        """What finds each wording in a text, whatever stands in its slots; something in quotes in those that are `quoted`."""
-        return tuple(re.compile(rf"\b{_pattern(line.removeprefix('~'), quoted)}(?!\w)", re.IGNORECASE) for line in self.lines)
+    def patterns(self, slots: Mapping[str, str] | None = None) -> tuple[re.Pattern[str], ...]:
+        """What finds each wording in a text; `slots` has regular expressions of what stands in some slots, in others is anything."""
+        found = (_pattern(line.removeprefix("~"), slots or {}) for line in self.lines)
+        return tuple(re.compile(rf"\b{pattern}(?!\w)", re.IGNORECASE) for pattern in found)
 
     def wordings(self, limit: int = 100_000) -> Iterator[str]:
         """Every wording, its slots as they are; at most `limit` of each line."""
@@ -67,19 +70,17 @@ def _alternatives(text: str) -> list[str]:
     return [text[: match.start()] + option + text[match.end() :] for option in match[1].split("|")]
 
 
-def _pattern(text: str, quoted: Set[str]) -> str:
-    """A regular expression of all alternatives; blanks match any run of them, or none beside an alternative left out."""
+def _pattern(text: str, slots: Mapping[str, str]) -> str:
+    """A regular expression of all alternatives; a slot without a blank before it may be empty."""
     out = ""
-    for part in _PART.findall(text):
-        if part in "()|":
-            out += {"(": "(?:", ")": ")", "|": "|"}[part]
-            continue
-        pieces = re.split(r"(\{[a-z_]+\}| )", part)
-        for piece in pieces:
-            if piece == " ":
-                out += r"\s*"
-            elif piece.startswith("{"):
-                out += r"""(?:"[^"]*"|'[^']*')""" if piece[1:-1] in quoted else r"[^\s,;]+"
-            else:
-                out += re.escape(piece)
+    for piece in _PIECE.findall(text):
+        if piece in "()|":
+            out += {"(": "(?:", ")": ")", "|": "|"}[piece]
+        elif piece == " ":
+            out += _BLANK
+        elif piece.startswith("{"):
+            anything = r"\S.{0,60}?" if out.endswith(_BLANK) else ".{0,60}?"
+            out += f"(?:{slots.get(piece[1:-1], anything)})"
+        else:
+            out += re.escape(piece)
     return out
