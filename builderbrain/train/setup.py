@@ -27,7 +27,7 @@ from builderbrain.train.inputs import GENERATED, rail_digest
 from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
 from builderbrain.train.state_cache import with_state_cache
-from builderbrain.train.spoken.domains import SPOKEN_DOMAINS
+from builderbrain.train.spoken.domains import spoken_domain
 from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.trainer import Trainer
 
@@ -86,8 +86,8 @@ def _domain(config: TrainConfig, requests: Requests | None) -> TrainingDomain:
     if config.data == "toolgraph":
         return tool_graph_domain(config.tool_graph)
     name = config.data if requests is None else requests.domain
-    if name in SPOKEN_DOMAINS:
-        return SPOKEN_DOMAINS[name]
+    if (spoken := spoken_domain(name)) is not None:
+        return spoken
     if name != "scan":
         return REPO_ASSISTANT
     task = None if config.scan.task == "all" else config.scan.task

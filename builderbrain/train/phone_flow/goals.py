@@ -32,6 +32,9 @@ USUAL_METHOD = "pin"
 MAX_STEPS = 6
 _CONNECTED = ("verify", "verify", "verify_code", "verify_any", "intent", "intent", "question", "account", "note", "say", "say", "hold", "transfer", "transfer", "callback",
               "escalate", "if_urgent_transfer", "if_urgent_else_callback", "if_topic_transfer", "if_account_say", "if_account_transfer", "if_free_transfer")  # fmt: skip
+_VERIFY = ("verify", "verify_code", "verify_any")
+_BESIDE = ("intent", "question", "say")
+"""Clauses beside which the record may be read or written."""
 _LAST = ("transfer", "callback", "escalate")
 _TEAM_OF = {"billing": "billing", "order": "orders", "technical": "technical", "complaint": "complaints", "other": "reception"}
 
@@ -313,15 +316,19 @@ def generate_goals(seed: int) -> Iterator[Goal]:
 def _request(rng: random.Random) -> Goal:
     while True:
         scene = _Scene(draft=Draft(DOMAIN), rng=rng)
+        beside = False
         clauses = rng.choices((1, 2, 3, 4), (3, 4, 4, 3))[0]
         if rng.random() < 0.5:
             _add(scene, "greet")
         while len(scene.clauses) < clauses:
             last = scene.clauses[-1].kind if scene.clauses else ""
+            beside = beside or rng.random() < 0.12
             verified = scene.draft.first("verify") is not None
-            parallel = verified and last in ("intent", "question", "say") and not scene.clauses[-1].parallel and rng.random() < 0.35
+            parallel = verified and last in _BESIDE and not scene.clauses[-1].parallel and rng.random() < (0.8 if beside else 0.3)
             kinds = ("account", "note") if parallel else _while_waiting(scene) if scene.waiting else _CONNECTED
             kinds = tuple(kind for kind in kinds if kind not in _ONCE or scene.draft.first(_ONCE[kind]) is None)
+            if beside and not parallel and not scene.waiting:  # on the way to a clause that others can stand beside
+                kinds = tuple(kind for kind in kinds if kind in (_BESIDE if verified else _VERIFY)) or kinds
             if not kinds:
                 break
             kind = rng.choice(kinds)
