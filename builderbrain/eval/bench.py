@@ -88,7 +88,9 @@ def load_domain_bench(domain: str, path: Path | None = None) -> Bench:
         BenchError: the file is missing, or an item is malformed; names the line and the field.
     """
     if path is None and domain not in domain_benches():
-        raise BenchError(f"expected a domain with a bench, one of {', '.join(domain_benches())}, got {domain!r}", field="domain")
+        raise BenchError(
+            f"expected a domain with a bench, one of {', '.join(domain_benches())}, got {domain!r}", field="domain"
+        )
     return Bench(name=domain, domain=domain, **_read(path or GOALS_FOLDER / "domains" / f"{domain}.jsonl", _parse_plan_item))
 
 

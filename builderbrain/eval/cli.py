@@ -55,7 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
         )
         suite.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
     domains = commands.add_parser(
-        "domain-bench", parents=[base, report], help="50 held-out goals of another domain: is the decoded plan valid, and the reference?"
+        "domain-bench",
+        parents=[base, report],
+        help="50 held-out goals of another domain: is the decoded plan valid, and the reference?",
     )
     domains.add_argument("--domain", metavar="NAME", required=True, help=f"one of {', '.join(domain_benches())}")
     domains.add_argument(
@@ -67,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     domains.add_argument("--goals", metavar="FILE", type=Path, help="other goals of the domain (default: the held-out ones)")
     domains.add_argument("--temperature", type=float, default=0.0, help="of every draw (default: 0)")
     domains.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    domains.add_argument("--introduce", action="store_true", help="say the domain before every goal, as to a rail of several")
     domains.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
     syntax = commands.add_parser("syntax", parents=[base, report], help="strict outputs at a hot temperature: 0 may be invalid")
     syntax.add_argument("--subject", default="rail", choices=("rail", "base", "lora"), help="what to measure (default: rail)")
@@ -205,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(arguments)
     from builderbrain.eval import commands  # reads models, only once the options are sound
+    from builderbrain.train.spoken.joint import introduction
 
     try:
         _check(options)
@@ -222,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _measure_asking(options)
         if options.command == "fit-decisions":
             return _fit_decisions(options)
+        bench = options.command == "domain-bench"
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -230,10 +235,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lora=options.lora,
             seeds=tuple(options.seeds),
             domain=getattr(options, "domain", "repo_assistant"),
-            temperature=options.temperature if options.command == "domain-bench" else 0.0,
-            draw_seed=options.seed if options.command == "domain-bench" else None,
+            temperature=options.temperature if bench else 0.0,
+            draw_seed=options.seed if bench else None,
+            introduction=introduction(options.domain) if bench and options.introduce else "",
         )
-        if options.command == "domain-bench":
+        if bench:
             from builderbrain.eval.measure_domain import measure_domain
 
             subjects = tuple(dict.fromkeys(options.subject or ["rail", "base"]))

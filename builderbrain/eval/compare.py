@@ -55,7 +55,7 @@ def talk_classes() -> Mapping[str, str]:
 
 
 def canonical_plan(text: str, domain: str = REPO_ASSISTANT) -> str | None:
-    """Text form of a plan's normal form; None when `text` is no plan. What `talk` says in `repo_assistant` is replaced by its class."""
+    """Text form of a plan's normal form, `talk` texts replaced by their class; None when `text` is no plan."""
     try:
         plan = parse_text(strip_thinking(text), domain=domain)
         if domain != REPO_ASSISTANT:

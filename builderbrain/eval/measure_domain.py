@@ -1,7 +1,8 @@
 """What the command `domain-bench` does once its options are read: held-out goals of a domain, and what its grammar leaves open.
 
-A plan is **valid** when the checker accepts it with every level granted. All subjects decode under the domain's grammar, so what is not valid
-breaks a rule that no grammar can hold: a fact that a step requires, the order of a resource, a budget, a reference.
+A plan is **valid** when the checker accepts it with every level granted. All subjects decode under the grammar of the domain, so
+what is not valid breaks a rule that no grammar can hold: a fact that a step requires, the order of a resource, a budget, a
+reference.
 """
 
 from __future__ import annotations
@@ -46,11 +47,8 @@ def measure_domain(
     validity = [validity_of(run, bench.domain) for run in runs]
     for found in validity:
         faults = ", ".join(f"{code} {count}" for code, count in found["faults"].items()) or "none"
-        console.print(
-            f"{found['subject']}: valid {found['valid']:.1%} ({found['low']:.1%} .. {found['high']:.1%}); plans with the fault: {faults}",
-            markup=False,
-            highlight=False,
-        )
+        share = f"{found['valid']:.1%} ({found['low']:.1%} .. {found['high']:.1%})"
+        console.print(f"{found['subject']}: valid {share}; plans with the fault: {faults}", markup=False, highlight=False)
     bars = summarise(runs)
     report = as_json(bench, runs) | {"temperature": workbench.temperature, "validity": validity}
     write_report(target, report, title=f"{bench.name}: share of {len(bench.items)} goals", bars=bars, console=console)

@@ -48,13 +48,19 @@ class DecodedSubject:
         max_plan_tokens: int = MAX_PLAN_TOKENS,
         temperature: float = 0.0,
         seed: int | None = None,
+        introduction: str = "",
     ) -> None:
-        """Args: temperature, seed: of the draws."""
+        """Args:
+        max_plan_tokens: a plan that is longer is cut off.
+        temperature: of every draw, with this `seed`.
+        introduction: what is said before every goal.
+        """
         self.name = name
         self._model = model
         self._grammar = grammar
         self._max_plan_tokens = max_plan_tokens
         self._temperature, self._seed = temperature, seed
+        self._introduction = introduction
 
     def plan(self, goal: str) -> str:
         """The plan as it is decoded.
@@ -82,7 +88,7 @@ class DecodedSubject:
 
     def prompt_tokens(self, goal: str) -> list[int]:
         """The prompt that rails are trained on."""
-        return plan_prompt(self._model.tokenizer, goal)
+        return plan_prompt(self._model.tokenizer, self._introduction + goal)
 
 
 class RailSubject(DecodedSubject):

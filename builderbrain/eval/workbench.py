@@ -40,6 +40,7 @@ class Workbench:
         domain: of the plans.
         temperature: of every draw; 0 takes the likeliest token.
         draw_seed: of the draws.
+        introduction: what is said to a model before every goal.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Workbench:
     domain: str = "repo_assistant"
     temperature: float = 0.0
     draw_seed: int | None = None
+    introduction: str = ""
 
     def subjects(self, names: Sequence[str], bench: Bench) -> Iterator[tuple[PlanSubject, int | None]]:
         """Every subject with its seed, made when it is its turn, so that one model at a time is in memory beside the base.
@@ -136,7 +138,15 @@ class Workbench:
         model = self._token_model(name, seed)
         room = MAX_PLAN_TOKENS if bench.domain == "repo_assistant" else MAX_DOMAIN_PLAN_TOKENS
         kind = RailSubject if isinstance(model, RailModel) else DecodedSubject
-        return kind(name, model, self.grammar, max_plan_tokens=room, temperature=self.temperature, seed=self.draw_seed)
+        return kind(
+            name,
+            model,
+            self.grammar,
+            max_plan_tokens=room,
+            temperature=self.temperature,
+            seed=self.draw_seed,
+            introduction=self.introduction,
+        )
 
     def _token_model(self, name: str, seed: int | None) -> TokenModel:
         from builderbrain.decode.host_model import HostModel

@@ -26,8 +26,8 @@ from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.inputs import GENERATED, rail_digest
 from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
-from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.spoken.domains import spoken_domain
+from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.trainer import Trainer
 

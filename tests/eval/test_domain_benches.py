@@ -80,7 +80,12 @@ def test_numbers_and_quoted_words_of_a_reference_are_said_in_its_goal(name, item
 @pytest.mark.parametrize("name", EVERY)
 def test_no_template_of_training_occurs_in_a_goal(name):
     patterns = [pattern for table in PHRASES[name].values() for pattern in table.patterns(SLOTS[name])]
-    found = [(item.goal, pattern.pattern) for item in load_domain_bench(name).items for pattern in patterns if pattern.search(item.goal)]
+    found = [
+        (item.goal, pattern.pattern)
+        for item in load_domain_bench(name).items
+        for pattern in patterns
+        if pattern.search(item.goal)
+    ]
     assert found == []
 
 
@@ -139,7 +144,9 @@ def test_faults_of_plans_that_are_not_valid_are_counted_by_their_code():
 
 def test_the_command_scores_subjects_and_writes_a_report(tmp_path, capsys):
     target = tmp_path / "report.json"
-    status = main(["domain-bench", "--domain", "phone_flow", "--subject", "oracle", "--subject", "saboteur", "--json", str(target)])
+    status = main(
+        ["domain-bench", "--domain", "phone_flow", "--subject", "oracle", "--subject", "saboteur", "--json", str(target)]
+    )
     report = json.loads(target.read_text())
     assert status == 0
     assert [subject["score"] for subject in report["subjects"]] == [1.0, 0.0]

@@ -107,7 +107,11 @@ def test_steps_follow_the_clause_before_and_parallel_ones_what_that_followed():
     draft.step("look", zone="bin")
     draft.begin()
     draft.step("stop")
-    assert draft.text().split("\n")[2:] == ["s3=rotate(angle_deg=5) after s2", 's4=look(zone="bin") after s2', "s5=stop() after s3,s4"]
+    assert draft.text().split("\n")[2:] == [
+        "s3=rotate(angle_deg=5) after s2",
+        's4=look(zone="bin") after s2',
+        "s5=stop() after s3,s4",
+    ]
 
 
 def test_a_wording_says_every_value_it_was_given():
@@ -123,9 +127,16 @@ def test_a_wording_says_every_value_it_was_given():
 
 def test_the_wordings_of_a_table_can_be_listed_and_found():
     table = Templates("(look|peek) (in|) the {zone}\n~is it {zone}")
-    assert list(table.wordings()) == ["look in the {zone}", "look the {zone}", "peek in the {zone}", "peek the {zone}", "is it {zone}"]
+    assert list(table.wordings()) == [
+        "look in the {zone}",
+        "look the {zone}",
+        "peek in the {zone}",
+        "peek the {zone}",
+        "is it {zone}",
+    ]
     first, second = table.patterns()
-    assert first.search("Then peek in the tray, please") and not first.search("peeking into the tray")
+    assert first.search("Then peek in the tray, please")
+    assert not first.search("peeking into the tray")
     assert second.search("IS IT tray?")
 
 

@@ -1,10 +1,11 @@
 """Compose what is to be done with a call, in at most six steps, with its plan.
 
-What a request leaves open has one reading: a call is answered before anything else, who has to be verified and is not said how gives the
-PIN, who is handed over is asked first what it is about, and who is called back is called at the number that calls. A promise to call
-back tells what the caller said where that was asked.
+What a request leaves open has one reading: a call is answered before anything else, who has to be verified and is not said how
+gives the PIN, who is handed over is asked first what it is about, and who is called back is called at the number that calls. A
+promise to call back tells what the caller said where that was asked.
 """
 
+# ruff: noqa: E501 - tables
 from __future__ import annotations
 
 import random
@@ -94,7 +95,12 @@ class _Scene:
     def say(self, kind: str, *, parallel: bool = False) -> None:
         """Add the clause in words."""
         front = ""
-        if self.words.get("when", "").startswith("in ") and "there" in self.words and self.rng.random() < 0.12 and kind == "callback":
+        if (
+            self.words.get("when", "").startswith("in ")
+            and "there" in self.words
+            and self.rng.random() < 0.12
+            and kind == "callback"
+        ):
             front, self.words["when"] = f"{self.words['when']}{self.rng.choice((', ', ' '))}", ""
         text, command = PHRASES[kind].say(self.rng, self.words)
         text, command = f"{front}{text}".replace("  ", " ").strip(), command and not front
@@ -324,7 +330,9 @@ def _request(rng: random.Random) -> Goal:
             last = scene.clauses[-1].kind if scene.clauses else ""
             beside = beside or rng.random() < 0.12
             verified = scene.draft.first("verify") is not None
-            parallel = verified and last in _BESIDE and not scene.clauses[-1].parallel and rng.random() < (0.8 if beside else 0.3)
+            parallel = (
+                verified and last in _BESIDE and not scene.clauses[-1].parallel and rng.random() < (0.8 if beside else 0.3)
+            )
             kinds = ("account", "note") if parallel else _while_waiting(scene) if scene.waiting else _CONNECTED
             kinds = tuple(kind for kind in kinds if kind not in _ONCE or scene.draft.first(_ONCE[kind]) is None)
             if beside and not parallel and not scene.waiting:  # on the way to a clause that others can stand beside

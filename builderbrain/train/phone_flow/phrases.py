@@ -244,13 +244,51 @@ TOPICS = {
     "other": ("something else", "anything else", "other things"),
 }
 STATES = {
-    "blocked": ("the account is blocked", "their account is blocked", "they are blocked", "it is blocked", "the customer is blocked"),
-    "owed_cents": ("they owe more than {amount} cents", "more than {amount} cents are owed", "they have to pay more than {amount} cents", "the caller owes over {amount} cents"),
-    "open_cases": ("there are more than {amount} open cases", "they have more than {amount} open cases", "more than {amount} cases are open", "they have over {amount} open cases"),
+    "blocked": (
+        "the account is blocked",
+        "their account is blocked",
+        "they are blocked",
+        "it is blocked",
+        "the customer is blocked",
+    ),
+    "owed_cents": (
+        "they owe more than {amount} cents",
+        "more than {amount} cents are owed",
+        "they have to pay more than {amount} cents",
+        "the caller owes over {amount} cents",
+    ),
+    "open_cases": (
+        "there are more than {amount} open cases",
+        "they have more than {amount} open cases",
+        "more than {amount} cases are open",
+        "they have over {amount} open cases",
+    ),
 }
-TRIES = (" with {attempts} tries", " with at most {attempts} tries", ", {attempts} tries", " and give them {attempts} tries", " in {attempts} attempts", " with {attempts} attempts")
-WAIT = (" for {seconds} seconds", " for at most {seconds} seconds", " for up to {seconds} seconds", ", {seconds} seconds at most", " no longer than {seconds} seconds", " {seconds} seconds", " for {seconds} s")
-WHEN = ("in {minutes} minutes", "after {minutes} minutes", "in {minutes} min", "within {minutes} minutes", "{minutes} minutes from now", "{minutes} minutes later")
+TRIES = (
+    " with {attempts} tries",
+    " with at most {attempts} tries",
+    ", {attempts} tries",
+    " and give them {attempts} tries",
+    " in {attempts} attempts",
+    " with {attempts} attempts",
+)
+WAIT = (
+    " for {seconds} seconds",
+    " for at most {seconds} seconds",
+    " for up to {seconds} seconds",
+    ", {seconds} seconds at most",
+    " no longer than {seconds} seconds",
+    " {seconds} seconds",
+    " for {seconds} s",
+)
+WHEN = (
+    "in {minutes} minutes",
+    "after {minutes} minutes",
+    "in {minutes} min",
+    "within {minutes} minutes",
+    "{minutes} minutes from now",
+    "{minutes} minutes later",
+)
 THERE = (" at {number}", " on {number}", " under {number}", " at the number {number}", " on the number {number}")
 SUBJECTS = ("the assistant", "the bot", "the agent", "the system")
 WORDS = (" with {words}", " with the words {words}", " and say {words}", " saying {words}", ": {words}", " by saying {words}")
@@ -259,6 +297,21 @@ QUESTIONS = ("What can I do for you?", "How can I help you?", "How may I help?",
 SENTENCES = ("The {x} is ready.", "Your {x} is on its way.", "We have sent the {x} to {n}.", "Please wait for the {x}.", "We are looking into the {x}.", "the {x} was late", "wants the {x} back", "asks for {n}",
              "{n} will take care of the {x}", "Your {x} needs a new {y}.", "The {x} has been paid.", "{x} {y}", "{x}", "Sorry about the {x}.", "the {x} does not work", "call {n} about the {x}", "Thank you for the {x}.",
              "Your {x} is blocked.", "We close at {h}.", "The {y} comes on {d}.", "no {x} today", "prefers {d}", "has moved to {x} {y}", "Please pay the {x} first.", "likes the {x} and the {y}")  # fmt: skip
-GREETINGS = ("Hello, this is {n}.", "Welcome to {x}.", "Good day, you speak to {n}.", "Hi, {n} here.", "Hello and welcome to {x} {y}.", "This is {x}, how are you?", "Good morning from {x}.")
-HOLDING = ("One moment please.", "We are sorry about the {x}.", "Please hold, {n} will be with you.", "All lines are busy.", "{n} is on the way.", "Your call matters to {x}.")
+GREETINGS = (
+    "Hello, this is {n}.",
+    "Welcome to {x}.",
+    "Good day, you speak to {n}.",
+    "Hi, {n} here.",
+    "Hello and welcome to {x} {y}.",
+    "This is {x}, how are you?",
+    "Good morning from {x}.",
+)
+HOLDING = (
+    "One moment please.",
+    "We are sorry about the {x}.",
+    "Please hold, {n} will be with you.",
+    "All lines are busy.",
+    "{n} is on the way.",
+    "Your call matters to {x}.",
+)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -1,11 +1,12 @@
 """Compose requests to a robot cell of one to five steps, with their plans.
 
-What a request leaves open has one reading: a grip force that is not said is 20 N, what is thrown away goes into the bin, and steps
-follow one another as they are said, unless they are to be done at the same time. A part is found by the camera where the request
-says so. Only requests that the facts of the domain allow come out: nothing is put down that is not held, and nothing is taken into a
-full gripper.
+What a request leaves open has one reading: a grip force that is not said is 20 N, what is thrown away goes into the bin, and
+steps follow one another as they are said, unless they are to be done at the same time. A part is found by the camera where the
+request says so. Only requests that the facts of the domain allow come out: nothing is put down that is not held, and nothing is
+taken into a full gripper.
 """
 
+# ruff: noqa: E501 - tables
 from __future__ import annotations
 
 import random
@@ -145,9 +146,7 @@ def _pick_where_seen(scene: _Scene, zone: str, *, condition: bool = False) -> st
     only = f"{seen}.part" if condition else None
     where = {name: result(seen, name) for name in ("x_mm", "y_mm", "height_mm")}
     route = _route(scene, zone, only, **where)
-    scene.taken = scene.draft.step(
-        "pick", condition=only, route=route, force_n=scene.grip(), width_mm=result(seen, "width_mm")
-    )
+    scene.taken = scene.draft.step("pick", condition=only, route=route, force_n=scene.grip(), width_mm=result(seen, "width_mm"))
     return seen
 
 

@@ -274,9 +274,40 @@ POINT = (" at x {x} and y {y}", " at x {x}, y {y}", " at {x}, {y}", " at ({x}, {
          " at x {x} mm and y {y} mm", ", {x} mm across and {y} mm along,", " at coordinates {x} and {y}")  # fmt: skip
 X_ALONE = (" at x {x}", " with x {x}", " at x={x}", " at x {x} mm")
 Y_ALONE = (" at y {y}", " with y {y}", " at y={y}", " at y {y} mm")
-HEIGHT = (" at a height of {height} mm", " {height} mm above the surface", " {height} mm high", " {height} mm up", " at height {height}", " at {height} mm height")
-SPEED = (" at {speed} mm/s", " at a speed of {speed} mm/s", " with {speed} mm/s", " with a speed of {speed} mm per second", " at {speed} mm per second", " no faster than {speed} mm/s", " at speed {speed}")
+HEIGHT = (
+    " at a height of {height} mm",
+    " {height} mm above the surface",
+    " {height} mm high",
+    " {height} mm up",
+    " at height {height}",
+    " at {height} mm height",
+)
+SPEED = (
+    " at {speed} mm/s",
+    " at a speed of {speed} mm/s",
+    " with {speed} mm/s",
+    " with a speed of {speed} mm per second",
+    " at {speed} mm per second",
+    " no faster than {speed} mm/s",
+    " at speed {speed}",
+)
 GRIP = (" with {force} N", " with {force} newtons", " with a force of {force} N", " using {force} N", " at {force} N", " with {force} newton", " with a grip of {force} N",
         " and grip with {force} N", " with a grip force of {force} N", ", gripping with {force} N", ", force {force} N", " using a force of {force} newtons")  # fmt: skip
-WIDE = (" {width} mm wide", ", which is {width} mm wide", ", {width} mm wide,", " of {width} mm width", " (width {width} mm)", " with a width of {width} mm", ", width {width} mm,")
-PRESS = (" with {press} N", " with at most {press} N", " pressing with {press} N", " with no more than {press} N", " using at most {press} N", " with a force of {press} N", " gently with {press} N")
+WIDE = (
+    " {width} mm wide",
+    ", which is {width} mm wide",
+    ", {width} mm wide,",
+    " of {width} mm width",
+    " (width {width} mm)",
+    " with a width of {width} mm",
+    ", width {width} mm,",
+)
+PRESS = (
+    " with {press} N",
+    " with at most {press} N",
+    " pressing with {press} N",
+    " with no more than {press} N",
+    " using at most {press} N",
+    " with a force of {press} N",
+    " gently with {press} N",
+)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Clause:
-    """`text` holds marked values (`marks.py`). `command` when courtesies may precede it. `parallel` when its steps run beside those
-    of the clause before it, and not after them."""
+    """`text` holds marked values (`marks.py`). `command` when courtesies may precede it. `parallel` when its steps run beside
+    those of the clause before it, and not after them."""
 
     kind: str
     text: str

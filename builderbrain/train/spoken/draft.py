@@ -1,7 +1,7 @@
 """A plan while its goal is put together: which step waits for which.
 
-A clause's first step waits for the last steps of the clause before it. A parallel clause waits for what that clause waited for, and
-whatever comes next waits for both. Within a clause each step waits for the one before it.
+A clause's first step waits for the last steps of the clause before it. A parallel clause waits for what that clause waited for,
+and whatever comes next waits for both. Within a clause each step waits for the one before it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ def joint_domain(domains: Sequence[TrainingDomain], name: str) -> TrainingDomain
 
     def said(goal: Goal, domain: TrainingDomain) -> Goal:
         lead = introduction(domain.name)
-        spans = {slot: None if (span := goal.spans.get(slot)) is None else (span[0] + len(lead), span[1] + len(lead)) for slot in slots}
+        spans = {
+            slot: None if (span := goal.spans.get(slot)) is None else (span[0] + len(lead), span[1] + len(lead))
+            for slot in slots
+        }
         return replace(goal, text=lead + goal.text, spans=spans, environment=f"{domain.name}, {goal.environment}")
 
     def goals(seed: int) -> Iterator[Goal]:

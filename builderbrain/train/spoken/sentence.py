@@ -1,5 +1,6 @@
 """Clauses become what somebody says: joiners between them, courtesies around them, capitals and marks."""
 
+# ruff: noqa: E501 - tables
 from __future__ import annotations
 
 import random

@@ -50,7 +50,7 @@ class Templates:
         return _SLOT.sub(lambda match: known[match[0][1:-1]], text), not line.startswith("~")
 
     def patterns(self, slots: Mapping[str, str] | None = None) -> tuple[re.Pattern[str], ...]:
-        """What finds each wording in a text; `slots` has regular expressions of what stands in some slots, in others is anything."""
+        """What finds each wording in a text; `slots` says as regular expressions what stands in slots, else it is anything."""
         found = (_pattern(line.removeprefix("~"), slots or {}) for line in self.lines)
         return tuple(re.compile(rf"\b{pattern}(?!\w)", re.IGNORECASE) for pattern in found)
 
