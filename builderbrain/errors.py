@@ -6,6 +6,8 @@ key, a JSON pointer, a command line option), so that the HTTP layer can fill Ope
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class BuilderBrainError(Exception):
     """Base of all refusals.
@@ -146,9 +148,16 @@ class PathEscapeError(BuilderBrainError):
 
 
 class ToolError(BuilderBrainError):
-    """A tool failed in a way it declares: missing file, timeout, bad argument."""
+    """A tool failed in a way it declares: missing file, timeout, bad argument.
+
+    `details` are for the fallback of the skill (the error object of an API, what a page showed); plain JSON.
+    """
 
     code = "tool_failed"
+
+    def __init__(self, message: str, *, field: str | None = None, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message, field=field)
+        self.details = details
 
 
 class ToolTimeoutError(ToolError):
@@ -161,6 +170,18 @@ class TransientToolError(ToolError):
     """What a tool needs does not answer for now, and nothing was done; the same call may well succeed later."""
 
     code = "tool_unavailable"
+
+
+class LostAnswerError(TransientToolError):
+    """A request was sent and no answer came, so that its effect may have happened; idempotent ones may be sent again."""
+
+    code = "answer_lost"
+
+
+class GarbageAnswerError(ToolError):
+    """What a tool talks to answered something that its own description does not allow."""
+
+    code = "garbage_answer"
 
 
 class ToolCoolingDownError(ToolError):

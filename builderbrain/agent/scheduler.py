@@ -20,7 +20,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from builderbrain.agent.attempts import Attempts, Outcome
+from builderbrain.agent.attempts import Attempts, Failure, Outcome, failure_of
 from builderbrain.agent.effects import Effects
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.ledger import LedgerEntry
@@ -127,7 +127,7 @@ class Schedule:
             if skill.critical:
                 self.stop(f"{step.id} ({step.skill}) is critical and {_what(outcome)}: {outcome.error}")
             if skill.fallback is not None:
-                await self._fall_back(step, self._domain.skills[skill.fallback])
+                await self._fall_back(step, self._domain.skills[skill.fallback], failure_of(step.id, skill, outcome))
         return _entry(step, arguments, outcome)
 
     async def _look(self, step: Step, skill: Skill, arguments: dict[str, Any]) -> Outcome | None:
@@ -144,15 +144,19 @@ class Schedule:
                 self._unrecorded.append((step.id, skill, arguments, outcome))
         return outcome
 
-    async def _fall_back(self, step: Step, fallback: Skill) -> None:
+    async def _fall_back(self, step: Step, fallback: Skill, failure: Failure) -> None:
         arguments = {name: declared.default for name, declared in fallback.arguments.items() if declared.default is not None}
         self._journal.note("fallback", step.id, f"{step.id} ({step.skill}) failed for good: {fallback.name} is run instead")
         if self._effects is not None and has_effects(fallback):
             await self._whole.wait()
-            outcome = await self._effects.perform(step.id, "fallback", fallback, arguments)
+            outcome = await self._effects.perform(step.id, "fallback", fallback, arguments, failure=failure)
         else:
-            outcome = await self._attempts.run(step.id, "fallback", fallback, arguments)
-        self.fallbacks.append(Fallback(step=step.id, skill=fallback.name, status=outcome.status, error=outcome.error))
+            outcome = await self._attempts.run(step.id, "fallback", fallback, arguments, failure=failure)
+        self.fallbacks.append(
+            Fallback(
+                step=step.id, skill=fallback.name, status=outcome.status, error=outcome.error, results=outcome.results or {}
+            )
+        )
         for fact, value in fallback.sets.items():
             self._facts[fact] = value if outcome.status == "done" else None
 

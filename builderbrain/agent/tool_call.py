@@ -12,14 +12,22 @@ from typing import Any, Literal
 
 import anyio
 
-from builderbrain.errors import BuilderBrainError, PlanRejectedError, ToolError, ToolTimeoutError, TransientToolError
+from builderbrain.errors import (
+    BuilderBrainError,
+    GarbageAnswerError,
+    LostAnswerError,
+    PlanRejectedError,
+    ToolError,
+    ToolTimeoutError,
+    TransientToolError,
+)
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
-from builderbrain.tools.base import Results, Tool, ToolContext
+from builderbrain.tools.base import Failure, Results, Tool, ToolContext
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 
-__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
+__all__ = ["Call", "Failure", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -78,11 +86,14 @@ class ToolCaller:
         self._root = root
         self._tools = tools if tools is not None else tools_of(domain.name, domain.version)
 
-    async def call(self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int) -> Call:
+    async def call(
+        self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None
+    ) -> Call:
         """Call the tool of a skill once, for at most the skill's time. Raises nothing but cancellation.
 
         Args:
             key: idempotency key of a call with effects.
+            failure: what the skill is the fallback for.
         """
         started = time.monotonic()
         results: Mapping[str, Any] | None = None
@@ -91,12 +102,12 @@ class ToolCaller:
         try:
             tool = self._tool(skill)
             with anyio.fail_after(skill.timeout_seconds):
-                returned = await tool.run(self._context(skill, tool, key, attempt), arguments)
+                returned = await tool.run(self._context(skill, tool, key, attempt, failure), arguments)
             uncertain = faulty = True  # until the results are known to be what the schema declares
             results = declared_results(skill, returned)
             uncertain = faulty = False
-        except ToolTimeoutError as late:
-            error, uncertain, faulty = late, True, True
+        except (ToolTimeoutError, LostAnswerError, GarbageAnswerError) as lost:
+            error, uncertain, faulty = lost, True, True
         except TransientToolError as transient:
             error, faulty = transient, True
         except BuilderBrainError as known:
@@ -136,7 +147,7 @@ class ToolCaller:
             raise ToolError(f"the skill {skill.name} has no tool here")
         return self._tools[skill.name]
 
-    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int) -> ToolContext:
+    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int, failure: Failure | None = None) -> ToolContext:
         return ToolContext(
             root=self._root,
             timeout_seconds=skill.timeout_seconds,
@@ -144,6 +155,7 @@ class ToolCaller:
             attempt=attempt,
             writes=skill.safety != "read_only",
             network=tool.network,
+            failure=failure,
         )
 
 

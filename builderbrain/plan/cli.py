@@ -1,4 +1,4 @@
-"""`python -m builderbrain.plan {check,show,generate}`: plans on the command line.
+"""`python -m builderbrain.plan {check,show,generate,from-openapi}`: plans on the command line.
 
 Exit status: 0 accepted or current, 1 refused or stale, 2 unusable input.
 """
@@ -38,6 +38,10 @@ def build_parser() -> argparse.ArgumentParser:
     showing.add_argument("--as", dest="form", choices=sorted(_FORMS), default="text", help="form to print (default: text)")
     generating = commands.add_parser("generate", help="write checkers, grammars and reference pages from schemas/")
     generating.add_argument("--check", action="store_true", help="write nothing; fail when a generated file is not current")
+    reading = commands.add_parser("from-openapi", help="write the domain schema of an OpenAPI file")
+    reading.add_argument("file", help="OpenAPI 3.0 or 3.1, YAML or JSON")
+    reading.add_argument("--domain", required=True, help="name of the domain")
+    reading.add_argument("--version", type=int, default=1, help="version of the domain (default: 1)")
     return parser
 
 
@@ -50,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "show":
             print(_FORMS[options.form](_read_plan(_read(options.file))).removesuffix("\n"))
             return 0
+        if options.command == "from-openapi":
+            return _from_openapi(Path(options.file), options.domain, options.version)
         return _generate(check_only=options.check)
     except BuilderBrainError as error:
         print(f"error: {error.message}", file=sys.stderr)
@@ -107,4 +113,14 @@ def _generate(*, check_only: bool) -> int:
         print(f"wrote {path}")
     if not changed:
         print("every generated file was current")
+    return 0
+
+
+def _from_openapi(path: Path, domain: str, version: int) -> int:
+    from builderbrain.plan.openapi.write import write_domain  # reads YAML and pydantic models, only here
+
+    written = write_domain(path, domain=domain, version=version)
+    for left in written.left_out:
+        print(f"{'no skill for' if left.whole else 'left out'} {left.pointer}: {left.reason}")
+    print(f"{written.path} {'written' if written.changed else 'was current'}; now run python -m builderbrain.plan generate")
     return 0

@@ -235,7 +235,7 @@ class DomainSchema(_Strict):
         return tuple(pairs)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, without duplicate keys and aliases (an alias can blow a small file up)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -264,7 +264,7 @@ def parse_schema(text: str) -> DomainSchema:
     if len(text.encode()) > MAX_SCHEMA_BYTES:
         raise SchemaError(f"a domain schema has at most {MAX_SCHEMA_BYTES} bytes, got {len(text.encode())}; split the domain")
     try:
-        decoded = yaml.load(text, Loader=_StrictLoader)  # a subclass of the safe loader
+        decoded = yaml.load(text, Loader=StrictLoader)  # a subclass of the safe loader
     except yaml.YAMLError as error:
         raise SchemaError(f"expected a domain schema in YAML: {error}") from error
     except RecursionError:

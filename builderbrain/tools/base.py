@@ -14,6 +14,17 @@ MAX_TEXT_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why the step failed that a fallback is called for. `details` is what its tool left for the fallback."""
+
+    step: str
+    skill: str
+    code: str | None
+    message: str
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolContext:
     """What a tool may use beside its arguments.
 
@@ -24,6 +35,7 @@ class ToolContext:
         attempt: number of this call of the step, from 1.
         writes: whether the skill may change the working root (it is not `read_only`).
         network: whether the tool declares that it needs the network.
+        failure: what the tool is the fallback for; None for a step of the plan.
     """
 
     root: WorkingRoot
@@ -32,6 +44,7 @@ class ToolContext:
     attempt: int = 1
     writes: bool = False
     network: bool = False
+    failure: Failure | None = None
 
     @property
     def confinement(self) -> Confinement:
