@@ -1,7 +1,7 @@
 """What the command `domain-bench` does once its options are read: held-out goals of a domain, and what its grammar leaves open.
 
-A plan is **valid** when the checker accepts it with every level granted. All subjects decode under the grammar of the domain, so
-what is not valid breaks a rule that no grammar can hold: a fact that a step requires, the order of a resource, a budget, a
+A plan is **valid** when the checker accepts it with every level granted. All subjects decode under the grammar of the domain,
+so what is not valid breaks a rule that no grammar can hold: a fact that a step requires, the order of a resource, a budget, a
 reference.
 """
 

@@ -9,20 +9,16 @@ promise to call back tells what the caller said where that was asked.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
-from builderbrain.train.goals.skins import skin_phrase
-from builderbrain.train.names import PEOPLE
 from builderbrain.train.phone_flow import phrases
 from builderbrain.train.phone_flow.phrases import PHRASES
-from builderbrain.train.spoken import Clause, Draft, spoken_goal
+from builderbrain.train.spoken import Scene, training_domain
 from builderbrain.train.spoken.draft import result
+from builderbrain.train.spoken.fillings import filled
 from builderbrain.train.spoken.goal import COMPOSITE
-from builderbrain.train.spoken.marks import mark
 
 DOMAIN = "phone_flow"
 INTENTS = (*(kind for kind in PHRASES if kind != "take_up"), COMPOSITE)
@@ -40,15 +36,12 @@ _LAST = ("transfer", "callback", "escalate")
 _TEAM_OF = {"billing": "billing", "order": "orders", "technical": "technical", "complaint": "complaints", "other": "reception"}
 
 
-@dataclass(kw_only=True)
-class _Scene:
-    """A request while it is made: its draft, whether the caller waits, and the words of the values said so far."""
+class _Scene(Scene):
+    """A request about a call; it knows whether the caller waits."""
 
-    draft: Draft
-    rng: random.Random
-    waiting: bool = False
-    clauses: list[Clause] = field(default_factory=list)
-    words: dict[str, str] = field(default_factory=dict)
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(DOMAIN, tables=PHRASES, slots=SPAN_SLOTS, subjects=phrases.SUBJECTS, rng=rng)
+        self.waiting = False
 
     def answered(self) -> str:
         """Id of the step that answers the call, which is added where it is missing; the three below likewise."""
@@ -68,13 +61,8 @@ class _Scene:
 
     def literal(self, slot: str, sentences: Sequence[str]) -> str:
         """Draw something to say or to write, and put it in quotes."""
-        rng = self.rng
-        text = rng.choice(sentences)
-        for short, make in (("{x}", skin_phrase), ("{y}", skin_phrase), ("{n}", _person), ("{d}", _day), ("{h}", _hour)):
-            text = text.replace(short, make(rng))
-        text = text.replace('"', "").replace("\\", "").strip()
-        quote = "'" if "'" not in text and rng.random() < 0.3 else '"'
-        self.words[slot] = f"{quote}{mark(text, 0)}{quote}"
+        text = filled(self.rng.choice(sentences), self.rng)
+        self.words[slot] = self.quoted("text", text)
         return text
 
     def number(self, slot: str, wording: Sequence[str], share: float) -> dict[str, int]:
@@ -89,22 +77,15 @@ class _Scene:
     def team(self, team: str | None = None) -> str:
         """Draw a team, unless it is known, and say it."""
         team = team or self.rng.choice(list(phrases.TEAMS))
-        self.words["team"] = mark(self.rng.choice(phrases.TEAMS[team]), 2)
+        self.words["team"] = self.value("team", self.rng.choice(phrases.TEAMS[team]))
         return team
 
-    def say(self, kind: str, *, parallel: bool = False) -> None:
-        """Add the clause in words."""
+    def finish(self, kind: str, *, parallel: bool = False) -> None:
+        """Add the clause in words, now and then with the time of a callback in front."""
         front = ""
-        if (
-            self.words.get("when", "").startswith("in ")
-            and "there" in self.words
-            and self.rng.random() < 0.12
-            and kind == "callback"
-        ):
+        if kind == "callback" and self.words["when"].startswith("in ") and self.rng.random() < 0.12:
             front, self.words["when"] = f"{self.words['when']}{self.rng.choice((', ', ' '))}", ""
-        text, command = PHRASES[kind].say(self.rng, self.words)
-        text, command = f"{front}{text}".replace("  ", " ").strip(), command and not front
-        self.clauses.append(Clause(kind=kind, text=text, command=command, parallel=parallel))
+        self.say(kind, parallel=parallel, front=front)
 
 
 _RANGES: dict[str, Sequence[int]] = {
@@ -113,18 +94,6 @@ _RANGES: dict[str, Sequence[int]] = {
     "minutes": (*range(5, 120), *range(5, 2881, 5), *range(5, 121, 5), *range(30, 241, 30)),
 }
 _WORD_OF = {"attempts": "tries", "seconds": "wait", "minutes": "when"}
-
-
-def _person(rng: random.Random) -> str:
-    return rng.choice(PEOPLE)
-
-
-def _day(rng: random.Random) -> str:
-    return rng.choice(phrases.DAYS)
-
-
-def _hour(rng: random.Random) -> str:
-    return f"{rng.randint(1, 12)}{rng.choice((':00', ':30', ' am', ' pm'))}"
 
 
 def _phone_number(rng: random.Random) -> str:
@@ -158,7 +127,7 @@ def _verify_code(scene: _Scene) -> None:
     number = {}
     if scene.rng.random() < 0.6:
         number = {"number": _phone_number(scene.rng)}
-        scene.words["number"] = mark(number["number"], 1)
+        scene.words["number"] = scene.value("number", number["number"])
     scene.draft.step("verify", method="one_time_code", **scene.number("attempts", phrases.TRIES, 0.15), **number)
 
 
@@ -215,7 +184,7 @@ def _call_back(scene: _Scene, condition: str | None = None, needs: Sequence[str]
     number: Any = result(scene.answered(), "number")
     if scene.rng.random() < 0.35 and condition is None:
         number = _phone_number(scene.rng)
-        scene.words["there"] = scene.rng.choice(phrases.THERE).replace("{number}", mark(number, 1))
+        scene.words["there"] = scene.rng.choice(phrases.THERE).replace("{number}", scene.value("number", number))
     else:
         scene.words["there"] = ""
     about = {"about": result(asked, "text")} if asked else {}
@@ -312,16 +281,9 @@ _ONCE = {"verify": "verify", "verify_code": "verify", "verify_any": "verify", "i
 """Kinds of clauses that do not come again once a skill has been used."""
 
 
-def generate_goals(seed: int) -> Iterator[Goal]:
-    """Yield requests for ever; the same seed gives the same ones."""
-    rng = random.Random(seed)
-    while True:
-        yield _request(rng)
-
-
 def _request(rng: random.Random) -> Goal:
     while True:
-        scene = _Scene(draft=Draft(DOMAIN), rng=rng)
+        scene = _Scene(rng)
         beside = False
         clauses = rng.choices((1, 2, 3, 4), (3, 4, 4, 3))[0]
         if rng.random() < 0.5:
@@ -344,7 +306,7 @@ def _request(rng: random.Random) -> Goal:
             if kind in _LAST or kind.startswith("if_"):
                 break
         if len(scene.draft.steps) <= MAX_STEPS:
-            return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng, subjects=phrases.SUBJECTS)
+            return scene.goal()
 
 
 def _while_waiting(scene: _Scene) -> tuple[str, ...]:
@@ -354,30 +316,9 @@ def _while_waiting(scene: _Scene) -> tuple[str, ...]:
 
 
 def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
-    scene.draft.begin(parallel=parallel)
-    scene.words = {}
+    scene.begin(parallel=parallel)
     _CLAUSES[kind](scene)
-    scene.say(kind, parallel=parallel)
+    scene.finish(kind, parallel=parallel)
 
 
-def _calls(seed: int) -> Iterator[str]:
-    return (goal.plan.split("\n")[0].removeprefix("s1=") for goal in generate_goals(seed))
-
-
-def _held_out(seed: int, count: int) -> list[Goal]:
-    """Requests of a seed that no step of training has."""
-    goals = generate_goals(seed)
-    return [next(goals) for _ in range(count)]
-
-
-PHONE_FLOW = TrainingDomain(
-    name=DOMAIN,
-    intents=INTENTS,
-    actions=ACTIONS,
-    span_slots=SPAN_SLOTS,
-    token_slots=(),
-    choice_slots=(),
-    goals=generate_goals,
-    calls=_calls,
-    held_out=_held_out,
-)
+PHONE_FLOW = training_domain(DOMAIN, _request, intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)

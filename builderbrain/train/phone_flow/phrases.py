@@ -314,4 +314,3 @@ HOLDING = (
     "{n} is on the way.",
     "Your call matters to {x}.",
 )
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

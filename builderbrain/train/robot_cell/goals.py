@@ -10,17 +10,14 @@ taken into a full gripper.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
 from builderbrain.train.robot_cell import phrases
 from builderbrain.train.robot_cell.phrases import PHRASES
-from builderbrain.train.spoken import Clause, Draft, spoken_goal
+from builderbrain.train.spoken import Scene, training_domain
 from builderbrain.train.spoken.draft import result
 from builderbrain.train.spoken.goal import COMPOSITE
-from builderbrain.train.spoken.marks import mark
 
 DOMAIN = "robot_cell"
 ZONES = ("feeder", "table", "fixture", "tray", "bin")
@@ -40,20 +37,12 @@ _STEPS = {"look": 1, "rotate": 1, "grasp": 1, "release": 1, "check": 1, "stop": 
 _TAKES, _GIVES = ("pick", "pick_seen", "grasp"), ("place", "discard", "release")
 
 
-@dataclass(kw_only=True)
-class _Scene:
-    """A request while it is made: its draft, what the gripper holds, and the words of the values said so far."""
+class _Scene(Scene):
+    """A request to the cell; it knows what the gripper holds, and which step took the part."""
 
-    draft: Draft
-    rng: random.Random
-    gripper: str = "empty"
-    taken: str = ""
-    clauses: list[Clause] = field(default_factory=list)
-    words: dict[str, str] = field(default_factory=dict)
-
-    def value(self, slot: str, value: object) -> str:
-        """The value as it stands in the text, marked when the heads point at it."""
-        return mark(str(value), SPAN_SLOTS.index(slot)) if slot in SPAN_SLOTS else str(value)
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(DOMAIN, tables=PHRASES, slots=SPAN_SLOTS, subjects=phrases.SUBJECTS, rng=rng)
+        self.gripper, self.taken = "empty", ""
 
     def zone(self, slot: str = "zone", *, other_than: str = "") -> str:
         """Draw a zone and say it."""
@@ -99,15 +88,13 @@ class _Scene:
         self.words["point"] = said
         return found
 
-    def say(self, kind: str, *, parallel: bool = False) -> None:
-        """Add the clause in words."""
+    def finish(self, kind: str, *, parallel: bool = False) -> None:
+        """Add the clause in words, now and then with a force or a speed in front."""
         front = ""
         for slot in ("grip", "press", "speed"):
             if self.words.get(slot, "").startswith((" with ", " at ", " using ")) and self.rng.random() < 0.12:
                 front, self.words[slot] = f"{self.words[slot].strip()}{self.rng.choice((', ', ' '))}", ""
-        text, command = PHRASES[kind].say(self.rng, self.words, {"part": self.rng.choice(phrases.PARTS)})
-        text, command = front + text, command and not front
-        self.clauses.append(Clause(kind=kind, text=text, command=command, parallel=parallel))
+        self.say(kind, parallel=parallel, front=front, fillers={"part": self.rng.choice(phrases.PARTS)})
 
 
 def _look(scene: _Scene) -> None:
@@ -256,15 +243,8 @@ _CLAUSES: dict[str, Callable[[_Scene], None]] = {
 }
 
 
-def generate_goals(seed: int) -> Iterator[Goal]:
-    """Yield requests for ever; the same seed gives the same ones."""
-    rng = random.Random(seed)
-    while True:
-        yield _request(rng)
-
-
 def _request(rng: random.Random) -> Goal:
-    scene = _Scene(draft=Draft(DOMAIN), rng=rng)
+    scene = _Scene(rng)
     steps = rng.choices(range(1, MAX_STEPS + 1), (2, 3, 3, 4, 4))[0]
     if steps > 1 and rng.random() < 0.06:
         _add(scene, "resume")
@@ -277,7 +257,7 @@ def _request(rng: random.Random) -> Goal:
         _add(scene, kind, parallel=parallel)
         if kind in ("discard", "stop", "safe_pose") or kind.startswith("if_"):
             break
-    return spoken_goal(scene.clauses, scene.draft, SPAN_SLOTS, rng, subjects=phrases.SUBJECTS)
+    return scene.goal()
 
 
 def _open(scene: _Scene, room: int) -> list[str]:
@@ -295,34 +275,13 @@ def _open(scene: _Scene, room: int) -> list[str]:
 
 
 def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
-    scene.draft.begin(parallel=parallel)
-    scene.words = {}
+    scene.begin(parallel=parallel)
     _CLAUSES[kind](scene)
     if kind in _TAKES:
         scene.gripper = "holding"
     elif kind in _GIVES:
         scene.gripper = "empty"
-    scene.say(kind, parallel=parallel)
+    scene.finish(kind, parallel=parallel)
 
 
-def _calls(seed: int) -> Iterator[str]:
-    return (goal.plan.split("\n")[0].removeprefix("s1=") for goal in generate_goals(seed))
-
-
-def _held_out(seed: int, count: int) -> list[Goal]:
-    """Requests of a seed that no step of training has."""
-    goals = generate_goals(seed)
-    return [next(goals) for _ in range(count)]
-
-
-ROBOT_CELL = TrainingDomain(
-    name=DOMAIN,
-    intents=INTENTS,
-    actions=ACTIONS,
-    span_slots=SPAN_SLOTS,
-    token_slots=(),
-    choice_slots=(),
-    goals=generate_goals,
-    calls=_calls,
-    held_out=_held_out,
-)
+ROBOT_CELL = training_domain(DOMAIN, _request, intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from builderbrain.train.api_json import API_JSON
+from builderbrain.train.chat_social import CHAT_SOCIAL
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.phone_flow import PHONE_FLOW
 from builderbrain.train.robot_cell import ROBOT_CELL
 from builderbrain.train.spoken.joint import joint_domain
+from builderbrain.train.ui_macro import UI_MACRO
 
-SPOKEN_DOMAINS: dict[str, TrainingDomain] = {domain.name: domain for domain in (ROBOT_CELL, PHONE_FLOW)}
+SPOKEN_DOMAINS: dict[str, TrainingDomain] = {
+    domain.name: domain for domain in (ROBOT_CELL, PHONE_FLOW, UI_MACRO, CHAT_SOCIAL, API_JSON)
+}
 JOINT = "spoken"
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 _INNERMOST = re.compile(r"\(([^()]*)\)")
 _SLOT = re.compile(r"\{[a-z_]+\}")
 _BLANKS = re.compile(r" {2,}")
+_CONDITIONS = ("if ", "in case ", "when ", "once ", "provided ")
+"""What begins like this takes no courtesy either."""
 _BLANK = r"(?:\s+|(?<!\w)|(?!\w))"
 """Blanks, or none beside an alternative that is left out."""
 _PIECE = re.compile(r"[()| ]|\{[a-z_]+\}|[^()| {]+")
@@ -46,8 +48,9 @@ class Templates:
         text = line.removeprefix("~")
         while _INNERMOST.search(text):
             text = _INNERMOST.sub(lambda match: rng.choice(match[1].split("|")), text)
+        text = _SLOT.sub(lambda match: match[0] if known[match[0][1:-1]] else "", text)
         text = _BLANKS.sub(" ", text).strip()
-        return _SLOT.sub(lambda match: known[match[0][1:-1]], text), not line.startswith("~")
+        return _SLOT.sub(lambda match: known[match[0][1:-1]], text), not (line.startswith("~") or text.startswith(_CONDITIONS))
 
     def patterns(self, slots: Mapping[str, str] | None = None) -> tuple[re.Pattern[str], ...]:
         """What finds each wording in a text; `slots` says as regular expressions what stands in slots, else it is anything."""
