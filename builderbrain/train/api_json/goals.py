@@ -253,7 +253,7 @@ _CLAUSES: dict[str, Callable[[_Scene], None]] = {
 def _request(rng: random.Random) -> Goal:
     while True:
         scene = _Scene(rng)
-        clauses = rng.choices((1, 2, 3, 4), (3, 4, 4, 3))[0]
+        clauses = rng.choices((1, 2, 3, 4, 5), (2, 4, 5, 6, 3))[0]
         while len(scene.clauses) < clauses:
             last = scene.clauses[-1] if scene.clauses else None
             parallel = last is not None and last.kind in _READING and not last.parallel and rng.random() < 0.2

@@ -1,6 +1,5 @@
 """How people ask a shop of books for things. The language of the tables: `builderbrain.train.spoken.templates`."""
 
-# ruff: noqa: E501 - tables of phrases
 from __future__ import annotations
 
 from builderbrain.train.spoken import Templates

@@ -174,7 +174,7 @@ _CLAUSES: dict[str, Callable[[_Scene], None]] = {
 def _request(rng: random.Random) -> Goal:
     while True:
         scene = _Scene(rng)
-        clauses = rng.choices((1, 2, 3, 4), (3, 5, 4, 2))[0]
+        clauses = rng.choices((1, 2, 3, 4), (2, 4, 5, 5))[0]
         while len(scene.clauses) < clauses:
             last = scene.clauses[-1] if scene.clauses else None
             parallel = last is not None and last.kind in ("look_up", "answer") and not last.parallel and rng.random() < 0.15
