@@ -9,8 +9,9 @@ from random import Random
 import pytest
 
 from builderbrain.plan import check, get_domain, parse_text, print_text
+from builderbrain.train.inputs import GENERATED
 from builderbrain.train.spoken import Clause, Draft, Templates, spoken_goal
-from builderbrain.train.spoken.domains import SPOKEN_DOMAINS
+from builderbrain.train.spoken.domains import JOINT, SPOKEN_DOMAINS
 from builderbrain.train.spoken.draft import result
 from builderbrain.train.spoken.marks import mark, strip_marks
 
@@ -80,6 +81,10 @@ def test_goals_are_of_many_kinds_lengths_and_wordings(name):
     if name != "ui_macro":  # a page is in one state at a time
         assert sum(goal.environment == "parallel" for goal in goals) > 0.04 * GOALS
     assert len({goal.text for goal in goals}) > 0.9 * GOALS
+
+
+def test_each_domain_and_all_at_once_can_be_named_as_data():
+    assert {*SPOKEN_DOMAINS, JOINT} <= set(GENERATED)
 
 
 @pytest.mark.parametrize("name", EVERY)
