@@ -236,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seeds=tuple(options.seeds),
             domain=getattr(options, "domain", "repo_assistant"),
             temperature=options.temperature if bench else 0.0,
-            draw_seed=options.seed if bench else None,
+            draw_seed=options.seed if bench else 0,
             introduction=introduction(options.domain) if bench and options.introduce else "",
         )
         if bench:

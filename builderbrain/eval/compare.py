@@ -73,7 +73,7 @@ def plans_equal(reference: str, text: str, domain: str = REPO_ASSISTANT) -> bool
 
 def verdict_of(text: str, domain: str = REPO_ASSISTANT) -> Verdict | None:
     """What the checker says of a text, in other domains than `repo_assistant` with every level granted; None for no plan."""
-    granted = frozenset({READ_ONLY}) if domain == REPO_ASSISTANT else _LEVELS
+    granted = READ_ONLY if domain == REPO_ASSISTANT else _LEVELS
     try:
         return check(parse_text(strip_thinking(text), domain=domain), granted=granted)
     except PlanSyntaxError:

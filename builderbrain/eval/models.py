@@ -47,7 +47,7 @@ class DecodedSubject:
         *,
         max_plan_tokens: int = MAX_PLAN_TOKENS,
         temperature: float = 0.0,
-        seed: int | None = None,
+        seed: int = 0,
         introduction: str = "",
     ) -> None:
         """Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from builderbrain.errors import SubjectError
 from builderbrain.eval.bench import Bench
@@ -51,7 +51,7 @@ class Workbench:
     seeds: tuple[int, ...] = ()
     domain: str = "repo_assistant"
     temperature: float = 0.0
-    draw_seed: int | None = None
+    draw_seed: int = 0
     introduction: str = ""
 
     def subjects(self, names: Sequence[str], bench: Bench) -> Iterator[tuple[PlanSubject, int | None]]:
@@ -137,16 +137,15 @@ class Workbench:
 
         model = self._token_model(name, seed)
         room = MAX_PLAN_TOKENS if bench.domain == "repo_assistant" else MAX_DOMAIN_PLAN_TOKENS
-        kind = RailSubject if isinstance(model, RailModel) else DecodedSubject
-        return kind(
-            name,
-            model,
-            self.grammar,
-            max_plan_tokens=room,
-            temperature=self.temperature,
-            seed=self.draw_seed,
-            introduction=self.introduction,
-        )
+        decoding: dict[str, Any] = {
+            "max_plan_tokens": room,
+            "temperature": self.temperature,
+            "seed": self.draw_seed,
+            "introduction": self.introduction,
+        }
+        if isinstance(model, RailModel):
+            return RailSubject(name, model, self.grammar, **decoding)
+        return DecodedSubject(name, model, self.grammar, **decoding)
 
     def _token_model(self, name: str, seed: int | None) -> TokenModel:
         from builderbrain.decode.host_model import HostModel

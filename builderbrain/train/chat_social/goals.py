@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from builderbrain.train.chat_social import phrases
 from builderbrain.train.chat_social.phrases import PHRASES
@@ -126,7 +127,7 @@ def _refuse_words(scene: _Scene) -> None:
 
 def _need_information(scene: _Scene) -> None:
     scene.words["missing"] = ""
-    missing = {}
+    missing: dict[str, Any] = {}
     if scene.rng.random() < 0.5:
         missing = {"missing": scene.literal("missing", phrases.MISSED)}
         scene.words["missing"] = scene.rng.choice(phrases.MISSING).replace("{missing}", scene.words["missing"])

@@ -65,7 +65,7 @@ class _Scene(Scene):
         self.words[slot] = self.quoted("text", text)
         return text
 
-    def number(self, slot: str, wording: Sequence[str], share: float) -> dict[str, int]:
+    def number(self, slot: str, wording: Sequence[str], share: float) -> dict[str, Any]:
         """A number of `_RANGES`, said or not."""
         self.words[_WORD_OF[slot]] = ""
         if self.rng.random() > share:
@@ -124,7 +124,7 @@ def _verify(scene: _Scene) -> None:
 
 def _verify_code(scene: _Scene) -> None:
     scene.answered()
-    number = {}
+    number: dict[str, Any] = {}
     if scene.rng.random() < 0.6:
         number = {"number": _phone_number(scene.rng)}
         scene.words["number"] = scene.value("number", number["number"])
@@ -199,7 +199,7 @@ def _callback(scene: _Scene) -> None:
 
 def _escalate(scene: _Scene) -> None:
     scene.answered()
-    said = {}
+    said: dict[str, Any] = {}
     scene.words["words"] = ""
     if scene.rng.random() < 0.25:
         said["text"] = scene.literal("words", phrases.HOLDING)

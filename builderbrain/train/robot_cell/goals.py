@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
+from builderbrain.plan import Reference
 from builderbrain.train.goal import Goal
 from builderbrain.train.robot_cell import phrases
 from builderbrain.train.robot_cell.phrases import PHRASES
@@ -60,7 +62,7 @@ class _Scene(Scene):
         self.words["grip"] = self.rng.choice(phrases.GRIP).replace("{force}", self.value("force_n", force))
         return force
 
-    def wide(self) -> dict[str, int]:
+    def wide(self) -> dict[str, Any]:
         """The width of the part, said or not."""
         self.words["wide"] = ""
         if self.rng.random() > 0.15:
@@ -69,9 +71,10 @@ class _Scene(Scene):
         self.words["wide"] = self.rng.choice(phrases.WIDE).replace("{width}", str(width))
         return {"width_mm": width}
 
-    def point(self, share: float = 0.3) -> dict[str, int]:
+    def point(self, share: float = 0.3) -> dict[str, Any]:
         """Where in the zone, said or not."""
-        rng, said, found = self.rng, "", {}
+        rng, said = self.rng, ""
+        found: dict[str, Any] = {}
         if rng.random() < share:
             found = {"x_mm": rng.randint(-150, 150), "y_mm": rng.randint(-150, 150)}
             draw = rng.random()
@@ -108,14 +111,14 @@ def _look_two(scene: _Scene) -> None:
     scene.draft.step("look", zone=scene.zone("other", other_than=zone))
 
 
-def _route(scene: _Scene, zone: str, condition: str | None = None, **point: object) -> object:
+def _route(scene: _Scene, zone: str, condition: str | None = None, **point: Any) -> Reference:
     return result(scene.draft.step("precheck", condition=condition, zone=zone, **point), "route")
 
 
 def _move(scene: _Scene) -> None:
     route = _route(scene, scene.zone(), **scene.point(0.4))
     scene.words["speed"] = ""
-    speed = {}
+    speed: dict[str, Any] = {}
     if scene.rng.random() < 0.25:
         speed = {"speed_mm_s": scene.rng.randint(10, 250)}
         scene.words["speed"] = scene.rng.choice(phrases.SPEED).replace("{speed}", str(speed["speed_mm_s"]))
@@ -131,7 +134,7 @@ def _pick(scene: _Scene) -> None:
 def _pick_where_seen(scene: _Scene, zone: str, *, condition: bool = False) -> str:
     seen = scene.draft.step("look", zone=zone)
     only = f"{seen}.part" if condition else None
-    where = {name: result(seen, name) for name in ("x_mm", "y_mm", "height_mm")}
+    where: dict[str, Any] = {name: result(seen, name) for name in ("x_mm", "y_mm", "height_mm")}
     route = _route(scene, zone, only, **where)
     scene.taken = scene.draft.step("pick", condition=only, route=route, force_n=scene.grip(), width_mm=result(seen, "width_mm"))
     return seen
@@ -150,7 +153,7 @@ def _transport(scene: _Scene) -> None:
 def _place(scene: _Scene) -> None:
     route = _route(scene, scene.zone(), **scene.point(0.2))
     scene.words["press"] = ""
-    press = {}
+    press: dict[str, Any] = {}
     if scene.rng.random() < 0.2:
         press = {"force_n": scene.rng.randint(1, 40)}
         scene.words["press"] = scene.rng.choice(phrases.PRESS).replace("{press}", scene.value("force_n", press["force_n"]))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from builderbrain.train.goals.skins import skin_phrase
 from builderbrain.train.names import PEOPLE
@@ -15,7 +16,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 def filled(sentence: str, rng: random.Random) -> str:
     """The sentence with something in every open place, and nothing in it that a plan would have to escape."""
-    made = {
+    made: dict[str, Callable[[random.Random], str]] = {
         "{x}": skin_phrase,
         "{y}": skin_phrase,
         "{n}": lambda rng: rng.choice(PEOPLE),

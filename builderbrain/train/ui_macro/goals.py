@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from builderbrain.train.goal import Goal
 from builderbrain.train.goals.skins import skin_folder
@@ -48,7 +49,7 @@ class _Scene(Scene):
         """Id of the step that opened the page that is shown."""
         return [step.id for step in self.draft.steps if step.skill == "open"][-1]
 
-    def wait(self) -> dict[str, int]:
+    def wait(self) -> dict[str, Any]:
         """The longest wait, said or not."""
         self.words["wait"] = ""
         if self.rng.random() > 0.5:
