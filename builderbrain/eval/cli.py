@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError, SubjectError
-from builderbrain.eval.bench import SUITE_NAMES
+from builderbrain.eval.bench import SUITE_NAMES, domain_benches
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
@@ -54,6 +54,23 @@ def build_parser() -> argparse.ArgumentParser:
             help="what to measure; give it several times to compare (default: rail)",
         )
         suite.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
+    domains = commands.add_parser(
+        "domain-bench",
+        parents=[base, report],
+        help="50 held-out goals of another domain: is the decoded plan valid, and the reference?",
+    )
+    domains.add_argument("--domain", metavar="NAME", required=True, help=f"one of {', '.join(domain_benches())}")
+    domains.add_argument(
+        "--subject",
+        action="append",
+        choices=SUBJECT_NAMES,
+        help="what to measure; give it several times to compare (default: rail and base)",
+    )
+    domains.add_argument("--goals", metavar="FILE", type=Path, help="other goals of the domain (default: the held-out ones)")
+    domains.add_argument("--temperature", type=float, default=0.0, help="of every draw (default: 0)")
+    domains.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    domains.add_argument("--introduce", action="store_true", help="say the domain before every goal, as to a rail of several")
+    domains.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
     syntax = commands.add_parser("syntax", parents=[base, report], help="strict outputs at a hot temperature: 0 may be invalid")
     syntax.add_argument("--subject", default="rail", choices=("rail", "base", "lora"), help="what to measure (default: rail)")
     syntax.add_argument("--generations", type=int, default=1000, help="number of outputs (default: 1000)")
@@ -191,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(arguments)
     from builderbrain.eval import commands  # reads models, only once the options are sound
+    from builderbrain.train.spoken.joint import introduction
 
     try:
         _check(options)
@@ -208,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _measure_asking(options)
         if options.command == "fit-decisions":
             return _fit_decisions(options)
+        bench = options.command == "domain-bench"
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -215,7 +234,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rail=options.rail,
             lora=options.lora,
             seeds=tuple(options.seeds),
+            domain=getattr(options, "domain", "repo_assistant"),
+            temperature=options.temperature if bench else 0.0,
+            draw_seed=options.seed if bench else 0,
+            introduction=introduction(options.domain) if bench and options.introduce else "",
         )
+        if bench:
+            from builderbrain.eval.measure_domain import measure_domain
+
+            subjects = tuple(dict.fromkeys(options.subject or ["rail", "base"]))
+            return measure_domain(workbench, subjects, options.json, goals=options.goals, least=options.least)
         if options.command == "calibration":
             from builderbrain.eval.measure_calibration import measure_calibration
 
