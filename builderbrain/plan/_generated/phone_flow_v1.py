@@ -384,7 +384,7 @@ def _check_hold_message(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="phone_flow",
     version=1,
-    schema_sha256="b0f573dce33534465da8f188be504ef033126efb526ee7c0dead95ae1e2d38f6",
+    schema_sha256="73d24e6cd48326058ff2c9644bfc43ced397eb19c03fee9534d184ad98bc8806",
     max_steps=12,
     max_depth=12,
     max_width=3,
@@ -1346,4 +1346,5 @@ DOMAIN = Domain(
     budgets={
         "hold_seconds": 180,
     },
+    fallback="escalate",
 )

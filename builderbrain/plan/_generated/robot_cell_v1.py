@@ -388,7 +388,7 @@ def _check_resume(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="robot_cell",
     version=1,
-    schema_sha256="095809bc07b928bec8fb5eaf8004ee1f21d74c04b810fe00bd7a3f00ee1f2600",
+    schema_sha256="c3cf5b0234bc8c4f7eb0327c902126739988ae0a9136003dba31d12458363906",
     max_steps=16,
     max_depth=16,
     max_width=4,
@@ -1653,4 +1653,5 @@ DOMAIN = Domain(
     budgets={
         "seconds": 90,
     },
+    fallback="safe_pose",
 )
