@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from builderbrain.agent.executor import Runtime, WorkingRoot, execute, execute_async, resume, run_plan, run_streamed
-from builderbrain.agent.goal import GoalResult, GoalRunner, PlanProposal
+from builderbrain.agent.goal import GoalResult, GoalRunner
 from builderbrain.agent.ledger import Ledger
+from builderbrain.agent.proposal import PlanProposal, PlanRequest, proposed_in_thread
 from builderbrain.agent.report import ExecutionReport
+from builderbrain.agent.runs import PlanRuns
 from builderbrain.agent.trace import TraceEntry
 
 __all__ = [
@@ -14,11 +16,14 @@ __all__ = [
     "GoalRunner",
     "Ledger",
     "PlanProposal",
+    "PlanRequest",
+    "PlanRuns",
     "Runtime",
     "TraceEntry",
     "WorkingRoot",
     "execute",
     "execute_async",
+    "proposed_in_thread",
     "resume",
     "run_plan",
     "run_streamed",
