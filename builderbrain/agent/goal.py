@@ -175,9 +175,7 @@ class GoalRunner:
             review=review,
         )
 
-    async def _fall_back(
-        self, goal: str, planned: Planned, dry_run: bool, breakers: tuple[BreakerRecord, ...]
-    ) -> GoalResult:
+    async def _fall_back(self, goal: str, planned: Planned, dry_run: bool, breakers: tuple[BreakerRecord, ...]) -> GoalResult:
         """No plan was accepted: what the domain does then, a person, and in any case an answer that says why."""
         steps = list(planned.tried)
         domain = self.planner.domain

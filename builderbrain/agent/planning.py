@@ -1,10 +1,10 @@
 """From a goal to a checked plan: proposal, repair, further proposals, template. What cannot be made is refused with what was tried.
 
-    propose --accepted--> plan
-            --refused---> repair --accepted--> plan
-                                 --refused---> constrained generation again, repaired, a bounded number of times
-                                               --refused--> template: the same steps, every argument written anew
-                                                            --refused--> no plan
+propose --accepted--> plan
+        --refused---> repair --accepted--> plan
+                             --refused---> constrained generation again, repaired, a bounded number of times
+                                           --refused--> template: the same steps, every argument written anew
+                                                        --refused--> no plan
 """
 
 from __future__ import annotations

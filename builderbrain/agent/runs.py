@@ -139,9 +139,7 @@ class PlanRuns:
             raise ConflictError(f"the execution {execution} runs right now; wait for it", field="execution")
         ledger = self.runtime.ledger
         domain = None if ledger is None else ledger.execution(execution).plan.get("domain")
-        return await self._counted(
-            execution, resume(execution, runtime=self.runtime, tools=self._tools.get(str(domain)))
-        )
+        return await self._counted(execution, resume(execution, runtime=self.runtime, tools=self._tools.get(str(domain))))
 
     @property
     def running(self) -> frozenset[str]:

@@ -46,9 +46,7 @@ def argument_writer(service: Service, compile_grammar: Callable[[str], CompiledC
 
     def write(request: ArgumentRequest) -> str | None:
         try:
-            grammar = argument_grammar(
-                request.domain, request.version, request.skill, request.argument, request.number
-            )
+            grammar = argument_grammar(request.domain, request.version, request.skill, request.argument, request.number)
             return from_thread.run(decode, request, compile_grammar(grammar))
         except _NOT_WRITTEN:
             return None

@@ -77,7 +77,9 @@ class PlanRoutes:
 
     def _add_runs(self, router: APIRouter) -> None:
         @router.post("/v1/plans/dry-run")
-        @described("What running a plan would do; nothing is run.", body=PlanRequestBody, reply=DryRunReply, raises=(PolicyError,))
+        @described(
+            "What running a plan would do; nothing is run.", body=PlanRequestBody, reply=DryRunReply, raises=(PolicyError,)
+        )
         async def plans_dry_run(request: Request) -> Response:
             body = await read_request(request, PlanRequestBody)
             self._refuse_grants(body)

@@ -52,14 +52,10 @@ def repair_router(service: Service, write: WriteArgument | None) -> APIRouter:
         source, unread = read_body_plan(body)
         if unread is not None:
             ended = f"it is not repaired: {unread.faults[0]}"
-            found = Repair(
-                checked=None, plan=None, verdict=unread, before=unread.faults, tried=(), origins=(), ended=ended
-            )
+            found = Repair(checked=None, plan=None, verdict=unread, before=unread.faults, tried=(), origins=(), ended=ended)
         else:
             writes = write if body.goal is not None else None
-            found = await to_thread.run_sync(
-                lambda: repair(source, granted=body.granted, write=writes, goal=body.goal or "")
-            )
+            found = await to_thread.run_sync(lambda: repair(source, granted=body.granted, write=writes, goal=body.goal or ""))
         service.telemetry.repaired(found)
         return json_reply(found.to_json())
 

@@ -28,6 +28,4 @@ class ScriptedPlans:
         if isinstance(said, Exception):
             raise said
         finish: Literal["stop", "length"] = "length" if at in self.cut else "stop"
-        return PlanProposal(
-            text=said, weight_version="v7", finish_reason=finish, skeleton=self.skeleton, tokens=self.tokens
-        )
+        return PlanProposal(text=said, weight_version="v7", finish_reason=finish, skeleton=self.skeleton, tokens=self.tokens)

@@ -132,9 +132,7 @@ def test_a_dry_run_runs_nothing_and_shows_the_plan(folder: Path) -> None:
 
 @pytest.mark.parametrize("goal", ["", "  \n", "x" * 4_001, None, 7])
 def test_what_is_no_goal_is_refused_by_name(folder: Path, goal: object) -> None:
-    runner = GoalRunner(
-        proposed_in_thread(lambda _: PlanProposal(text="s1=list()", weight_version="v")), WorkingRoot(folder)
-    )
+    runner = GoalRunner(proposed_in_thread(lambda _: PlanProposal(text="s1=list()", weight_version="v")), WorkingRoot(folder))
     with pytest.raises(InvalidRequestError) as refused:
         runner.run(goal)  # type: ignore[arg-type]
     assert refused.value.field == "goal"

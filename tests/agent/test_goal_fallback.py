@@ -46,8 +46,10 @@ def run(model: ScriptedPlans, root: WorkingRoot, *, dry_run: bool = False, **opt
 
 
 def test_a_proposal_is_repaired_and_the_record_says_how(root: WorkingRoot) -> None:
-    model = ScriptedPlans('s1=search(pattern="gate")\ns2=talk(text="x",about=s1.text)\ns3=list() after s2,s1 if s1.ok and s1.ok')
-    spoiled = ScriptedPlans('s1=list()\ns2=read(path=s1.first_path) after s9')
+    model = ScriptedPlans(
+        's1=search(pattern="gate")\ns2=talk(text="x",about=s1.text)\ns3=list() after s2,s1 if s1.ok and s1.ok'
+    )
+    spoiled = ScriptedPlans("s1=list()\ns2=read(path=s1.first_path) after s9")
     assert run(model, root).repair is None
     result = run(spoiled, root)
     assert result.verdict.accepted

@@ -189,7 +189,13 @@ def test_a_refusal_says_what_was_tried() -> None:
 
 
 def test_what_cannot_be_read_is_not_repaired() -> None:
-    for source in (None, [], {}, {"domain": "garden", "version": 1, "steps": []}, {"domain": "x", "version": 1, "steps": [LOOK]}):
+    for source in (
+        None,
+        [],
+        {},
+        {"domain": "garden", "version": 1, "steps": []},
+        {"domain": "x", "version": 1, "steps": [LOOK]},
+    ):
         found = repair(source)
         assert not found.accepted
         assert found.tried == ()

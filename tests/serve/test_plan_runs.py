@@ -26,10 +26,10 @@ MUTATING = ["mutating"]
 
 @contextmanager
 def desk(
-    tree: Path, *, text: str = "s1=list()", tools: Mapping[str, Tool] | None = None, **settings: Any
+    tree: Path, *, text: str = "s1=list()", ends: bool = True, tools: Mapping[str, Tool] | None = None, **settings: Any
 ) -> Iterator[httpx.Client]:
     """A client of a server whose model says `text`, with the workshop's tools."""
-    service = scripted_service(text)
+    service = scripted_service(text, ends=ends)
     engine: Any = service.backend.mask_engine
 
     def compiled(source: str) -> Any:
@@ -64,7 +64,12 @@ def http(tree: Path, tmp_path: Path, effects: Effects) -> Iterator[httpx.Client]
 
 def shop(*steps: Any, grant: list[str] | None = None, **more: Any) -> dict[str, Any]:
     written = [{"id": f"s{at}", "args": {}, **step} for at, step in enumerate(steps, 1)]
-    return {"domain": "workshop", "plan": {"version": 1, "steps": written}, "grant": MUTATING if grant is None else grant, **more}
+    return {
+        "domain": "workshop",
+        "plan": {"version": 1, "steps": written},
+        "grant": MUTATING if grant is None else grant,
+        **more,
+    }
 
 
 RESERVE, PAY = {"skill": "reserve", "args": {"item": "bench"}}, {"skill": "pay", "args": {"amount": 7}}
@@ -204,7 +209,7 @@ def test_executions_that_are_not_there_are_not_found(tree: Path, http: httpx.Cli
 
 
 def test_a_plan_is_repaired_and_the_reply_says_how(http: httpx.Client) -> None:
-    broken = {"domain": "repo_assistant", "plan": 's1=list()\ns2=read(path=s1.first_path) after s7'}
+    broken = {"domain": "repo_assistant", "plan": "s1=list()\ns2=read(path=s1.first_path) after s7"}
     body = http.post("/v1/plans/repair", json=broken).json()
     assert body["accepted"] is True
     assert [(one["stage"], one["kept"]) for one in body["tried"]] == [("edges", True)]
@@ -233,7 +238,7 @@ def test_failing_tools_show_in_metrics(http: httpx.Client, effects: Effects) -> 
 
 
 def test_a_goal_that_cannot_be_planned_goes_to_a_person(tree: Path, tmp_path: Path) -> None:
-    with desk(tree, text='s1=read(path="../secret.txt")', hand_off_file=str(tmp_path / "goals.jsonl")) as http:
+    with desk(tree, text='s1=talk(text="aaaa', ends=False, hand_off_file=str(tmp_path / "goals.jsonl")) as http:
         body = http.post("/v1/goals", json={"goal": "read the secret"}).json()
         assert body["verdict"]["accepted"] is False
         stages = [(step["stage"], step["helped"]) for step in body["fallback"]]

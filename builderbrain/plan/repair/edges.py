@@ -30,11 +30,7 @@ def _numbered(draft: Draft) -> Changes:
     placed: set[str] = set()
     while len(places) < len(steps):
         ready = next(
-            (
-                at
-                for at, step in enumerate(steps)
-                if at not in places and placed.issuperset(needed_by(step))
-            ),
+            (at for at, step in enumerate(steps) if at not in places and placed.issuperset(needed_by(step))),
             None,
         )
         if ready is None:

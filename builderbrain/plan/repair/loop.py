@@ -59,9 +59,7 @@ def repair(
     if plan is None or domain is None or hopeless is not None or unread or len(plan.steps) > MAX_STEPS:
         reason = hopeless or next(iter(verdict.faults), None)
         ended = f"it is not repaired: {reason}" if reason is not None else "nothing was at fault"
-        return Repair(
-            checked=None, plan=plan, verdict=verdict, before=verdict.faults, tried=(), origins=(), ended=ended
-        )
+        return Repair(checked=None, plan=plan, verdict=verdict, before=verdict.faults, tried=(), origins=(), ended=ended)
     original = normalised(plan, domain)
     draft = Draft(plan=original, domain=domain, origins=tuple(range(len(original.steps))))
     tried: list[Tried] = []

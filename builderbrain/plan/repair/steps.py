@@ -13,7 +13,15 @@ from builderbrain.plan.model import Step
 from builderbrain.plan.repair.draft import Change, Changes, Draft
 
 _OF_THE_SKILL = frozenset(
-    {"illegal_edge", "safety_not_granted", "precondition", "lock_conflict", "over_budget", "irreversible_order", "missing_argument"}
+    {
+        "illegal_edge",
+        "safety_not_granted",
+        "precondition",
+        "lock_conflict",
+        "over_budget",
+        "irreversible_order",
+        "missing_argument",
+    }
 )
 """Faults that another skill in the same place may not have."""
 
