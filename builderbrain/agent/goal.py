@@ -1,4 +1,4 @@
-"""A goal from its text to its answer: planned, run, and where no plan is accepted, answered by what the domain falls back on."""
+"""A goal from its text to its answer: planned and run; where no plan is accepted, by what the domain falls back on."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ or a special token is an escape: no line of a file can become a step of a plan, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,12 @@ from builderbrain.plan.repair import KnownValue
 
 TEXT_CHARACTERS = 400
 LINE_CHARACTERS = 1_600
-_ESCAPED = frozenset("<>[]{}|&$`#=():")
-"""Beside quotes, backslashes and what is not printable: what tags, templates, calls, steps and headings are made of."""
+LISTED = 3
+"""Items of a list that are told."""
+_ESCAPED = frozenset("<>[]{}|&$`=")
+"""Beside quotes, backslashes and what is not printable: what tags, templates, calls, steps and fences are made of."""
+_REFERENCE = re.compile(r"\$\{\w+\.\w+\}").fullmatch
+"""An argument that never got its value."""
 _KNOWN_TYPES = ("string", "path", "text")
 
 
@@ -31,6 +36,9 @@ def escaped(value: Any, limit: int = TEXT_CHARACTERS) -> str:
     """A value as data in a prompt: numbers and words of JSON as they are, text as a string that opens nothing."""
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
+    if isinstance(value, list | tuple):
+        told = [escaped(item, limit // LISTED) for item in value[:LISTED]]
+        return " and ".join([*told, *(["more"] if len(value) > LISTED else [])]) or "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return f'"{"".join(map(_character, cut))}"'
@@ -50,7 +58,7 @@ def known_values(entries: Sequence[TraceEntry], domain: Domain) -> tuple[KnownVa
 def _line(entry: TraceEntry) -> str:
     output: Mapping[str, Any] = entry.output or {}
     parts = [f"Seen: {entry.skill} {entry.status}"]
-    parts += [f"{name} {escaped(value)}" for name, value in entry.args.items()]
+    parts += [f"{name} {escaped(value)}" for name, value in entry.args.items() if not _REFERENCE(str(value))]
     parts += [f"{name} {escaped(value)}" for name, value in output.items() if name != OK_RESULT]
     if entry.error is not None:
         parts.append(f"error {escaped(entry.error)}")

@@ -1,4 +1,4 @@
-"""From a goal to a checked plan: proposal, repair, further proposals, template. What cannot be made is refused with what was tried.
+"""From a goal to a checked plan: proposal, repair, further proposals, template; or a refusal that says what was tried.
 
 propose --accepted--> plan
         --refused---> repair --accepted--> plan

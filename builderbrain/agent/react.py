@@ -1,4 +1,4 @@
-"""Reason, act, observe: plans for one goal, each made knowing what those before it saw, until nothing is open or a bound is hit.
+"""Reason, act, observe: plans for one goal, each made knowing what those before saw, until nothing is open or a bound is hit.
 
     plan (checked, repaired) --> run --> what was seen goes into the next request, as data --> ...
 
@@ -8,7 +8,7 @@ the schema says of its steps. A bound that is hit ends the loop with what is the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,13 +106,24 @@ class LoopResult:
         }
 
 
-def leaves_something_open(report: ExecutionReport) -> bool:
-    """Whether a step of a plan was not done (but for those whose own `if` was false), or was done and found nothing."""
-    return any(entry.status not in ("done", "skipped") or _gave_nothing(entry) for entry in report.entries)
+GoesOn = Callable[[ExecutionReport, Sequence[TraceEntry]], bool]
+"""Whether another plan is wanted after an execution; given what ran in the rounds before it."""
+
+
+def leaves_something_open(report: ExecutionReport, earlier: Sequence[TraceEntry]) -> bool:
+    """After the first plan: whether a step was not done (but for those whose own `if` was false), or found nothing.
+
+    A later plan is there to make that good: something is open until a step that was not there before gave something.
+    """
+    if not earlier:
+        return any(entry.status not in ("done", "skipped") or _gave_nothing(entry) for entry in report.entries)
+    tried = [(entry.skill, dict(entry.args)) for entry in earlier]
+    new = [entry for entry in report.entries if (entry.skill, dict(entry.args)) not in tried]
+    return not any(entry.ok and not _gave_nothing(entry) for entry in new)
 
 
 def _gave_nothing(entry: TraceEntry) -> bool:
-    """Whether all that a step gave is null, zero or empty; its text, which may say just that, counts where there is nothing else."""
+    """Whether all that a step gave is null, zero or empty; its text, which may say just that, counts where nothing else is."""
     given = {name: value for name, value in (entry.output or {}).items() if name != OK_RESULT}
     facts = {name: value for name, value in given.items() if name != "text"} or given
     return entry.status == "done" and bool(facts) and not any(facts.values())
@@ -132,7 +143,7 @@ class ReActLoop:
         root: WorkingRoot,
         *,
         bounds: Bounds | None = None,
-        goes_on: Callable[[ExecutionReport], bool] = leaves_something_open,
+        goes_on: GoesOn = leaves_something_open,
     ) -> None:
         self._planner = planner
         self._runs = runs
@@ -173,8 +184,7 @@ class ReActLoop:
         planned: Planned | None = None
         with anyio.move_on_after(self._seconds_left(state)):
             request = PlanRequest(goal=goal, observations=seen, max_tokens=left)
-            entries = [entry for one in state.rounds if one.report is not None for entry in one.report.entries]
-            planned = await self._planner.plan(request, known=known_values(entries, self._planner.domain))
+            planned = await self._planner.plan(request, known=known_values(state.entries, self._planner.domain))
         if planned is None:
             return "time"
         state.tokens += planned.tokens
@@ -201,11 +211,12 @@ class ReActLoop:
             state.pending = outcome
             state.rounds.append(Round(planned=planned, report=None))
             return "time" if outcome is None else "pending"
+        earlier = state.entries
         state.steps += len(outcome.entries)
         state.rounds.append(Round(planned=planned, report=outcome, observations=observations(outcome.entries)))
         if outcome.status != "finished":
             return "stopped"
-        if not self._goes_on(outcome):
+        if not self._goes_on(outcome, earlier):
             return "done"
         return None
 
@@ -222,6 +233,11 @@ class _State:
     steps: int = 0
     tokens: int = 0
     pending: Pending | None = None
+
+    @property
+    def entries(self) -> list[TraceEntry]:
+        """What ran so far."""
+        return [entry for one in self.rounds if one.report is not None for entry in one.report.entries]
 
 
 def _answer(rounds: list[Round], ended: Ending) -> str:

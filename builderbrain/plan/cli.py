@@ -1,4 +1,4 @@
-"""`python -m builderbrain.plan {check,show,repair,generate}`: plans on the command line; `agent/plan_cli.py` adds what runs them.
+"""`python -m builderbrain.plan {check,show,repair,generate}`: plans on the command line. `agent/plan_cli.py` runs them.
 
 Exit status: 0 accepted or current, 1 refused or stale, 2 unusable input.
 """

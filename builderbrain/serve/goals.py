@@ -7,6 +7,7 @@ checker refuses is repaired, decoded again, or answered by what the domain falls
 from __future__ import annotations
 
 import asyncio
+
 from anyio import to_thread
 from fastapi import APIRouter
 from pydantic import Field

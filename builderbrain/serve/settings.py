@@ -85,8 +85,8 @@ class ServeSettings:
                 raise ConfigError(f"expected {name} to be a non-empty key, got an empty string", field=name)
         if (self.allow_writes or self.allow_meta) and self.state_dir is None:
             raise ConfigError(
-                "expected --state-dir beside --allow-writes and --allow-meta, got none; name a folder for the ledger, so that no "
-                "effect happens twice",
+                "expected --state-dir beside --allow-writes and --allow-meta, got none; name a folder for the ledger, so that "
+                "no effect happens twice",
                 field="state_dir",
             )
         if not Path(self.root).is_dir():

@@ -64,6 +64,12 @@ def test_nothing_is_asked_again_when_nothing_is_open(root: WorkingRoot) -> None:
     assert len(model.requests) == 1
 
 
+def test_a_later_plan_ends_the_loop_once_it_gave_something_new(root: WorkingRoot) -> None:
+    again = 's1=read(path="gates.md")\ns2=read(path="docs/gate.md")'
+    result = work(ScriptedPlans('s1=read(path="gates.md")', again), root)
+    assert (result.ended, len(result.rounds)) == ("done", 2)
+
+
 def test_a_model_may_say_that_it_is_done(root: WorkingRoot) -> None:
     result = work(ScriptedPlans('s1=search(pattern="unicorn")', ""), root)
     assert (result.ended, len(result.rounds)) == ("done", 1)
@@ -113,7 +119,7 @@ def test_a_slow_model_is_cut_off(root: WorkingRoot) -> None:
                 await anyio.sleep(60)
             return await super().__call__(request)
 
-    result = work(Slow('s1=search(pattern="unicorn")'), root, seconds=0.5)
+    result = work(Slow('s1=search(pattern="unicorn")'), root, seconds=3.0)
     assert (result.ended, len(result.rounds)) == ("time", 1)
     assert 'matches "unicorn"' in result.answer
 
@@ -164,7 +170,7 @@ def test_after_tool_output_effects_wait_for_a_person(shop: Shop) -> None:
     granted = frozenset({"read_only", "mutating"})
     planner = Planner(model, domain="workshop", version=1, granted=granted, further=0)
     runs = PlanRuns(shop.runtime, tools={"workshop": shop.tools})
-    loop = ReActLoop(planner, runs, WorkingRoot(shop.folder), goes_on=lambda report: True)
+    loop = ReActLoop(planner, runs, WorkingRoot(shop.folder), goes_on=lambda report, earlier: True)
     result = anyio.run(loop.run, "write it")
     assert (result.ended, len(result.rounds)) == ("pending", 2)
     assert result.pending is not None

@@ -58,6 +58,7 @@ MAY_WRITE_FILES = {
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",
+    "builderbrain.agent.hand_off": "goals for a person, appended to a file",
     "builderbrain.agent.ledger": "the ledger of executions and its lock",
     "builderbrain.tools.process": "an empty folder for the temporary files of a tool, removed afterwards",
     "builderbrain.tools.sandbox.cgroup": "control groups, which are files",

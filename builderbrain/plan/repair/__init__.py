@@ -1,4 +1,4 @@
-"""Repair of refused plans: arguments are completed, edges mended, skills replaced by their equivalents, optional branches dropped.
+"""Repair of refused plans: arguments completed, edges mended, skills replaced by equivalents, optional branches dropped.
 
 A repaired plan asks for nothing that the plan did not ask for (`bounds.py` says what that means and is asked about every
 change), and the checker alone accepts it.

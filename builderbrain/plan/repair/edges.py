@@ -1,4 +1,4 @@
-"""Edges: steps are numbered and ordered anew, edges that cannot be are removed, edges that the effects of steps imply are added.
+"""Edges: steps are numbered and ordered anew, impossible edges are removed, those that the effects of steps imply are added.
 
 An added edge lets fewer things happen at the same time, and a step run in fewer cases. A removed one does the opposite, so none
 is removed before a step with effects.

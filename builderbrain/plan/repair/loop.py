@@ -1,8 +1,8 @@
 """The loop of repair: a change, the checker, the next change, until it accepts or nothing helps.
 
-A change stays only when the plan comes nearer: fewer faults of form, or as many and fewer faults in what steps do to one another
-(which show only once the form is right). So each round goes down an order without infinite descent, and the loop ends; the
-bounds on rounds and tries make it end soon.
+A change stays only when the plan comes nearer: fewer faults of form, or as many and fewer faults in what steps do to one
+another (which show only once the form is right). So each round goes down an order without infinite descent, and the loop ends;
+the bounds on rounds and tries make it end soon.
 """
 
 from __future__ import annotations
