@@ -45,6 +45,24 @@ def compose_refusal(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
+def compose_pending(plan: Plan, steps: Sequence[str]) -> str:
+    """A plan waits for a person's yes."""
+    return f"{compose_dry_run(plan)}\nIt waits for a person's yes to {', '.join(steps)}."
+
+
+def compose_fallback(verdict: Verdict, tried: Sequence[tuple[str, bool, str]], *, asks_back: bool) -> str:
+    """No plan was accepted: why, and what was done instead.
+
+    Args:
+        tried: stage, whether it helped, and what was said of it.
+        asks_back: whether the domain speaks freely, so that the answer is a request for information.
+    """
+    lead = "I need more information: " if asks_back else ""
+    lines = [f"{lead}{compose_refusal(verdict)}"]
+    lines.extend(f"{stage}: {said}." for stage, _, said in tried if stage in ("breaker", "domain", "hand_off"))
+    return "\n".join(lines)
+
+
 def _done(entry: TraceEntry) -> str:
     render = _RENDERERS.get(entry.skill, _any)
     return render(entry, entry.output or {})

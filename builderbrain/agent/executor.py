@@ -37,6 +37,7 @@ from builderbrain.plan.domain import Domain
 __all__ = [
     "Observe",
     "Runtime",
+    "Tool",
     "ToolSettings",
     "WorkingRoot",
     "execute",
@@ -88,7 +89,12 @@ async def execute_async(
 
 
 async def run_plan(
-    plan: CheckedPlan, root: WorkingRoot, *, tools: Mapping[str, Tool] | None = None, runtime: Runtime | None = None
+    plan: CheckedPlan,
+    root: WorkingRoot,
+    *,
+    tools: Mapping[str, Tool] | None = None,
+    runtime: Runtime | None = None,
+    execution: str | None = None,
 ) -> ExecutionReport:
     """Run every step that can run.
 
@@ -96,6 +102,7 @@ async def run_plan(
 
     Args:
         tools: tools by skill in place of the registry's.
+        execution: a name of its own for the execution, that no other has; made here by default.
 
     Raises:
         TypeError: not a `CheckedPlan`.
@@ -103,7 +110,7 @@ async def run_plan(
         PolicyError: the policy blocks a step, or a person did not say yes; nothing was run.
         LedgerError: the plan has effects and there is no ledger, or it cannot be written.
     """
-    return await run_streamed(_once(plan), root, tools=tools, runtime=runtime)
+    return await run_streamed(_once(plan), root, tools=tools, runtime=runtime, execution=execution)
 
 
 async def run_streamed(
@@ -112,6 +119,7 @@ async def run_streamed(
     *,
     tools: Mapping[str, Tool] | None = None,
     runtime: Runtime | None = None,
+    execution: str | None = None,
 ) -> ExecutionReport:
     """Run a plan while the rest of it is decoded.
 
@@ -126,7 +134,7 @@ async def run_streamed(
         PlanRejectedError: one does not go on from the one before.
     """
     shared = runtime if runtime is not None else Runtime()
-    execution = secrets.token_hex(16)
+    execution = execution if execution is not None else secrets.token_hex(16)
     try:
         first = await anext(plans)
     except StopAsyncIteration:

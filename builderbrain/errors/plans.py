@@ -129,6 +129,18 @@ class NotConfirmedError(PolicyError):
     code = "not_confirmed"
 
 
+class ConfirmationNotFoundError(BuilderBrainError):
+    """No plan waits under this token for a person's yes."""
+
+    code = "confirmation_not_found"
+
+
+class NoToolsError(BuilderBrainError):
+    """The skills of this domain have no tools here, so its plans can be checked and not run."""
+
+    code = "no_tools"
+
+
 class LedgerError(BuilderBrainError):
     """The ledger of executions refuses: a step claimed twice, an unknown execution, a file that is no ledger."""
 

@@ -223,6 +223,8 @@ def _domain_keys(schema: DomainSchema) -> list[str]:
         lines.append("    budgets={")
         lines.extend(f"        {_quote(name)}: {budget.limit}," for name, budget in schema.budgets.items())
         lines.append("    },")
+    if schema.fallback is not None:
+        lines.append(f"    fallback={_quote(schema.fallback)},")
     return lines
 
 
@@ -251,6 +253,10 @@ def _skill_keys(skill: SkillSchema) -> list[str]:
         lines.append(f"undo={_quote(skill.undo_skill)},")
     if skill.fallback is not None:
         lines.append(f"fallback={_quote(skill.fallback)},")
+    if len(skill.equivalent) == 1:
+        lines.append(f"equivalent=({_quote(skill.equivalent[0])},),")
+    elif skill.equivalent:
+        lines += ["equivalent=(", *(f"    {_quote(other)}," for other in skill.equivalent), "),"]
     return lines
 
 

@@ -155,6 +155,7 @@ class SkillSchema(_Strict):
     critical: bool = False
     confirm: bool = False
     fallback: Name | None = None
+    equivalent: list[Name] = Field(default_factory=list)
 
     @property
     def undo_skill(self) -> str | None:
@@ -187,6 +188,7 @@ class DomainSchema(_Strict):
     facts: dict[Name, FactSchema] = Field(default_factory=dict)
     resources: dict[Name, ResourceSchema] = Field(default_factory=dict)
     budgets: dict[Name, BudgetSchema] = Field(default_factory=dict)
+    fallback: Name | None = None
     limits: LimitsSchema
     edges: dict[EdgeKind, Literal["any", "none"] | dict[str, Literal["any", "none"] | list[str]]]
     skills: Annotated[dict[Name, SkillSchema], Field(min_length=1)]

@@ -289,6 +289,12 @@ class GoalReply(BaseModel):
     trace: list[TraceEntryReply]
     weight_version: str
     disagreements: list[DisagreementReply] = []
+    repair: dict[str, Any] | None = None
+    fallback: list[dict[str, Any]] = []
+    execution: dict[str, Any] | None = None
+    confirmation: dict[str, Any] | None = None
+    breakers: list[dict[str, Any]] = []
+    review_required: bool = False
 
 
 class HealthReply(BaseModel):

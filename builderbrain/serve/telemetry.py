@@ -8,9 +8,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from builderbrain.agent.breaker import BreakerRecord
+from builderbrain.agent.planning import FallbackStep
 from builderbrain.decode.base import TokenDetails
 from builderbrain.errors import BuilderBrainError
 from builderbrain.grammar.base import ConstraintReport
+from builderbrain.plan.repair import Repair
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
@@ -52,6 +55,14 @@ class Telemetry:
         )
         self._checks = self._counter("bb:plan_checks", "Plans checked, by verdict.", "verdict")
         self._goals = self._counter("bb:goals", "Goals answered, by verdict.", "verdict")
+        self._repairs = self._counter("bb:plan_repairs", "Refused plans that were to be repaired, by outcome.", "outcome")
+        self._fallbacks = self._counter(
+            "bb:plan_fallbacks", "What was tried in place of refused plans, by stage.", "stage", "helped"
+        )
+        self._runs = self._counter("bb:plan_executions", "Plans that were run, or wait for a yes, by status.", "status")
+        self._breakers = self._counter(
+            "bb:breaker_changes", "Changes of state of circuit breakers.", "breaker", "action", "state"
+        )
 
     def watch(self, running: Callable[[], int], waiting: Callable[[], int]) -> None:
         """Read the engine's gauges from these at every scrape."""
@@ -117,6 +128,24 @@ class Telemetry:
     def answered(self, *, accepted: bool) -> None:
         """A goal was answered, or its plan refused."""
         self._goals.labels(self._model, "accepted" if accepted else "rejected").inc()
+
+    def repaired(self, repair: Repair) -> None:
+        """A refused plan was repaired, or could not be."""
+        if repair.before:
+            self._repairs.labels(self._model, "accepted" if repair.accepted else "refused").inc()
+
+    def fell_back(self, steps: Iterable[FallbackStep]) -> None:
+        """What was tried in place of a refused plan."""
+        for step in steps:
+            self._fallbacks.labels(self._model, step.stage, "true" if step.helped else "false").inc()
+
+    def ran(self, status: str) -> None:
+        """A plan was run, or waits for a yes."""
+        self._runs.labels(self._model, status).inc()
+
+    def breaker_changed(self, record: BreakerRecord) -> None:
+        """A circuit breaker changed its state."""
+        self._breakers.labels(self._model, record.name, record.action, record.after).inc()
 
     def responded(self, status: int) -> None:
         """A reply was sent."""

@@ -213,11 +213,12 @@ def test_what_was_said_is_free_and_stands_in_the_call(tmp_path: Path) -> None:
 
 
 def test_a_goal_runs_in_any_domain(tmp_path: Path) -> None:
-    from builderbrain.agent import GoalRunner, PlanProposal
+    from builderbrain.agent import GoalRunner, PlanProposal, proposed_in_thread
 
     plan: Any = PlanProposal(text=playbook("phone_flow")[0]["callback"], weight_version="v")
     world = world_of("phone_flow", "callback_unreachable")
-    result = GoalRunner(lambda _: plan, home_of("phone_flow", tmp_path, world)).run("Call me back.")
+    home = home_of("phone_flow", tmp_path, world)
+    result = GoalRunner(proposed_in_thread(lambda _: plan), home).run("Call me back.")
     assert result.verdict.accepted
     assert result.report is not None
     assert "Since s4 failed, escalate was run." in result.answer

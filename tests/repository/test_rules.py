@@ -73,6 +73,7 @@ MAY_WRITE_FILES = {
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",
+    "builderbrain.agent.hand_off": "goals for a person, appended to a file",
     "builderbrain.agent.ledger": "the ledger of executions and its lock",
     "builderbrain.tools.scratch": "a folder of a tool's own: an input, or a copy of the working root to try a change in",
     "builderbrain.tools.memory_store": "the folder of the memory",

@@ -384,7 +384,7 @@ def _check_hold_message(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="phone_flow",
     version=1,
-    schema_sha256="668e3dc855bb14820e6cb05d7f095c535021cd48be1049fc23ae7533e960e533",
+    schema_sha256="c41b4ec9e6141e80e2839aff14cbf32522269388722e83fdb56625946efe189b",
     max_steps=12,
     max_depth=12,
     max_width=3,
@@ -1347,4 +1347,5 @@ DOMAIN = Domain(
     budgets={
         "hold_seconds": 180,
     },
+    fallback="escalate",
 )

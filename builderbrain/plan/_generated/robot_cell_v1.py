@@ -388,7 +388,7 @@ def _check_resume(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="robot_cell",
     version=1,
-    schema_sha256="db06ab3b055270785f86d17775467953eab3782d8b3d26a6d9ad8d342a07e68d",
+    schema_sha256="5f1899c7619694687a251d112f25caba781bcc842d98f153b35217c07f4f2f54",
     max_steps=16,
     max_depth=16,
     max_width=4,
@@ -1658,4 +1658,5 @@ DOMAIN = Domain(
     budgets={
         "seconds": 90,
     },
+    fallback="safe_pose",
 )
