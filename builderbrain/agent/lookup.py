@@ -22,22 +22,22 @@ class Worth(Protocol):
     """What a lookup is worth: the utility of the best act `now`, expected `after` it, its `cost`, and what is left, `net`."""
 
     @property
-    def now(self) -> float: ...  # noqa: D102
+    def now(self) -> float: ...
     @property
-    def after(self) -> float: ...  # noqa: D102
+    def after(self) -> float: ...
     @property
-    def cost(self) -> float: ...  # noqa: D102
+    def cost(self) -> float: ...
     @property
-    def net(self) -> float: ...  # noqa: D102
+    def net(self) -> float: ...
 
 
 class LookupVerdict(Protocol):
     """`tool` is the one to call, None for none; `worth` is that of every tool that was considered."""
 
     @property
-    def tool(self) -> str | None: ...  # noqa: D102
+    def tool(self) -> str | None: ...
     @property
-    def worth(self) -> Mapping[str, Worth]: ...  # noqa: D102
+    def worth(self) -> Mapping[str, Worth]: ...
 
 
 class LookupGate(Protocol):

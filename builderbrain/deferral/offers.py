@@ -38,8 +38,8 @@ STRICTEST = DomainRule(start=0.9, near="escalate", far="escalate")
 
 
 def rule_of(domain: str) -> DomainRule:
-    """The rule of a domain."""
-    return RULES.get(domain, STRICTEST)
+    """The rule of a domain; what stands behind a slash says which of its requests are meant."""
+    return RULES.get(domain.partition("/")[0], STRICTEST)
 
 
 def offer_of(domain: str, confidence: float, threshold: float | None) -> Offer:

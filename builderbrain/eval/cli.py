@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from builderbrain.config import load_config
+from builderbrain.deferral.thresholds import Bound, check_level
 from builderbrain.errors import BuilderBrainError, SubjectError
 from builderbrain.eval.bench import SUITE_NAMES
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
@@ -66,6 +67,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
     )
     sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
+    defer = commands.add_parser(
+        "deferral", parents=[base, report], help="risk over coverage and calibration by domain; fits the thresholds of a server"
+    )
+    defer.add_argument(
+        "--rows", metavar="FOLDER", type=Path, help="of DOMAIN.jsonl of goals with plans (default: generated ones)"
+    )
+    defer.add_argument("--goals", metavar="N", type=int, default=1000, help="generated in each of three sets (default: 1000)")
+    defer.add_argument("--level", metavar="SHARE", type=float, default=0.05, help="that a server holds (default: 0.05)")
+    defer.add_argument(
+        "--bound", choices=get_args(Bound), default="answered_and_wrong", help="of what (default: answered_and_wrong)"
+    )
+    defer.add_argument("--save", metavar="FOLDER", help="write what a server reads here; {seed} in it stands for the seed")
+    defer.add_argument("--weight-version", metavar="NAME", help="of a registry's version; default: the rail's own digest")
     takeover = commands.add_parser(
         "takeover", parents=[base, report], help="what a rail can do, and what it does to safety, as its budget grows"
     )
@@ -222,6 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return measure_calibration(
                 workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
             )
+        if options.command == "deferral":
+            return _measure_deferral(options, workbench)
         if options.command == "takeover":
             from builderbrain.eval.measure_takeover import BUDGETS, measure_takeover
 
@@ -277,6 +293,21 @@ def _measure_asking(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         sessions=options.sessions,
         sessions_seed=options.sessions_seed,
+    )
+
+
+def _measure_deferral(options: argparse.Namespace, workbench: Workbench) -> int:
+    from builderbrain.eval.measure_deferral import Enforced, measure_deferral
+
+    check_level(options.level)
+    return measure_deferral(
+        workbench,
+        options.json,
+        seeds=workbench.rail_seeds(),
+        rows=options.rows,
+        goals=options.goals,
+        enforced=Enforced(bound=options.bound, level=options.level, weight_version=options.weight_version),
+        save=options.save,
     )
 
 

@@ -35,7 +35,7 @@ from builderbrain.serve.engine import Engine
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import calibrations_of, keys_of, limits_of, operations
+from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -109,7 +109,17 @@ def compose(settings: ServeSettings) -> FastAPI:
             telemetry.watch_passes(batcher.graphs.counts)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
     grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
-    routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root), temperature=temperature)]
+    deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
+    routers = [
+        goals_router(
+            service,
+            grammar=grammar,
+            root=WorkingRoot(settings.root),
+            temperature=temperature,
+            deferral=deferral,
+            lookups=lookups_of(settings),
+        )
+    ]
     lifetimes: list[Lifetime] = []
     store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     follower = None
@@ -122,7 +132,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
     return create_app(
         service,
         keys=keys,

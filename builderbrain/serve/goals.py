@@ -17,11 +17,14 @@ from starlette.responses import Response
 
 from builderbrain.agent.executor import WorkingRoot
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, PlanProposal, check_goal
+from builderbrain.agent.lookup import LookupGate
 from builderbrain.decode.base import Generation, SamplingParameters
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.decode.temperature import Temperature
 from builderbrain.errors import InvalidRequestError, PathEscapeError, ToolError
 from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.rail.confidence import Confidence
+from builderbrain.serve.deferral import ALTERNATIVES, ServedDeferral, plan_confidence
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.generation import OutputRequest, generate, results
 from builderbrain.serve.openapi import GENERATING, described
@@ -42,7 +45,13 @@ class GoalRequest(RequestModel):
 
 
 def goals_router(
-    service: Service, *, grammar: CompiledConstraint, root: WorkingRoot, temperature: Temperature = 0.0
+    service: Service,
+    *,
+    grammar: CompiledConstraint,
+    root: WorkingRoot,
+    temperature: Temperature = 0.0,
+    deferral: ServedDeferral | None = None,
+    lookups: LookupGate | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -50,8 +59,12 @@ def goals_router(
         service: decodes the plans, with its default model.
         grammar: the plan grammar of the domain.
         root: where tools may read.
-        temperature: of the plans; the domain's.
+        temperature: of the plans; the domain's. Those that are deferred by their confidence are the likeliest ones.
+        deferral: what says which plans are sure enough to be run; without a fitted confidence all are.
+        lookups: what says whether to look something up before a person is asked.
     """
+    confidence = None if deferral is None else deferral.confidence
+    policy = None if deferral is None else deferral.plans
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
 
@@ -61,27 +74,42 @@ def goals_router(
         body = await read_request(request, GoalRequest)
         check_goal(body.goal)
         below = root if body.root is None else await to_thread.run_sync(_below, root, body.root)
-        proposal = await _propose(service, grammar, temperature, body.goal)
+        proposal = await _propose(service, grammar, temperature, body.goal, confidence)
         async with places:
-            result = await GoalRunner(lambda _: proposal, below).run_async(body.goal, dry_run=bool(body.dry_run))
+            runner = GoalRunner(lambda _: proposal, below, deferral=policy, lookups=lookups)
+            result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)
+        if result.deferral is not None:
+            service.telemetry.deferred(result.deferral)
+        if result.lookup is not None:
+            service.telemetry.looked_up(result.lookup.net)
         return json_reply(result.to_json())
 
     return router
 
 
-async def _propose(service: Service, grammar: CompiledConstraint, temperature: Temperature, goal: str) -> PlanProposal:
+async def _propose(
+    service: Service, grammar: CompiledConstraint, temperature: Temperature, goal: str, confidence: Confidence | None
+) -> PlanProposal:
     prompt = plan_prompt(service.backend.tokenizer, goal)  # a goal is short, see check_goal
     room = service.room(prompt, None, default=MAX_PLAN_TOKENS, field="goal")
     output = OutputRequest(
         model=service.served(None).name,
         prompt=tuple(prompt),
-        parameters=SamplingParameters(max_tokens=room, temperature=temperature),
+        parameters=SamplingParameters(max_tokens=room, temperature=temperature)
+        if confidence is None
+        else SamplingParameters(max_tokens=room, temperature=0.0, logprobs=ALTERNATIVES),
         constraint=grammar,
     )
     generation: Generation = (await results(service.engine, [generate(service.backend, output)]))[0]
     service.record(generation)
-    return PlanProposal(text=generation.text, weight_version=generation.weight_version, finish_reason=generation.finish_reason)
+    return PlanProposal(
+        text=generation.text,
+        weight_version=generation.weight_version,
+        finish_reason=generation.finish_reason,
+        confidence=None if confidence is None else plan_confidence(confidence, generation),
+        features={"tokens": float(len(prompt))},
+    )
 
 
 def _below(root: WorkingRoot, path: str) -> WorkingRoot:

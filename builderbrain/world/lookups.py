@@ -1,4 +1,4 @@
-"""A world model as the judge of lookups for a goal in words: each goal is a session of its own, of which it is the first request.
+"""A world model as the judge of lookups for a goal in words. Each goal is a session of its own, as its first request.
 
 How sure a person sounds (the cue) is read from a few words. Who claims nothing is taken to guess: only who says that they
 checked is sure.
