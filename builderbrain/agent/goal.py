@@ -53,7 +53,7 @@ class GoalResult:
 
     `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
     are reported and stop nothing: the checker alone decides what may run. `deferral` says whether the plan was sure enough, where
-    somebody asks that; a deferred plan is not run, and `trace` is then that of the `lookup` that was worth its cost.
+    somebody asks that; a deferred plan is not run, and `trace` is then that of the `lookup` that was worth it.
     """
 
     answer: str

@@ -6,8 +6,8 @@ After an outcome, with err = 1 where the request was answered and wrong,
 
 and the threshold is that of risk control at a, under which nothing is answered from a <= 0 on, nor where a is under
 1 / (n + 1). An error makes it stricter, rights bring it back, and never beyond the level that was fitted. Whatever the
-sequence, adversarial or not: a falls only by errors, and an error needs a > 0 when it was answered, so a > -(1 + d) step with at
-most d other answers whose outcomes were outstanding at a time, and over T outcomes
+sequence, adversarial or not: a falls only by errors, and an error needs a > 0 when it was answered, so a > -(1 + d) step with
+at most d other answers whose outcomes were outstanding at a time, and over T outcomes
 
     mean err <= level + (level + step (1 + d)) / (step T).
 """

@@ -1,6 +1,6 @@
 """The deferral suite: for each domain, what answering only the sure requests costs and saves, and whether the bounds hold.
 
-    risk(c)  = share of wrong among the c surest of all requests, c the coverage      risk-coverage curve, El-Yaniv and Wiener 2010
+    risk(c)  = share of wrong among the c surest of all requests, c the coverage      El-Yaniv and Wiener 2010
     AURC     = mean of the risk over all coverages                                    Geifman and El-Yaniv 2017
     ECE      = see `calibration`
 

@@ -55,7 +55,7 @@ def fit_confidence(
 
 
 def fit_threshold(probabilities: np.ndarray, right: np.ndarray, tried: Sequence[float], *, level: float) -> Threshold:
-    """The loosest threshold that holds the level at CERTAINTY, see `builderbrain.deferral.fixed_sequence`; none for too few goals.
+    """The loosest threshold that holds the level at CERTAINTY, by `deferral.fixed_sequence`; none for too few goals.
 
     Args:
         probabilities, right: of M goals that the map was not fitted on.

@@ -62,7 +62,7 @@ class Asked:
 
 
 def decisions_router(service: Service, calibrations: Calibrations, policy: DeferralPolicy | None = None) -> APIRouter:
-    """The route over one service, what was fitted for its models, and the thresholds of domains (by default the starting ones)."""
+    """The route over one service, what was fitted for its models, and the thresholds of domains (else the starting ones)."""
     policy = DeferralPolicy(None) if policy is None else policy
     router = APIRouter()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from builderbrain.deferral import DeferralPolicy
 from builderbrain.errors import ConfigError
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.boundary import Keys
@@ -35,9 +36,10 @@ def operations(
     store: VersionStore,
     follower: LiveFollower | None,
     calibrations: Calibrations,
-    deferral: ServedDeferral,
+    deferral: ServedDeferral | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them."""
+    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points."""
+    deferral = deferral or ServedDeferral(decisions=DeferralPolicy(None))
     ledger = WeightLedger(backend.token_models, store.tensors)
     store.on_open(ledger.note)
     loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
