@@ -52,8 +52,8 @@ class GoalResult:
     """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run.
 
     `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
-    are reported and stop nothing: the checker alone decides what may run. `deferral` says whether the plan was sure enough, where
-    somebody asks that; a deferred plan is not run, and `trace` is then that of the `lookup` that was worth it.
+    are reported and stop nothing: the checker decides what may run. `deferral` says whether the plan was sure enough, where
+    somebody asks that; a deferred plan is not run, and `trace` is that of the `lookup` that was worth it.
     """
 
     answer: str
@@ -166,8 +166,8 @@ class GoalRunner:
             return None
         if proposal.confidence is None:
             raise UncalibratedError(
-                f"expected a confidence of each plan in {self.domain}, got none from the weights {proposal.weight_version}; fit "
-                "one with `python -m builderbrain.eval deferral --save FOLDER`",
+                f"expected a confidence of each plan in {self.domain}, got none from the weights {proposal.weight_version}; "
+                "fit one with `python -m builderbrain.eval deferral --save FOLDER`",
                 field="confidence",
             )
         version = proposal.weight_version

@@ -59,7 +59,8 @@ def said(offer: Offer, *, asked: str, understood: Sequence[str], missing: Sequen
         alternatives: other answers that may be meant; without any, `understood` is the one.
     """
     if offer == "clarify":
-        return f"Nothing was done. Do you mean this by {_quoted(asked)}?\n{_listed(understood)}\nSay yes, or say it in other words."
+        meant = _listed(understood)
+        return f"Nothing was done. Do you mean this by {_quoted(asked)}?\n{meant}\nSay yes, or say it in other words."
     if offer == "information":
         wanted = _listed(missing) if missing else "- what exactly is to be done"
         return f"Nothing was done: {_quoted(asked)} leaves open what is needed. Please give:\n{wanted}"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from builderbrain.config import load_config
-from builderbrain.deferral.thresholds import Bound, check_level
 from builderbrain.errors import BuilderBrainError, SubjectError
 from builderbrain.eval.bench import SUITE_NAMES
+from builderbrain.eval.deferral_command import add_deferral, run_deferral
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
@@ -67,19 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
     )
     sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
-    defer = commands.add_parser(
-        "deferral", parents=[base, report], help="risk over coverage and calibration by domain; fits the thresholds of a server"
-    )
-    defer.add_argument(
-        "--rows", metavar="FOLDER", type=Path, help="of DOMAIN.jsonl of goals with plans (default: generated ones)"
-    )
-    defer.add_argument("--goals", metavar="N", type=int, default=1000, help="generated in each of three sets (default: 1000)")
-    defer.add_argument("--level", metavar="SHARE", type=float, default=0.05, help="that a server holds (default: 0.05)")
-    defer.add_argument(
-        "--bound", choices=get_args(Bound), default="answered_and_wrong", help="of what (default: answered_and_wrong)"
-    )
-    defer.add_argument("--save", metavar="FOLDER", help="write what a server reads here; {seed} in it stands for the seed")
-    defer.add_argument("--weight-version", metavar="NAME", help="of a registry's version; default: the rail's own digest")
+    add_deferral(commands, base, report)
     takeover = commands.add_parser(
         "takeover", parents=[base, report], help="what a rail can do, and what it does to safety, as its budget grows"
     )
@@ -149,6 +137,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="error levels to abstain at (default: 0.05 0.1 0.2)",
     )
     decisions.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    decisions.add_argument("--deferral", metavar="FOLDER", type=Path, help="write the thresholds of --domain here")
+    decisions.add_argument("--domain", metavar="NAME", default="chat_social", help="of the questions (default: chat_social)")
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -237,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
             )
         if options.command == "deferral":
-            return _measure_deferral(options, workbench)
+            return run_deferral(options, workbench)
         if options.command == "takeover":
             from builderbrain.eval.measure_takeover import BUDGETS, measure_takeover
 
@@ -296,21 +286,6 @@ def _measure_asking(options: argparse.Namespace) -> int:
     )
 
 
-def _measure_deferral(options: argparse.Namespace, workbench: Workbench) -> int:
-    from builderbrain.eval.measure_deferral import Enforced, measure_deferral
-
-    check_level(options.level)
-    return measure_deferral(
-        workbench,
-        options.json,
-        seeds=workbench.rail_seeds(),
-        rows=options.rows,
-        goals=options.goals,
-        enforced=Enforced(bound=options.bound, level=options.level, weight_version=options.weight_version),
-        save=options.save,
-    )
-
-
 def _train_baseline(options: argparse.Namespace) -> int:
     from builderbrain.eval.train_baseline import train_baseline
     from builderbrain.train.config import TrainConfig
@@ -340,7 +315,9 @@ def _fit_decisions(options: argparse.Namespace) -> int:
 
     from builderbrain.eval.decision_questions import fit_decisions, print_fit, read_questions
     from builderbrain.eval.fit_decisions import LEVELS
+    from builderbrain.eval.output import make_folder
     from builderbrain.serve.compose import compose
+    from builderbrain.serve.deferral import DECISIONS
     from builderbrain.serve.settings import ServeSettings
 
     for level in options.levels:
@@ -354,7 +331,7 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         rail=options.rail,
         registry=options.registry,
     )
-    calibration = fit_decisions(
+    fitted = fit_decisions(
         compose(settings).state.service,
         questions,
         file=options.questions,
@@ -362,8 +339,10 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         seed=options.seed,
         model=options.served,
     )
-    calibration.save(options.save)
-    print_fit(calibration, Console())
+    fitted.calibration.save(options.save)
+    if options.deferral is not None:
+        fitted.table(options.domain, min(options.levels or LEVELS)).save(make_folder(options.deferral) / DECISIONS)
+    print_fit(fitted.calibration, Console())
     return 0
 
 

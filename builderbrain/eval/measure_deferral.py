@@ -165,7 +165,7 @@ def _generated(count: int) -> DomainGoals:
     if count < LEAST_GOALS:
         raise SubjectError(f"expected --goals of at least {LEAST_GOALS}, got {count}", field="goals")
     first, second, third = ([(goal.text, goal.plan) for goal in REPO_ASSISTANT.held_out(seed, count)] for seed in _SEEDS)
-    benches = {name: [(item.goal, item.plan) for item in load_bench(name).items] for name in BENCHES}
+    benches: dict[str, Rows] = {name: [(item.goal, item.plan) for item in load_bench(name).items] for name in BENCHES}
     return DomainGoals(domain=REPO_ASSISTANT.name, fitting=first, tuning=second, judging={"generated": third, **benches})
 
 

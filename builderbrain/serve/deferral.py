@@ -4,8 +4,8 @@
     thresholds.json    of plans, by domain
     decisions.json     of answers of `/v1/decisions`, by domain
 
-`python -m builderbrain.eval deferral --save FOLDER` writes the first two, `fit-decisions --deferral FOLDER` the third. What moves
-a threshold while the server runs is kept beside its file.
+`python -m builderbrain.eval deferral --save FOLDER` writes the first two, `fit-decisions --deferral FOLDER` the third. What
+moves a threshold while the server runs is kept beside its file.
 """
 
 from __future__ import annotations
