@@ -29,11 +29,15 @@ def compose_answer(trace: Sequence[TraceEntry]) -> str:
 
 def compose_dry_run(plan: Plan) -> str:
     """What the plan would do."""
-    lines = ["Nothing was run. The plan:"]
-    for number, step in enumerate(plan_to_json(plan)["steps"], start=1):
-        condition = f", if {step['if']}" if "if" in step else ""
-        lines.append(f"{number}. {_attempt(step['skill'], step['args'])}{condition}")
-    return "\n".join(lines)
+    numbered = (f"{number}. {line}" for number, line in enumerate(plan_lines(plan), start=1))
+    return "\n".join(["Nothing was run. The plan:", *numbered])
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Each step in words."""
+    steps = plan_to_json(plan)["steps"]
+    conditions = [f", if {step['if']}" if "if" in step else "" for step in steps]
+    return [f"{_attempt(step['skill'], step['args'])}{one}" for step, one in zip(steps, conditions, strict=True)]
 
 
 def compose_refusal(verdict: Verdict) -> str:

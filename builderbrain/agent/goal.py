@@ -13,11 +13,14 @@ from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_f
 from builderbrain.agent.breaker import BreakerRecord
 from builderbrain.agent.domain_runtime import DomainRuntime
 from builderbrain.agent.hand_off import HandOff, HandOver
+from builderbrain.agent.lookup import Lookup, LookupGate
 from builderbrain.agent.planning import FURTHER_PROPOSALS, FallbackStep, Planned, Planner
 from builderbrain.agent.proposal import PlanProposal, PlanRequest, Propose
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.runs import Pending, PlanRuns
+from builderbrain.agent.sureness import Sureness
 from builderbrain.agent.trace import TraceEntry
+from builderbrain.deferral import Deferral, DeferralPolicy
 from builderbrain.errors import BuilderBrainError, InvalidRequestError, PlanRejectedError
 from builderbrain.plan import CheckedPlan, Domain, Fault, Plan, Step, Verdict, checked, plan_to_json
 from builderbrain.plan.repair import Repair, WriteArgument
@@ -41,6 +44,8 @@ class GoalResult:
         pending: the plan waits for a person's yes, and nothing was run.
         breakers: changes of circuit breakers while the goal was worked on.
         review: a breaker asks that a person reviews the plans of this domain.
+        deferral: whether the plan was sure enough, where somebody asks that. Else it is not run, and `trace` is that of
+            the `lookup` that was worth it.
     """
 
     answer: str
@@ -55,6 +60,8 @@ class GoalResult:
     pending: Pending | None = None
     breakers: tuple[BreakerRecord, ...] = ()
     review: bool = False
+    deferral: Deferral | None = None
+    lookup: Lookup | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The reply of `POST /v1/goals`; what there is nothing to say of is left out."""
@@ -73,6 +80,10 @@ class GoalResult:
             told["breakers"] = [record.to_json() for record in self.breakers]
         if self.review:
             told["review_required"] = True
+        if self.deferral is not None:
+            told["deferral"] = self.deferral.to_json()
+        if self.lookup is not None:
+            told["lookup"] = self.lookup.to_json()
         return {
             "answer": self.answer,
             "plan": plan_to_json(self.plan) if self.plan is not None else None,
@@ -93,6 +104,8 @@ class GoalRunner:
         write: lets the model write single arguments, for repair and templates.
         further: proposals after a refused one.
         hand_over: hands a goal to a person; None where nobody is there.
+        deferral: says which plans are sure enough to be run; None runs every sound one.
+        lookups: says whether to look something up before a person is asked about a plan that is not.
     """
 
     def __init__(
@@ -104,9 +117,12 @@ class GoalRunner:
         write: WriteArgument | None = None,
         further: int = FURTHER_PROPOSALS,
         hand_over: HandOver | None = None,
+        deferral: DeferralPolicy | None = None,
+        lookups: LookupGate | None = None,
     ) -> None:
         self.home = home
         self.runs = runs if runs is not None else PlanRuns(home.runtime)
+        self._sureness = Sureness(home, self.runs, deferral, lookups)
         self._hand_over = hand_over
         self._breakers = self.runs.board.domain(home.domain.name)
         self.planner = Planner(
@@ -145,20 +161,25 @@ class GoalRunner:
         if planned.checked is None:
             return await self._fall_back(goal, planned, dry_run, changed())
         review = "review" in self._breakers.actions
-        plan = planned.checked
-        pending, report, answer = None, None, compose_dry_run(plan.plan)
-        if not dry_run:
+        plan, proposal = planned.checked, planned.proposal
+        pending, report, lookup, answer = None, None, None, compose_dry_run(plan.plan)
+        trace: tuple[TraceEntry, ...] = ()
+        judged = None if proposal is None else self._sureness.judge(proposal)
+        if proposal is not None and judged is not None and judged.offer is not None:
+            asked = await self._sureness.ask(goal, plan.plan, proposal, judged, dry_run=dry_run)
+            answer, trace, lookup = asked.answer, asked.trace, asked.lookup
+        elif not dry_run:
             outcome = await self.runs.run(plan, self.home.root, home=self.home, review=review)
             if isinstance(outcome, Pending):
                 pending, answer = outcome, compose_pending(plan.plan, [one.step for one in outcome.steps])
             else:
-                report, answer = outcome, _answer(outcome)
-        foreseen = planned.proposal.skeleton if planned.proposal is not None else None
+                report, answer, trace = outcome, _answer(outcome), outcome.entries
+        foreseen = proposal.skeleton if proposal is not None else None
         return GoalResult(
             answer=answer,
             plan=plan.plan,
             verdict=planned.verdict,
-            trace=report.entries if report is not None else (),
+            trace=trace,
             weight_version=_version(planned),
             disagreements=None if foreseen is None else disagreements(plan.plan, foreseen),
             repair=planned.repair,
@@ -167,6 +188,8 @@ class GoalRunner:
             pending=pending,
             breakers=changed(),
             review=review,
+            deferral=judged,
+            lookup=lookup,
         )
 
     async def _fall_back(self, goal: str, planned: Planned, dry_run: bool, breakers: tuple[BreakerRecord, ...]) -> GoalResult:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import anyio.to_thread
@@ -40,6 +40,9 @@ class PlanProposal:
         finish_reason: `length` when decoding was cut off, then the text is no plan.
         skeleton: the call graph that the model foresaw before it wrote the plan; None when it foresees none.
         tokens: what decoding it cost.
+        confidence: calibrated probability that the plan is right; None when it is not known.
+        features: of the goal, for the test of a shift; see `DeferralPolicy.judge`.
+        alternatives: other plans in their text form, the likeliest first.
     """
 
     text: str
@@ -47,6 +50,9 @@ class PlanProposal:
     finish_reason: Literal["stop", "length"] = "stop"
     skeleton: Skeleton | None = None
     tokens: int = 0
+    confidence: float | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
+    alternatives: tuple[str, ...] = ()
 
 
 Propose = Callable[[PlanRequest], Awaitable[PlanProposal]]

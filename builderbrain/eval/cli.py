@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError, SubjectError
 from builderbrain.eval.bench import SUITE_NAMES, domain_benches
+from builderbrain.eval.deferral_command import add_deferral, run_deferral
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
@@ -83,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
     )
     sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
+    add_deferral(commands, base, report)
     takeover = commands.add_parser(
         "takeover", parents=[base, report], help="what a rail can do, and what it does to safety, as its budget grows"
     )
@@ -152,6 +154,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="error levels to abstain at (default: 0.05 0.1 0.2)",
     )
     decisions.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    decisions.add_argument("--deferral", metavar="FOLDER", type=Path, help="write the thresholds of --domain here")
+    decisions.add_argument("--domain", metavar="NAME", default="chat_social", help="of the questions (default: chat_social)")
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -250,6 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return measure_calibration(
                 workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
             )
+        if options.command == "deferral":
+            return run_deferral(options, workbench)
         if options.command == "takeover":
             from builderbrain.eval.measure_takeover import BUDGETS, measure_takeover
 
@@ -337,7 +343,9 @@ def _fit_decisions(options: argparse.Namespace) -> int:
 
     from builderbrain.eval.decision_questions import fit_decisions, print_fit, read_questions
     from builderbrain.eval.fit_decisions import LEVELS
+    from builderbrain.eval.output import make_folder
     from builderbrain.serve.compose import compose
+    from builderbrain.serve.deferral import DECISIONS
     from builderbrain.serve.settings import ServeSettings
 
     for level in options.levels:
@@ -351,7 +359,7 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         rail=options.rail,
         registry=options.registry,
     )
-    calibration = fit_decisions(
+    fitted = fit_decisions(
         compose(settings).state.service,
         questions,
         file=options.questions,
@@ -359,8 +367,10 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         seed=options.seed,
         model=options.served,
     )
-    calibration.save(options.save)
-    print_fit(calibration, Console())
+    fitted.calibration.save(options.save)
+    if options.deferral is not None:
+        fitted.table(options.domain, min(options.levels or LEVELS)).save(make_folder(options.deferral) / DECISIONS)
+    print_fit(fitted.calibration, Console())
     return 0
 
 

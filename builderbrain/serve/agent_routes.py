@@ -12,6 +12,7 @@ from builderbrain.agent.breaker_board import BreakerBoard
 from builderbrain.agent.executor import Runtime, Tool, WorkingRoot
 from builderbrain.agent.hand_off import handed_to_file
 from builderbrain.agent.ledger import Ledger
+from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.policy import Policy
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.decode.temperature import Temperature
@@ -19,6 +20,7 @@ from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
+from builderbrain.serve.deferral import ServedDeferral
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
@@ -36,6 +38,8 @@ def agent_routers(
     temperature: Temperature,
     compile_grammar: Callable[[str], CompiledConstraint],
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
+    deferral: ServedDeferral | None = None,
+    lookups: LookupGate | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
@@ -43,6 +47,7 @@ def agent_routers(
         grammar, temperature: of the domain of goals.
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
+        deferral, lookups: see `goals_router`.
 
     Raises:
         ConfigError: the state folder cannot be used.
@@ -71,6 +76,8 @@ def agent_routers(
             granted=granted,
             write=write,
             hand_over=hand_over,
+            deferral=deferral,
+            lookups=lookups,
         ),
         repair_router(service, write),
         PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),

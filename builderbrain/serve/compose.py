@@ -34,7 +34,7 @@ from builderbrain.serve.app import Lifetime, create_app
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import calibrations_of, keys_of, limits_of, operations
+from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -111,8 +111,15 @@ def compose(settings: ServeSettings) -> FastAPI:
     def own_grammar(source: str) -> CompiledConstraint:
         return masks.compile(Constraint(kind="grammar", source=source), trusted=True)
 
+    deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
     running, more = agent_routers(
-        settings, service, grammar=own_grammar(load_grammar(DOMAIN)), temperature=temperature, compile_grammar=own_grammar
+        settings,
+        service,
+        grammar=own_grammar(load_grammar(DOMAIN)),
+        temperature=temperature,
+        compile_grammar=own_grammar,
+        deferral=deferral,
+        lookups=lookups_of(settings),
     )
     routers = list(running)
     lifetimes: list[Lifetime] = list(more)
@@ -127,7 +134,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
     return create_app(
         service,
         keys=keys,

@@ -18,6 +18,7 @@ from builderbrain.agent.domain_runtime import open_domain
 from builderbrain.agent.executor import Runtime, WorkingRoot
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, check_goal
 from builderbrain.agent.hand_off import HandOver
+from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.proposal import PlanProposal, PlanRequest
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.decode.base import Generation, SamplingParameters
@@ -27,6 +28,8 @@ from builderbrain.errors import LedgerError, PolicyError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.rail.confidence import Confidence
+from builderbrain.serve.deferral import ALTERNATIVES, ServedDeferral, plan_confidence
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.generation import OutputRequest, generate, results
 from builderbrain.serve.openapi import GENERATING, described
@@ -59,6 +62,8 @@ def goals_router(
     granted: frozenset[str] = READ_ONLY,
     write: WriteArgument | None = None,
     hand_over: HandOver | None = None,
+    deferral: ServedDeferral | None = None,
+    lookups: LookupGate | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -66,18 +71,22 @@ def goals_router(
         service: decodes the plans, with its default model.
         grammar: the plan grammar of the domain.
         root: where tools may read.
-        temperature: of the plans; the domain's.
+        temperature: of the plans; the domain's. Those that are deferred by their confidence are the likeliest ones.
         runs: runs the plans, with the breakers; by default without a ledger.
         granted: levels that plans may use.
         write: writes single arguments, for repair and templates.
         hand_over: hands a goal to a person when no plan is accepted.
+        deferral: what says which plans are sure enough to be run; without a fitted confidence all are.
+        lookups: what says whether to look something up before a person is asked.
     """
+    confidence = None if deferral is None else deferral.confidence
+    policy = None if deferral is None else deferral.plans
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
     shared = runs if runs is not None else PlanRuns(Runtime())
 
     async def propose(request: PlanRequest) -> PlanProposal:
-        return await _propose(service, grammar, temperature, request)
+        return await _propose(service, grammar, temperature, request, confidence)
 
     @router.post("/v1/goals")
     @described(
@@ -92,19 +101,27 @@ def goals_router(
         folder = root if body.root is None else await to_thread.run_sync(below, root, body.root)
         async with places:
             home = open_domain("repo_assistant", folder, granted=granted)
-            runner = GoalRunner(propose, home, runs=shared, write=write, hand_over=hand_over)
+            runner = GoalRunner(propose, home, runs=shared, write=write, hand_over=hand_over, deferral=policy, lookups=lookups)
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)
         service.telemetry.fell_back(result.fallback)
         if result.repair is not None:
             service.telemetry.repaired(result.repair)
+        if result.deferral is not None:
+            service.telemetry.deferred(result.deferral)
+        if result.lookup is not None:
+            service.telemetry.looked_up(result.lookup.net)
         return json_reply(result.to_json())
 
     return router
 
 
 async def _propose(
-    service: Service, grammar: CompiledConstraint, temperature: Temperature, request: PlanRequest
+    service: Service,
+    grammar: CompiledConstraint,
+    temperature: Temperature,
+    request: PlanRequest,
+    confidence: Confidence | None,
 ) -> PlanProposal:
     prompt = plan_prompt(service.backend.tokenizer, request.goal, request.observations)  # short, see `check_goal`
     room = service.room(prompt, None, default=MAX_PLAN_TOKENS, field="goal")
@@ -114,8 +131,9 @@ async def _propose(
         prompt=tuple(prompt),
         parameters=SamplingParameters(
             max_tokens=room if request.max_tokens is None else min(room, request.max_tokens),
-            temperature=AGAIN_TEMPERATURE if again else temperature,
+            temperature=AGAIN_TEMPERATURE if again else temperature if confidence is None else 0.0,
             seed=request.attempt - 1,
+            logprobs=None if confidence is None else ALTERNATIVES,
         ),
         constraint=grammar,
     )
@@ -126,4 +144,6 @@ async def _propose(
         weight_version=generation.weight_version,
         finish_reason=generation.finish_reason,
         tokens=len(generation.tokens),
+        confidence=None if confidence is None else plan_confidence(confidence, generation),
+        features={"tokens": float(len(prompt))},
     )

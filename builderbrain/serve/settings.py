@@ -60,6 +60,10 @@ class ServeSettings:
     rate_limit_requests_per_minute: int | None = _option(None, "requests that each client key may send a minute; more get 429")
     rate_limit_concurrent_requests: int | None = _option(None, "requests of each client key that may be under way")
     decision_calibration: str | None = _option(None, "file of a fitted calibration for /v1/decisions, or a folder of several")
+    deferral: str | None = _option(
+        None, "folder of fitted confidence and thresholds, by which unsure plans and answers are deferred"
+    )
+    world: str | None = _option(None, "folder of a world model, which says when to look something up before a person is asked")
     max_loaded_versions: int = _option(8, "builder versions that may be loaded beside the live one")
 
     def __post_init__(self) -> None:
