@@ -21,7 +21,8 @@ _PARALLEL = ("; meanwhile ", ". Meanwhile, ", ", and meanwhile ", " and at the s
 _TOLD = ("let {who} ", "have {who} ", "make {who} ", "{who} should ", "{who} must ", "I want {who} to ", "I need {who} to ", "{who} is to ", "tell {who} to ", "get {who} to ",
          "it is time for {who} to ", "{who} has to ", "{who} can ", "could {who} ", "can {who} ")  # fmt: skip
 _ARTICLE = re.compile(r"\b(?:the|a) ")
-_QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
+_KEPT = re.compile("""([\ue000-\uf8ff][^\ue000-\uf8ff]*[\ue000-\uf8ff]|"[^"]*")""")
+"""Values between their marks, and what is quoted. Single quotes do not count: `I'd` has one."""
 _BETWEEN = ("please ", "could you ", "I want you to ", "can you ", "kindly ", "you should ", "you can ")
 
 
@@ -60,7 +61,7 @@ def put_together(clauses: Sequence[Clause], rng: random.Random, subjects: Sequen
 def _telegraphic(text: str, rng: random.Random) -> str:
     """The text without some of its articles, as people type in a hurry; what stands in quotes is kept."""
     share = rng.choice((0.5, 1.0))
-    parts = _QUOTED.split(text)
+    parts = _KEPT.split(text)
     for at in range(0, len(parts), 2):
         parts[at] = _ARTICLE.sub(lambda match: "" if rng.random() < share else match[0], parts[at])
     return "".join(parts)
