@@ -53,6 +53,7 @@ def runtime_domain(schema: DomainSchema, sha256: str) -> Domain:
             for name, declared in schema.resources.items()
         },
         budgets={name: declared.limit for name, declared in schema.budgets.items()},
+        fallback=schema.fallback,
     )
 
 

@@ -36,7 +36,7 @@ def effects(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Effects:
     """The workshop's tools in place of the registry's."""
     workshop()
     made = Effects(folder / "effects")
-    monkeypatch.setattr("builderbrain.agent.tool_call.tools_of", lambda name, version: made.tools)
+    monkeypatch.setattr("builderbrain.agent.tool_call.tools_of", lambda name, version, settings=None: made.tools)
     return made
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-MODE = sys.argv[1]
+MODE = sys.argv[1] if len(sys.argv) > 1 else ""
 TEXT = {"type": "object", "properties": {"text": {"type": "string", "maxLength": 100000}}}
 TOOLS: list[dict[str, Any]] = [
     {"name": "look", "description": "Looks.", "inputSchema": TEXT, "annotations": {"readOnlyHint": True}},
