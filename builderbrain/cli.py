@@ -14,7 +14,8 @@ COMMANDS = {
     "train": "train a rail",
     "gate": "evaluate, promote, roll back, list and verify rail versions",
     "eval": "run the benches",
-    "plan": "check plans and work with domain schemas",
+    "plan": "check, repair and run plans, and work with domain schemas",
+    "mcp": "list and approve the tools of MCP servers",
 }
 
 

@@ -29,11 +29,15 @@ def compose_answer(trace: Sequence[TraceEntry]) -> str:
 
 def compose_dry_run(plan: Plan) -> str:
     """What the plan would do."""
-    lines = ["Nothing was run. The plan:"]
-    for number, step in enumerate(plan_to_json(plan)["steps"], start=1):
-        condition = f", if {step['if']}" if "if" in step else ""
-        lines.append(f"{number}. {_attempt(step['skill'], step['args'])}{condition}")
-    return "\n".join(lines)
+    numbered = (f"{number}. {line}" for number, line in enumerate(plan_lines(plan), start=1))
+    return "\n".join(["Nothing was run. The plan:", *numbered])
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Each step in words."""
+    steps = plan_to_json(plan)["steps"]
+    conditions = [f", if {step['if']}" if "if" in step else "" for step in steps]
+    return [f"{_attempt(step['skill'], step['args'])}{one}" for step, one in zip(steps, conditions, strict=True)]
 
 
 def compose_refusal(verdict: Verdict) -> str:
@@ -42,6 +46,24 @@ def compose_refusal(verdict: Verdict) -> str:
     lines.extend(f"- {f'{fault.step}: ' if fault.step else ''}{fault.message}; {fault.remedy}." for fault in verdict.faults[:5])
     if len(verdict.faults) > 5:
         lines.append(f"- {len(verdict.faults) - 5} more.")
+    return "\n".join(lines)
+
+
+def compose_pending(plan: Plan, steps: Sequence[str]) -> str:
+    """A plan waits for a person's yes."""
+    return f"{compose_dry_run(plan)}\nIt waits for a person's yes to {', '.join(steps)}."
+
+
+def compose_fallback(verdict: Verdict, tried: Sequence[tuple[str, bool, str]], *, asks_back: bool) -> str:
+    """No plan was accepted: why, and what was done instead.
+
+    Args:
+        tried: stage, whether it helped, and what was said of it.
+        asks_back: whether the domain speaks freely, so that the answer is a request for information.
+    """
+    lead = "I need more information: " if asks_back else ""
+    lines = [f"{lead}{compose_refusal(verdict)}"]
+    lines.extend(f"{stage}: {said}." for stage, _, said in tried if stage in ("breaker", "domain", "hand_off"))
     return "\n".join(lines)
 
 

@@ -13,9 +13,11 @@ from builderbrain.agent.clock import Clock
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.locks import ResourceLocks
 from builderbrain.agent.retries import may_repeat, wait_before
-from builderbrain.agent.tool_call import Call, ToolCaller
-from builderbrain.errors import BuilderBrainError, ToolCoolingDownError
+from builderbrain.agent.tool_call import Call, Failure, ToolCaller
+from builderbrain.errors import BuilderBrainError, ToolCoolingDownError, ToolError
 from builderbrain.plan.domain import Domain, Skill
+
+__all__ = ["Attempts", "Claim", "Failure", "Outcome", "failure_of"]
 
 Claim = Callable[[], Awaitable[str]]
 """Claims the effect in the ledger and gives its idempotency key."""
@@ -23,7 +25,9 @@ Claim = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a skill. `attempts` is how often its tool was called; `uncertain` that an effect may have happened."""
+    """What became of a skill. `attempts` is how often its tool was called; `uncertain` that an effect may have happened.
+
+    `details` is what a tool that failed left for its fallback."""
 
     status: Literal["done", "failed", "unknown"]
     results: Mapping[str, Any] | None = None
@@ -32,6 +36,7 @@ class Outcome:
     seconds: float = 0.0
     attempts: int = 0
     uncertain: bool = False
+    details: Mapping[str, Any] | None = None
 
 
 class Attempts:
@@ -68,12 +73,14 @@ class Attempts:
         arguments: Mapping[str, Any],
         *,
         claim: Claim | None = None,
+        failure: Failure | None = None,
         given_up: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         """Call a skill until it succeeds, fails for good, or `given_up` says so before a repetition.
 
         Args:
             claim: awaited once, just before the tool is called for the first time.
+            failure: what the skill is the fallback for.
         """
         key: str | None = None
         seconds = 0.0
@@ -85,7 +92,7 @@ class Attempts:
                         return self._refused(step, role, skill, admission.refusal, seconds, attempt - 1)
                     if key is None and claim is not None:
                         key = await claim()
-                    call = await self._call(step, role, skill, arguments, key, attempt)
+                    call = await self._call(step, role, skill, arguments, key, attempt, failure)
                     admission.faulty = call.faulty
             seconds += call.seconds
             if call.error is None:
@@ -104,9 +111,16 @@ class Attempts:
         return _failed(error, seconds, attempts)
 
     async def _call(
-        self, step: str, role: str, skill: Skill, arguments: Mapping[str, Any], key: str | None, attempt: int
+        self,
+        step: str,
+        role: str,
+        skill: Skill,
+        arguments: Mapping[str, Any],
+        key: str | None,
+        attempt: int,
+        failure: Failure | None,
     ) -> Call:
-        call = await self.caller.call(skill, arguments, key=key, attempt=attempt)
+        call = await self.caller.call(skill, arguments, key=key, attempt=attempt, failure=failure)
         verdict = "done" if call.error is None else "failed"
         reason = "" if call.error is None else f": {call.error.message}"
         self._journal.note(
@@ -162,6 +176,11 @@ class _Held:
         return await self._manager.__aexit__(*raised)
 
 
+def failure_of(step: str, skill: Skill, outcome: Outcome) -> Failure:
+    """What a fallback is told of the step that it is called for."""
+    return Failure(step=step, skill=skill.name, code=outcome.error_code, message=outcome.error or "", details=outcome.details)
+
+
 def _failed(error: BuilderBrainError, seconds: float, attempts: int, *, uncertain: bool = False) -> Outcome:
     return Outcome(
         status="failed",
@@ -170,4 +189,5 @@ def _failed(error: BuilderBrainError, seconds: float, attempts: int, *, uncertai
         seconds=seconds,
         attempts=attempts,
         uncertain=uncertain,
+        details=error.details if isinstance(error, ToolError) else None,
     )

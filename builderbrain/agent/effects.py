@@ -18,7 +18,7 @@ from builderbrain.agent.attempts import Attempts, Outcome
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.ledger import Ledger, LedgerEntry, Role, idempotency_key
 from builderbrain.agent.retries import is_repeatable
-from builderbrain.agent.tool_call import Settled
+from builderbrain.agent.tool_call import Failure, Settled
 from builderbrain.plan.domain import Skill
 
 
@@ -43,7 +43,14 @@ class Effects:
         return self._known.get((step, role))
 
     async def perform(
-        self, step: str, role: Role, skill: Skill, arguments: Mapping[str, Any], *, given_up: Callable[[], bool] = lambda: False
+        self,
+        step: str,
+        role: Role,
+        skill: Skill,
+        arguments: Mapping[str, Any],
+        *,
+        failure: Failure | None = None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         """Have an effect, unless it was had before.
 
@@ -67,7 +74,7 @@ class Effects:
             claimed = True
             return key
 
-        outcome = await self._attempts.run(step, role, skill, arguments, claim=claim, given_up=given_up)
+        outcome = await self._attempts.run(step, role, skill, arguments, claim=claim, failure=failure, given_up=given_up)
         with anyio.CancelScope(shield=True):  # the tool is back: that has to be known, whoever is cancelled
             if not claimed:
                 await claim()

@@ -27,14 +27,25 @@ from builderbrain.agent.locks import PROCESS_LOCKS, ResourceLocks
 from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_blocked
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.retries import has_effects
-from builderbrain.agent.scheduler import Schedule
-from builderbrain.agent.tool_call import Tool, ToolCaller, WorkingRoot
+from builderbrain.agent.scheduler import Observe, Schedule
+from builderbrain.agent.tool_call import Tool, ToolCaller, ToolSettings, WorkingRoot
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import LedgerError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Plan, Step, checked, plan_to_json
 from builderbrain.plan.domain import Domain
 
-__all__ = ["Runtime", "WorkingRoot", "execute", "execute_async", "resume", "run_plan", "run_streamed"]
+__all__ = [
+    "Observe",
+    "Runtime",
+    "Tool",
+    "ToolSettings",
+    "WorkingRoot",
+    "execute",
+    "execute_async",
+    "resume",
+    "run_plan",
+    "run_streamed",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +58,10 @@ class Runtime:
         breakers: circuit breakers of the tools; by default each execution has its own.
         policy: what this deployment blocks or asks about, beside the schema.
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
+        observe: looks at the world that the plans act on, so that a fact that changed by itself is noticed before a step.
+        settings: what tools need to know of the world: where an API is, which site, which sources.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
+        state_folder: where tools keep what lasts beyond a plan, such as the memory; None where nothing is kept.
     """
 
     ledger: Ledger | None = None
@@ -56,7 +70,10 @@ class Runtime:
     policy: Policy = field(default_factory=Policy)
     confirm: Confirm | None = None
     clock: Clock = field(default_factory=SystemClock)
+    observe: Observe | None = None
     journal_folder: Path | None = None
+    state_folder: Path | None = None
+    settings: ToolSettings = field(default_factory=ToolSettings)
 
 
 def execute(plan: CheckedPlan, root: WorkingRoot, *, runtime: Runtime | None = None) -> tuple[TraceEntry, ...]:
@@ -72,7 +89,12 @@ async def execute_async(
 
 
 async def run_plan(
-    plan: CheckedPlan, root: WorkingRoot, *, tools: Mapping[str, Tool] | None = None, runtime: Runtime | None = None
+    plan: CheckedPlan,
+    root: WorkingRoot,
+    *,
+    tools: Mapping[str, Tool] | None = None,
+    runtime: Runtime | None = None,
+    execution: str | None = None,
 ) -> ExecutionReport:
     """Run every step that can run.
 
@@ -80,6 +102,7 @@ async def run_plan(
 
     Args:
         tools: tools by skill in place of the registry's.
+        execution: a name of its own for the execution, that no other has; made here by default.
 
     Raises:
         TypeError: not a `CheckedPlan`.
@@ -87,7 +110,7 @@ async def run_plan(
         PolicyError: the policy blocks a step, or a person did not say yes; nothing was run.
         LedgerError: the plan has effects and there is no ledger, or it cannot be written.
     """
-    return await run_streamed(_once(plan), root, tools=tools, runtime=runtime)
+    return await run_streamed(_once(plan), root, tools=tools, runtime=runtime, execution=execution)
 
 
 async def run_streamed(
@@ -96,6 +119,7 @@ async def run_streamed(
     *,
     tools: Mapping[str, Tool] | None = None,
     runtime: Runtime | None = None,
+    execution: str | None = None,
 ) -> ExecutionReport:
     """Run a plan while the rest of it is decoded.
 
@@ -110,7 +134,7 @@ async def run_streamed(
         PlanRejectedError: one does not go on from the one before.
     """
     shared = runtime if runtime is not None else Runtime()
-    execution = secrets.token_hex(16)
+    execution = execution if execution is not None else secrets.token_hex(16)
     try:
         first = await anext(plans)
     except StopAsyncIteration:
@@ -179,7 +203,7 @@ class _Run:
         runtime: Runtime,
         known: tuple[LedgerEntry, ...] = (),
     ) -> None:
-        caller = ToolCaller(plan, root, tools)
+        caller = ToolCaller(plan, root, tools, state=runtime.state_folder, settings=runtime.settings)
         self.execution = execution
         self.plan = plan
         self.runtime = runtime
@@ -198,7 +222,7 @@ class _Run:
             width=domain.max_width,
         )
         self.effects = Effects(execution, runtime.ledger, self.attempts, self.journal, known) if runtime.ledger else None
-        self.schedule = Schedule(domain, self.attempts, self.effects, self.journal, self._waits)
+        self.schedule = Schedule(domain, self.attempts, self.effects, self.journal, self._waits, runtime.observe)
         self._check_ledger()
 
     def extend(self, longer: CheckedPlan) -> tuple[Step, ...]:
@@ -207,7 +231,7 @@ class _Run:
         same = type(longer) is CheckedPlan and longer.domain is self.plan.domain and longer.granted == self.plan.granted
         if not same or longer.plan.steps[: len(before)] != before:
             raise PlanRejectedError("expected a plan that goes on from what already runs, got another one", field="plan")
-        self.attempts.caller = ToolCaller(longer, self._root, self._tools)
+        self.attempts.caller = ToolCaller(longer, self._root, self._tools, state=self.runtime.state_folder)
         refuse_blocked(decide(longer, self.runtime.policy))
         self.plan = longer
         self._check_ledger()

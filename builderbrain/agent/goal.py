@@ -1,48 +1,51 @@
-"""A goal from its text to its answer. The model is a function that proposes a plan, so that this module knows no tensors."""
+"""A goal from its text to its answer: planned and run; where no plan is accepted, by what the domain falls back on."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import anyio
-import anyio.to_thread
 
-from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_refusal
-from builderbrain.agent.executor import WorkingRoot, execute_async
+from builderbrain.agent.aftermath import compose_aftermath
+from builderbrain.agent.answer import compose_answer, compose_dry_run, compose_fallback, compose_pending
+from builderbrain.agent.breaker import BreakerRecord
+from builderbrain.agent.domain_runtime import DomainRuntime
+from builderbrain.agent.hand_off import HandOff, HandOver
+from builderbrain.agent.lookup import Lookup, LookupGate
+from builderbrain.agent.planning import FURTHER_PROPOSALS, FallbackStep, Planned, Planner
+from builderbrain.agent.proposal import PlanProposal, PlanRequest, Propose
+from builderbrain.agent.report import ExecutionReport
+from builderbrain.agent.runs import Pending, PlanRuns
+from builderbrain.agent.sureness import Sureness
 from builderbrain.agent.trace import TraceEntry
-from builderbrain.errors import InvalidRequestError, PlanRejectedError, PlanSyntaxError
-from builderbrain.plan import READ_ONLY, Fault, Plan, Verdict, checked, parse_text, plan_to_json
-from builderbrain.plan.skeleton import Disagreement, Skeleton, disagreements
+from builderbrain.deferral import Deferral, DeferralPolicy
+from builderbrain.errors import BuilderBrainError, InvalidRequestError, PlanRejectedError
+from builderbrain.plan import CheckedPlan, Domain, Fault, Plan, Step, Verdict, checked, plan_to_json
+from builderbrain.plan.repair import Repair, WriteArgument
+from builderbrain.plan.skeleton import Disagreement, disagreements
+
+__all__ = ["MAX_GOAL_CHARACTERS", "GoalResult", "GoalRunner", "PlanProposal", "check_goal"]
 
 MAX_GOAL_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanProposal:
-    """What the model proposes.
+class GoalResult:
+    """What became of a goal. `plan` is None when no proposal parses; `trace` is empty when nothing was run.
 
     Args:
-        text: the plan in its text form.
-        weight_version: version of the weights that decoded it.
-        finish_reason: `length` when decoding was cut off, then the text is no plan.
-        skeleton: the call graph that the model foresaw before it wrote the plan; None when it foresees none.
-    """
-
-    text: str
-    weight_version: str
-    finish_reason: Literal["stop", "length"] = "stop"
-    skeleton: Skeleton | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GoalResult:
-    """What became of a goal. `plan` is None when the proposal does not parse; `trace` is empty when nothing was run.
-
-    `disagreements` says where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They
-    are reported and stop nothing: the checker alone decides what may run.
+        disagreements: where an accepted plan leaves the call graph that the model foresaw; None when it foresaw none. They are
+            reported and stop nothing: the checker alone decides what may run.
+        repair: what was changed in the proposal, or tried on it; None where nothing was.
+        fallback: what was tried in place of a refused plan.
+        report: the execution, of the plan or of the domain's fallback; None when nothing was run.
+        pending: the plan waits for a person's yes, and nothing was run.
+        breakers: changes of circuit breakers while the goal was worked on.
+        review: a breaker asks that a person reviews the plans of this domain.
+        deferral: whether the plan was sure enough, where somebody asks that. Else it is not run, and `trace` is that of
+            the `lookup` that was worth it.
     """
 
     answer: str
@@ -51,10 +54,36 @@ class GoalResult:
     trace: tuple[TraceEntry, ...]
     weight_version: str
     disagreements: tuple[Disagreement, ...] | None = None
+    repair: Repair | None = None
+    fallback: tuple[FallbackStep, ...] = ()
+    report: ExecutionReport | None = None
+    pending: Pending | None = None
+    breakers: tuple[BreakerRecord, ...] = ()
+    review: bool = False
+    deferral: Deferral | None = None
+    lookup: Lookup | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The reply of `POST /v1/goals`; `disagreements` stands in it only where a call graph was foreseen."""
-        told = {} if self.disagreements is None else {"disagreements": [one.to_json() for one in self.disagreements]}
+        """The reply of `POST /v1/goals`; what there is nothing to say of is left out."""
+        told: dict[str, Any] = {}
+        if self.disagreements is not None:
+            told["disagreements"] = [one.to_json() for one in self.disagreements]
+        if self.repair is not None:
+            told["repair"] = self.repair.to_json()
+        if self.fallback:
+            told["fallback"] = [step.to_json() for step in self.fallback]
+        if self.report is not None and (self.report.status != "finished" or self.report.undos or self.report.fallbacks):
+            told["execution"] = {key: value for key, value in self.report.to_json().items() if key != "steps"}
+        if self.pending is not None:
+            told["confirmation"] = {key: value for key, value in self.pending.to_json().items() if key != "plan"}
+        if self.breakers:
+            told["breakers"] = [record.to_json() for record in self.breakers]
+        if self.review:
+            told["review_required"] = True
+        if self.deferral is not None:
+            told["deferral"] = self.deferral.to_json()
+        if self.lookup is not None:
+            told["lookup"] = self.lookup.to_json()
         return {
             "answer": self.answer,
             "plan": plan_to_json(self.plan) if self.plan is not None else None,
@@ -65,75 +94,154 @@ class GoalResult:
         }
 
 
-PlanSource = Callable[[str], PlanProposal]
-"""From a goal to a proposed plan. May block; is called in a thread."""
-
-
 class GoalRunner:
-    """Runs goals in one domain below one root.
+    """Runs goals in one domain.
 
     Args:
-        plan_source: proposes a plan for a goal.
-        root: where tools may read.
-        granted: safety levels that plans may use.
-        domain, version: what the proposals are written in.
+        propose: the model.
+        home: the domain, with its tools and what is granted.
+        runs: runs the plans, and has the breakers; by default one over the runtime of `home`.
+        write: lets the model write single arguments, for repair and templates.
+        further: proposals after a refused one.
+        hand_over: hands a goal to a person; None where nobody is there.
+        deferral: says which plans are sure enough to be run; None runs every sound one.
+        lookups: says whether to look something up before a person is asked about a plan that is not.
     """
 
     def __init__(
         self,
-        plan_source: PlanSource,
-        root: WorkingRoot,
+        propose: Propose,
+        home: DomainRuntime,
         *,
-        granted: Set[str] = READ_ONLY,
-        domain: str = "repo_assistant",
-        version: int = 1,
+        runs: PlanRuns | None = None,
+        write: WriteArgument | None = None,
+        further: int = FURTHER_PROPOSALS,
+        hand_over: HandOver | None = None,
+        deferral: DeferralPolicy | None = None,
+        lookups: LookupGate | None = None,
     ) -> None:
-        self.plan_source = plan_source
-        self.root = root
-        self.granted = granted
-        self.domain = domain
-        self.version = version
+        self.home = home
+        self.runs = runs if runs is not None else PlanRuns(home.runtime)
+        self._sureness = Sureness(home, self.runs, deferral, lookups)
+        self._hand_over = hand_over
+        self._breakers = self.runs.board.domain(home.domain.name)
+        self.planner = Planner(
+            propose,
+            domain=home.domain.name,
+            version=home.domain.version,
+            granted=home.granted,
+            write=write,
+            further=further,
+            breakers=self._breakers,
+        )
 
     def run(self, goal: str, dry_run: bool = False) -> GoalResult:
         """`run_async` for callers without an event loop (from a thread that runs none)."""
         return anyio.run(self.run_async, goal, dry_run)
 
     async def run_async(self, goal: str, dry_run: bool = False) -> GoalResult:
-        """Propose, check, run, answer. A refused plan is a result, not an error.
+        """Propose, check, repair, run, answer. A refused plan is a result, not an error.
 
         Args:
             dry_run: check only; nothing is run.
 
         Raises:
             InvalidRequestError: the goal is empty or too long.
+            PolicyError: the policy blocks a step, or the person that the runtime asks did not say yes.
+            LedgerError, NoToolsError: the plan cannot be run here.
         """
         check_goal(goal)
-        proposal = await anyio.to_thread.run_sync(self.plan_source, goal)
-        try:
-            plan = self._parse(proposal)
-        except PlanSyntaxError as error:
-            remedy = "ask again, or say it in fewer words"
-            verdict = Verdict(False, (Fault("malformed", None, error.message, remedy),))
-            return _refused(verdict, None, proposal)
-        try:
-            accepted = checked(plan, granted=self.granted)
-        except PlanRejectedError as error:
-            verdict = error.verdict if isinstance(error.verdict, Verdict) else Verdict(False, ())
-            return _refused(verdict, plan, proposal)
-        trace = () if dry_run else await execute_async(accepted, self.root)
+        changed = self.runs.board.watch()
+        asked_for = self._breakers.actions
+        if "fallback" in asked_for:
+            said = "too many plans in a row broke the grammar, so none is made for now"
+            planned = _not_planned(said)
+            return await self._fall_back(goal, planned, dry_run, changed())
+        planned = await self.planner.plan(PlanRequest(goal=goal))
+        if planned.checked is None:
+            return await self._fall_back(goal, planned, dry_run, changed())
+        review = "review" in self._breakers.actions
+        plan, proposal = planned.checked, planned.proposal
+        pending, report, lookup, answer = None, None, None, compose_dry_run(plan.plan)
+        trace: tuple[TraceEntry, ...] = ()
+        judged = None if proposal is None else self._sureness.judge(proposal)
+        if proposal is not None and judged is not None and judged.offer is not None:
+            asked = await self._sureness.ask(goal, plan.plan, proposal, judged, dry_run=dry_run)
+            answer, trace, lookup = asked.answer, asked.trace, asked.lookup
+        elif not dry_run:
+            outcome = await self.runs.run(plan, self.home.root, home=self.home, review=review)
+            if isinstance(outcome, Pending):
+                pending, answer = outcome, compose_pending(plan.plan, [one.step for one in outcome.steps])
+            else:
+                report, answer, trace = outcome, _answer(outcome), outcome.entries
+        foreseen = proposal.skeleton if proposal is not None else None
         return GoalResult(
-            answer=compose_dry_run(accepted.plan) if dry_run else compose_answer(trace),
-            plan=accepted.plan,
-            verdict=Verdict(True, ()),
+            answer=answer,
+            plan=plan.plan,
+            verdict=planned.verdict,
             trace=trace,
-            weight_version=proposal.weight_version,
-            disagreements=None if proposal.skeleton is None else disagreements(accepted.plan, proposal.skeleton),
+            weight_version=_version(planned),
+            disagreements=None if foreseen is None else disagreements(plan.plan, foreseen),
+            repair=planned.repair,
+            fallback=planned.tried,
+            report=report,
+            pending=pending,
+            breakers=changed(),
+            review=review,
+            deferral=judged,
+            lookup=lookup,
         )
 
-    def _parse(self, proposal: PlanProposal) -> Plan:
-        if proposal.finish_reason == "length":
-            raise PlanSyntaxError("the plan was cut off at the token limit before it was whole", field="plan")
-        return parse_text(proposal.text, domain=self.domain, version=self.version)
+    async def _fall_back(self, goal: str, planned: Planned, dry_run: bool, breakers: tuple[BreakerRecord, ...]) -> GoalResult:
+        """No plan was accepted: what the domain does then, a person, and in any case an answer that says why."""
+        steps = list(planned.tried)
+        domain = self.planner.domain
+        report = None
+        if domain.fallback is not None:
+            report, said = await self._domain_fallback(domain, domain.fallback, dry_run)
+            done = report is not None and all(entry.ok for entry in report.entries)
+            steps.append(FallbackStep(stage="domain", helped=done, said=said))
+        if self._hand_over is not None and not dry_run:
+            tried = tuple(f"{step.stage}: {step.said}" for step in steps)
+            try:
+                await self._hand_over(
+                    HandOff(goal=goal, domain=domain.name, plan=planned.plan, verdict=planned.verdict, tried=tried)
+                )
+                steps.append(FallbackStep(stage="hand_off", helped=True, said="the goal was handed to a person"))
+            except OSError as error:
+                said = f"the goal could not be handed to a person: {error.strerror or error}"
+                steps.append(FallbackStep(stage="hand_off", helped=False, said=said))
+        if not any(step.helped for step in steps):
+            steps.append(FallbackStep(stage="error", helped=False, said="nothing else is left to try"))
+        told = [(step.stage, step.helped, step.said) for step in steps]
+        return GoalResult(
+            answer=compose_fallback(planned.verdict, told, asks_back=domain.mode == "flexible"),
+            plan=planned.plan,
+            verdict=planned.verdict,
+            trace=report.entries if report is not None else (),
+            weight_version=_version(planned),
+            repair=planned.repair,
+            fallback=tuple(steps),
+            report=report,
+            breakers=breakers,
+        )
+
+    async def _domain_fallback(self, domain: Domain, skill: str, dry_run: bool) -> tuple[ExecutionReport | None, str]:
+        """Run the skill that the schema names, as a plan of its own that the checker sees like any other."""
+        try:
+            plan: CheckedPlan = checked(Plan(domain.name, domain.version, (Step("s1", skill),)), granted=self.home.granted)
+        except PlanRejectedError as error:
+            return None, f"{skill}, which {domain.name} falls back on, cannot be run: {error.message}"
+        if dry_run:
+            return None, f"{skill} would be run, which {domain.name} falls back on"
+        try:
+            outcome = await self.runs.run(plan, self.home.root, home=self.home)
+        except BuilderBrainError as error:  # the answer still has to say that there was no plan
+            return None, f"{skill}, which {domain.name} falls back on, was not run: {error.message}"
+        if isinstance(outcome, Pending):
+            return None, f"{skill}, which {domain.name} falls back on, waits for a person's yes here"
+        done = "was run" if outcome.entries[0].ok else f"was run and is {outcome.entries[0].status}"
+        return outcome, f"{skill} {done}, which {domain.name} falls back on"
 
 
 def check_goal(goal: object) -> None:
@@ -154,7 +262,15 @@ def check_goal(goal: object) -> None:
         raise InvalidRequestError(message, field="goal")
 
 
-def _refused(verdict: Verdict, plan: Plan | None, proposal: PlanProposal) -> GoalResult:
-    return GoalResult(
-        answer=compose_refusal(verdict), plan=plan, verdict=verdict, trace=(), weight_version=proposal.weight_version
-    )
+def _answer(report: ExecutionReport) -> str:
+    return "\n\n".join(part for part in (compose_answer(report.entries), compose_aftermath(report)) if part)
+
+
+def _not_planned(said: str) -> Planned:
+    fault = Fault("malformed", None, said, "ask again later")
+    step = FallbackStep(stage="breaker", helped=False, said=said)
+    return Planned(checked=None, plan=None, verdict=Verdict(False, (fault,)), proposal=None, tried=(step,))
+
+
+def _version(planned: Planned) -> str:
+    return planned.proposal.weight_version if planned.proposal is not None else ""

@@ -24,6 +24,7 @@ EventKind = Literal[
     "attempt",  # a tool was called
     "wait",  # for a resource, or before the next attempt
     "held_back",  # a step did not run: skipped, blocked, cancelled
+    "precondition_lost",  # a step failed before it started, because the world changed by itself
     "settled",  # a claim that was cut off: done, to be run again, or unknown
     "fallback",  # what is done instead of a step that failed for good
     "stopped",  # a critical step failed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from builderbrain.agent.compensation import Undo
@@ -12,12 +13,13 @@ from builderbrain.agent.trace import TraceEntry
 
 @dataclass(frozen=True, kw_only=True)
 class Fallback:
-    """A skill that was run because a step failed for good."""
+    """A skill that was run because a step failed for good, and what it gave."""
 
     step: str
     skill: str
     status: Literal["done", "failed", "unknown"]
     error: str | None
+    results: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class ExecutionReport:
                 {"step": undo.step, "skill": undo.skill, "status": undo.status, "said": undo.said} for undo in self.undos
             ],
             "fallbacks": [
-                {"step": one.step, "skill": one.skill, "status": one.status, "error": one.error} for one in self.fallbacks
+                {"step": one.step, "skill": one.skill, "status": one.status, "error": one.error, "output": dict(one.results)}
+                for one in self.fallbacks
             ],
         }

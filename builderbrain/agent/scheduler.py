@@ -6,7 +6,9 @@ What a step waits on decides whether it runs:
 - a reference to a result that is not there (the step failed, did not run, or found none) means `blocked`;
 - a mere `after` on a step that failed or was blocked means `blocked` too, unless the `if` asks about that step, which is how
   a plan handles a failure. After a step that was skipped, it runs;
-- a fact that it requires and that does not hold any more means `blocked`.
+- a fact that it requires and that does not hold any more, because of what steps did, means `blocked`;
+- a fact that it requires and that the world has changed by itself means `failed`, before the tool is called: nothing else has
+  dealt with that, so its fallback is run.
 
 One step's failure never stops steps that do not need it, unless its skill is critical: then no further step starts, steps
 without effects are cancelled, and those with effects are let end, so that it is known what they did.
@@ -14,13 +16,13 @@ without effects are cancelled, and those with effects are let end, so that it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import anyio
 from anyio.abc import TaskGroup
 
-from builderbrain.agent.attempts import Attempts, Outcome
+from builderbrain.agent.attempts import Attempts, Failure, Outcome, failure_of
 from builderbrain.agent.effects import Effects
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.ledger import LedgerEntry
@@ -33,6 +35,9 @@ from builderbrain.plan import Reference, Step
 from builderbrain.plan.condition import Condition, holds, parse_condition
 from builderbrain.plan.domain import OK_RESULT, Domain, Skill
 
+Observe = Callable[[], Awaitable[Mapping[str, str | None]]]
+"""Gives facts of the domain as the world is now: those that it can see."""
+
 _UNSUCCESSFUL = ("failed", "blocked", "cancelled", "unknown")
 
 
@@ -42,10 +47,17 @@ class Schedule:
     Args:
         effects: has effects once and remembers outcomes; None in a plan that has none.
         waits: whether a step may start only when the whole plan is there.
+        observe: looks at the world whose facts these are; None where it cannot be looked at.
     """
 
     def __init__(
-        self, domain: Domain, attempts: Attempts, effects: Effects | None, journal: Journal, waits: Callable[[Step], bool]
+        self,
+        domain: Domain,
+        attempts: Attempts,
+        effects: Effects | None,
+        journal: Journal,
+        waits: Callable[[Step], bool],
+        observe: Observe | None = None,
     ) -> None:
         self.entries: dict[str, TraceEntry] = {}
         self.fallbacks: list[Fallback] = []
@@ -56,6 +68,7 @@ class Schedule:
         self._effects = effects
         self._journal = journal
         self._waits = waits
+        self._observe = observe
         self._whole = anyio.Event()
         self._finished: dict[str, anyio.Event] = {}
         self._scopes: set[anyio.CancelScope] = set()
@@ -114,19 +127,22 @@ class Schedule:
         if held_back is not None:
             return held_back
         arguments = dict(known.arguments) if known is not None else self._resolved(step, skill)
-        if self._effects is not None and (has_effects(skill) or _ended(known)):
+        lost = await self._lost(step, skill) if known is None else None
+        if lost is not None:
+            outcome = lost
+            await self._remember(step, skill, arguments, lost)
+        elif self._effects is not None and (has_effects(skill) or _ended(known)):
             outcome = await self._effects.perform(step.id, "step", skill, arguments, given_up=lambda: self.stopped is not None)
         else:
             looked = await self._look(step, skill, arguments)
             if looked is None:
                 return _not_run(step, "cancelled", f"the plan stopped: {self.stopped}")
             outcome = looked
-        for fact, value in skill.sets.items():
-            self._facts[fact] = value if outcome.status == "done" else None
+        self._set_facts(skill, outcome)
         if outcome.status != "done":
             if skill.critical:
                 self.stop(f"{step.id} ({step.skill}) is critical and {_what(outcome)}: {outcome.error}")
-            await self._fall_back(step, skill)
+            await self._fall_back(step, skill, failure_of(step.id, skill, outcome))
         return _entry(step, arguments, outcome)
 
     async def _look(self, step: Step, skill: Skill, arguments: dict[str, Any]) -> Outcome | None:
@@ -136,14 +152,20 @@ class Schedule:
             self._scopes.add(scope)
             outcome = await self._attempts.run(step.id, "step", skill, arguments, given_up=lambda: self.stopped is not None)
         self._scopes.discard(scope)
-        if outcome is not None and self._effects is not None:
-            if self._whole.is_set():
-                await self._effects.note_result(step.id, skill, arguments, outcome)
-            else:
-                self._unrecorded.append((step.id, skill, arguments, outcome))
+        if outcome is not None:
+            await self._remember(step, skill, arguments, outcome)
         return outcome
 
-    async def _fall_back(self, step: Step, skill: Skill) -> None:
+    async def _remember(self, step: Step, skill: Skill, arguments: dict[str, Any], outcome: Outcome) -> None:
+        """Keep an outcome without an effect for a restart, as soon as the plan is in the ledger."""
+        if self._effects is None:
+            return
+        if self._whole.is_set():
+            await self._effects.note_result(step.id, skill, arguments, outcome)
+        else:
+            self._unrecorded.append((step.id, skill, arguments, outcome))
+
+    async def _fall_back(self, step: Step, skill: Skill, failure: Failure) -> None:
         """Run the fallback of a step, and where that fails for good, the fallback of the fallback, until one is done.
 
         A chain that was done before a restart stays as it is: what failed in it then is not tried again.
@@ -155,30 +177,37 @@ class Schedule:
             for entry in before:
                 if entry is not None:
                     ended: Literal["done", "failed"] = "done" if entry.status == "done" else "failed"
-                    self._fell_back(step, self._domain.skills[entry.skill], ended, entry.error)
+                    self._fell_back(step, self._domain.skills[entry.skill], Outcome(ended, error=entry.error))
             return
         failed = skill.name
         for name, role in zip(chain, roles, strict=True):
-            self._journal.note("fallback", step.id, f"{step.id} ({failed}) failed for good: {name} is run instead")
+            self._journal.note("fallback", step.id, f"{step.id} ({failed}) failed for good: {name} is run instead", skill=name)
             fallback = self._domain.skills[name]
-            outcome = await self._one_fallback(step, role, fallback)
-            self._fell_back(step, fallback, outcome.status, outcome.error)
+            outcome = await self._one_fallback(step, role, fallback, failure)
+            self._fell_back(step, fallback, outcome)
             if outcome.status == "done":
                 return
             failed = name
 
-    async def _one_fallback(self, step: Step, role: str, fallback: Skill) -> Outcome:
+    async def _one_fallback(self, step: Step, role: str, fallback: Skill, failure: Failure) -> Outcome:
         arguments = {name: declared.default for name, declared in fallback.arguments.items() if declared.default is not None}
         if self._effects is not None and has_effects(fallback):
             await self._whole.wait()
-            return await self._effects.perform(step.id, role, fallback, arguments)
-        return await self._attempts.run(step.id, role, fallback, arguments)
+            return await self._effects.perform(step.id, role, fallback, arguments, failure=failure)
+        return await self._attempts.run(step.id, role, fallback, arguments, failure=failure)
 
-    def _fell_back(self, step: Step, fallback: Skill, status: Literal["done", "failed", "unknown"], error: str | None) -> None:
+    def _fell_back(self, step: Step, fallback: Skill, outcome: Outcome) -> None:
         """Note what a fallback came to; one that did not end well leaves the facts that it sets unknown."""
-        self.fallbacks.append(Fallback(step=step.id, skill=fallback.name, status=status, error=error))
-        for fact, value in fallback.sets.items():
-            self._facts[fact] = value if status == "done" else None
+        self.fallbacks.append(
+            Fallback(
+                step=step.id, skill=fallback.name, status=outcome.status, error=outcome.error, results=outcome.results or {}
+            )
+        )
+        self._set_facts(fallback, outcome)
+
+    def _set_facts(self, skill: Skill, outcome: Outcome) -> None:
+        for fact, value in skill.sets.items():
+            self._facts[fact] = value if outcome.status == "done" else None
 
     def _held_back(self, step: Step, skill: Skill) -> TraceEntry | None:
         """The entry of a step that does not run, or None when it does."""
@@ -194,12 +223,21 @@ class Schedule:
         for value in step.args.values():
             if isinstance(value, Reference) and self._lookup(value) is None:
                 return _not_run(step, "blocked", f"{self._why_missing(value)}, so there is no {value}")
-        for fact, legal in skill.requires.items():
-            if self._facts.get(fact) not in legal:
-                wanted = " or ".join(sorted(legal))
-                found = self._facts.get(fact) or "unknown"
-                return _not_run(step, "blocked", f"{fact} must be {wanted} and is {found}", code="precondition_lost")
-        return None
+        fault = _fact_fault(skill, self._facts)
+        return None if fault is None else _not_run(step, "blocked", fault, code="precondition_lost")
+
+    async def _lost(self, step: Step, skill: Skill) -> Outcome | None:
+        """The failure of a step whose required facts the world has changed by itself; None when they hold."""
+        if self._observe is None or not skill.requires:
+            return None
+        seen = await self._observe()
+        fault = _fact_fault(skill, {**self._facts, **seen})
+        if fault is None:
+            return None
+        self._facts.update({fact: value for fact, value in seen.items() if fact in self._facts})
+        said = f"{step.id} ({step.skill}) was not started: {fault}, as the world is now"
+        self._journal.note("precondition_lost", step.id, said, skill=step.skill, verdict="failed", facts=dict(seen))
+        return Outcome(status="failed", error=f"{fault}, as the world is now", error_code="precondition_lost")
 
     def _holds(self, condition: Condition) -> bool:
         return holds(condition, self._lookup)
@@ -249,6 +287,14 @@ def _not_run(step: Step, status: Status, reason: str, code: str | None = None) -
     return TraceEntry(
         id=step.id, skill=step.skill, args=planned, status=status, output=None, seconds=0.0, error=reason, error_code=code
     )
+
+
+def _fact_fault(skill: Skill, facts: Mapping[str, str | None]) -> str | None:
+    """Which fact has no value that the skill requires, in words; None when all have."""
+    for fact, legal in skill.requires.items():
+        if facts.get(fact) not in legal:
+            return f"{fact} must be {' or '.join(sorted(legal))} and is {facts.get(fact) or 'unknown'}"
+    return None
 
 
 def _ended(known: LedgerEntry | None) -> bool:

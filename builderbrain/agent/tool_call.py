@@ -8,18 +8,55 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 
-from builderbrain.errors import BuilderBrainError, PlanRejectedError, ToolError, ToolTimeoutError, TransientToolError
+from builderbrain.errors import (
+    BrokenToolError,
+    BuilderBrainError,
+    LostAnswerError,
+    PlanRejectedError,
+    ToolError,
+    ToolTimeoutError,
+    TransientToolError,
+    UncertainToolError,
+)
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
-from builderbrain.tools.base import Results, Tool, ToolContext
+from builderbrain.tools.base import Failure, Results, Tool, ToolContext
+from builderbrain.tools.configured import ToolSettings
+from builderbrain.tools.mcp import (
+    KeptSessions,
+    McpDeclaredResult,
+    McpServer,
+    McpSkill,
+    definitions_sha256,
+    list_definitions,
+    mcp_tool,
+)
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
+from builderbrain.tools.simulated import simulated_tools
 
-__all__ = ["Call", "Settled", "Tool", "ToolCaller", "WorkingRoot"]
+__all__ = [
+    "Call",
+    "Failure",
+    "KeptSessions",
+    "McpDeclaredResult",
+    "McpServer",
+    "McpSkill",
+    "Settled",
+    "Tool",
+    "ToolCaller",
+    "ToolSettings",
+    "WorkingRoot",
+    "definitions_sha256",
+    "list_definitions",
+    "mcp_tool",
+    "simulated_tools",
+]
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -61,13 +98,24 @@ class ToolCaller:
 
     Args:
         tools: tools by skill in place of the registry's.
+        state: folder in which tools keep what lasts; None for none.
+        settings: what the registry's tools need to know of the world.
 
     Raises:
         TypeError: not a `CheckedPlan`.
         PlanRejectedError: a skill's safety level is not among those the plan was checked for.
+        ConfigError: the settings lack what tools of the domain need.
     """
 
-    def __init__(self, checked: CheckedPlan, root: WorkingRoot, tools: Mapping[str, Tool] | None = None) -> None:
+    def __init__(
+        self,
+        checked: CheckedPlan,
+        root: WorkingRoot,
+        tools: Mapping[str, Tool] | None = None,
+        *,
+        state: Path | None = None,
+        settings: ToolSettings | None = None,
+    ) -> None:
         if type(checked) is not CheckedPlan:
             raise TypeError(f"expected a CheckedPlan, got {type(checked).__name__}; make one with builderbrain.plan.checked")
         domain = checked.domain
@@ -76,13 +124,17 @@ class ToolCaller:
                 raise PlanRejectedError(f"{step.id}: {step.skill} is {domain.skills[step.skill].safety}, which is not granted")
         self._checked = checked
         self._root = root
-        self._tools = tools if tools is not None else tools_of(domain.name, domain.version)
+        self._state = state
+        self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings)
 
-    async def call(self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int) -> Call:
+    async def call(
+        self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None
+    ) -> Call:
         """Call the tool of a skill once, for at most the skill's time. Raises nothing but cancellation.
 
         Args:
             key: idempotency key of a call with effects.
+            failure: what the skill is the fallback for.
         """
         started = time.monotonic()
         results: Mapping[str, Any] | None = None
@@ -91,12 +143,14 @@ class ToolCaller:
         try:
             tool = self._tool(skill)
             with anyio.fail_after(skill.timeout_seconds):
-                returned = await tool.run(self._context(skill, tool, key, attempt), arguments)
+                returned = await tool.run(self._context(skill, tool, key, attempt, failure), arguments)
             uncertain = faulty = True  # until the results are known to be what the schema declares
             results = declared_results(skill, returned)
             uncertain = faulty = False
-        except ToolTimeoutError as late:
-            error, uncertain, faulty = late, True, True
+        except (ToolTimeoutError, LostAnswerError, BrokenToolError) as broken:
+            error, uncertain, faulty = broken, True, True
+        except UncertainToolError as unsure:
+            error, uncertain = unsure, True
         except TransientToolError as transient:
             error, faulty = transient, True
         except BuilderBrainError as known:
@@ -136,7 +190,7 @@ class ToolCaller:
             raise ToolError(f"the skill {skill.name} has no tool here")
         return self._tools[skill.name]
 
-    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int) -> ToolContext:
+    def _context(self, skill: Skill, tool: Tool, key: str | None, attempt: int, failure: Failure | None = None) -> ToolContext:
         return ToolContext(
             root=self._root,
             timeout_seconds=skill.timeout_seconds,
@@ -144,6 +198,8 @@ class ToolCaller:
             attempt=attempt,
             writes=skill.safety != "read_only",
             network=tool.network,
+            state=self._state,
+            failure=failure,
         )
 
 

@@ -129,6 +129,8 @@ class Generation:
     """Outputs decoded until one satisfied the constraint's validator; this is the last of them."""
     constraint: ConstraintReport | None = None
     logprobs: tuple[TokenLogprob, ...] = field(default=())
+    ending: TokenLogprob | None = None
+    """Of the token that ended the output, where it was drawn and logprobs were asked for."""
     details: tuple[TokenDetails, ...] = field(default=())
     """Of every token, where they were asked for."""
     score: float | None = None

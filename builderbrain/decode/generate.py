@@ -83,6 +83,7 @@ class Decoding:
         self._jump = None if self._matcher is None or one_by_one else jump
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        self._ending: TokenLogprob | None = None
         self._details = DetailsLog() if parameters.token_details else None
         self._finish: FinishReason | None = None
         self._over = False  # the step that ends the output was given
@@ -125,7 +126,7 @@ class Decoding:
         self._bitmask = None
         ends = draw.token in self._ends
         if ends:
-            self._finish = "stop"
+            self._finish, self._ending = "stop", logprob
         else:
             self._keep(draw, logprob)
         self._over = self._finish is not None
@@ -154,6 +155,7 @@ class Decoding:
                 None if self._soft is None else self._soft.report(),
             ),
             logprobs=tuple(self._logprobs),
+            ending=self._ending,
             details=() if self._details is None else self._details.all(),
         )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,6 +27,7 @@ GOALS_FOLDER = Path(__file__).parent / "goals"
 TALK_INTENTS = ("greet", "thank", "farewell", "identify", "capabilities", "refuse")
 PICKS = ("first", "last")
 _TEXT_FIELDS = ("id", "kind", "goal", "intent", "plan")
+_PLAN_FIELDS = ("id", "kind", "goal", "plan")
 _SLOT_FIELDS = ("pattern", "path", "pick")
 
 
@@ -49,11 +51,12 @@ class BenchItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A bench as it was read; `sha256` is the digest of its file."""
+    """A bench as it was read; `sha256` is the digest of its file. Of `domain` are its plans."""
 
     name: str
     sha256: str
     items: tuple[BenchItem, ...]
+    domain: str = "repo_assistant"
 
 
 def bench_path(name: SuiteName) -> Path:
@@ -72,11 +75,36 @@ def load_bench(name: SuiteName, path: Path | None = None) -> Bench:
         BenchError: the file is missing, or an item is malformed; names the line and the field.
     """
     path = path or bench_path(name)
+    return Bench(name=name, **_read(path, _parse_item))
+
+
+def load_domain_bench(domain: str, path: Path | None = None) -> Bench:
+    """Read the held-out goals of another domain, each with an id, a kind and its plan; guesses are not asked of these.
+
+    Args:
+        path: another file than the bundled one.
+
+    Raises:
+        BenchError: the file is missing, or an item is malformed; names the line and the field.
+    """
+    if path is None and domain not in domain_benches():
+        raise BenchError(
+            f"expected a domain with a bench, one of {', '.join(domain_benches())}, got {domain!r}", field="domain"
+        )
+    return Bench(name=domain, domain=domain, **_read(path or GOALS_FOLDER / "domains" / f"{domain}.jsonl", _parse_plan_item))
+
+
+def domain_benches() -> tuple[str, ...]:
+    """Domains that `load_domain_bench` knows."""
+    return tuple(sorted(path.stem for path in (GOALS_FOLDER / "domains").glob("*.jsonl")))
+
+
+def _read(path: Path, parse: Callable[[str, int], BenchItem]) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BenchError(f"expected a bench of goals at {path}, got {error.strerror}", field="goals") from error
-    items = tuple(_parse_item(line, number) for number, line in enumerate(content.decode().splitlines(), 1))
+    items = tuple(parse(line, number) for number, line in enumerate(content.decode().splitlines(), 1))
     if not items:
         raise BenchError(f"expected at least one goal in {path}, got an empty file", field="goals")
     seen: set[str] = set()
@@ -85,21 +113,30 @@ def load_bench(name: SuiteName, path: Path | None = None) -> Bench:
             if value in seen:
                 raise BenchError(f"expected ids and goals to be unique in {path}, got {value!r} twice", field="goals")
             seen.add(value)
-    return Bench(name=name, sha256=hashlib.sha256(content).hexdigest(), items=items)
+    return {"sha256": hashlib.sha256(content).hexdigest(), "items": items}
 
 
-def _parse_item(line: str, number: int) -> BenchItem:
+def _fields(line: str, number: int, texts: Sequence[str], others: Sequence[str] = ()) -> dict[str, Any]:
     try:
         fields: Any = json.loads(line)
     except json.JSONDecodeError as error:
         raise BenchError(f"line {number}: expected one JSON object, got {error}", field=f"line {number}") from error
-    expected = {*_TEXT_FIELDS, *_SLOT_FIELDS}
+    expected = {*texts, *others}
     if not isinstance(fields, dict) or set(fields) != expected:
         got = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
         raise BenchError(f"line {number}: expected the fields {sorted(expected)}, got {got}", field=f"line {number}")
-    for name in _TEXT_FIELDS:
+    for name in texts:
         if not isinstance(fields[name], str) or not fields[name]:
             raise _fault(number, name, "a non-empty string", fields[name])
+    return fields
+
+
+def _parse_plan_item(line: str, number: int) -> BenchItem:
+    return BenchItem(**_fields(line, number, _PLAN_FIELDS), intent="", pattern=None, path=None, pick=None)
+
+
+def _parse_item(line: str, number: int) -> BenchItem:
+    fields = _fields(line, number, _TEXT_FIELDS, _SLOT_FIELDS)
     if fields["intent"] not in INTENTS:
         raise _fault(number, "intent", f"one of {', '.join(INTENTS)}", fields["intent"])
     for name in ("pattern", "path"):

@@ -90,18 +90,18 @@ def answer(
     goals: Sequence[tuple[str, str]],
     grammar: CompiledConstraint,
     *,
+    right: Callable[[str, str], bool] = plans_equal,
     on_goals: Callable[[int], None] = lambda count: None,
 ) -> Answers:
-    """Decode the plan of every goal; `goals` are pairs of a goal and its reference plan."""
+    """Decode the plan of every goal; `goals` are pairs of a goal and its reference plan, which `right` compares with a text."""
     tokenizer = pair.host.tokenizer
     prompts = [plan_prompt(tokenizer, goal) for goal, _ in goals]
     guesses = [[*tokenizer.encode(plan), tokenizer.eos_token_id] for _, plan in goals]
     texts = decode_with_guesses(pair, prompts, guesses, grammar, max_tokens=MAX_PLAN_TOKENS, on_rows=on_goals)
-    right = [
-        text.finished and plans_equal(plan, tokenizer.decode(list(text.tokens)))
-        for (_, plan), text in zip(goals, texts, strict=True)
+    found = [
+        text.finished and right(plan, tokenizer.decode(list(text.tokens))) for (_, plan), text in zip(goals, texts, strict=True)
     ]
-    return Answers(evidence=np.stack([evidence_of(text) for text in texts]), right=np.array(right, dtype=np.float64))
+    return Answers(evidence=np.stack([evidence_of(text) for text in texts]), right=np.array(found, dtype=np.float64))
 
 
 def judge(confidence: Confidence, answers: Answers, *, goals: str, seed: int | None) -> CalibrationResult:
@@ -118,7 +118,7 @@ def judge(confidence: Confidence, answers: Answers, *, goals: str, seed: int | N
         accuracy=float(right.mean()),
         confidence=float(probability.mean()),
         ece=expected_calibration_error(probability, right),
-        ece_interval=_ece_interval(probability, right),
+        ece_interval=ece_interval(probability, right),
         plain_ece=expected_calibration_error(plain, right),
         brier=float(((probability - right) ** 2).mean()),
         auroc=area_under_curve(probability, right) if mixed else float("nan"),
@@ -134,7 +134,7 @@ def expected_calibration_error(probability: np.ndarray, right: np.ndarray) -> fl
     return float(np.abs(np.bincount(place, weights=probability - right, minlength=BINS)).sum() / len(right))
 
 
-def _ece_interval(probability: np.ndarray, right: np.ndarray, *, resamples: int = 1000) -> Interval:
+def ece_interval(probability: np.ndarray, right: np.ndarray, *, resamples: int = 1000) -> Interval:
     """Percentile bootstrap over goals of a fixed seed. ECE is biased upwards, and so is this."""
     draws = np.random.default_rng(0).integers(0, len(right), (resamples, len(right)))
     values = [expected_calibration_error(probability[draw], right[draw]) for draw in draws]

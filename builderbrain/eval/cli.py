@@ -15,7 +15,8 @@ from typing import Literal, get_args
 
 from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError, SubjectError
-from builderbrain.eval.bench import SUITE_NAMES
+from builderbrain.eval.bench import SUITE_NAMES, domain_benches
+from builderbrain.eval.deferral_command import add_deferral, run_deferral
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
@@ -54,6 +55,23 @@ def build_parser() -> argparse.ArgumentParser:
             help="what to measure; give it several times to compare (default: rail)",
         )
         suite.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
+    domains = commands.add_parser(
+        "domain-bench",
+        parents=[base, report],
+        help="50 held-out goals of another domain: is the decoded plan valid, and the reference?",
+    )
+    domains.add_argument("--domain", metavar="NAME", required=True, help=f"one of {', '.join(domain_benches())}")
+    domains.add_argument(
+        "--subject",
+        action="append",
+        choices=SUBJECT_NAMES,
+        help="what to measure; give it several times to compare (default: rail and base)",
+    )
+    domains.add_argument("--goals", metavar="FILE", type=Path, help="other goals of the domain (default: the held-out ones)")
+    domains.add_argument("--temperature", type=float, default=0.0, help="of every draw (default: 0)")
+    domains.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    domains.add_argument("--introduce", action="store_true", help="say the domain before every goal, as to a rail of several")
+    domains.add_argument("--least", type=float, metavar="SHARE", help="fail when the first subject's score is below this")
     syntax = commands.add_parser("syntax", parents=[base, report], help="strict outputs at a hot temperature: 0 may be invalid")
     syntax.add_argument("--subject", default="rail", choices=("rail", "base", "lora"), help="what to measure (default: rail)")
     syntax.add_argument("--generations", type=int, default=1000, help="number of outputs (default: 1000)")
@@ -66,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--goals", metavar="N", type=int, default=1000, help="generated goals in each of the three sets (default: 1000)"
     )
     sure.add_argument("--save", metavar="FILE", help="write the fitted confidence here; {seed} in it stands for the seed")
+    add_deferral(commands, base, report)
     takeover = commands.add_parser(
         "takeover", parents=[base, report], help="what a rail can do, and what it does to safety, as its budget grows"
     )
@@ -135,6 +154,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="error levels to abstain at (default: 0.05 0.1 0.2)",
     )
     decisions.add_argument("--seed", type=int, default=0, help="of the split (default: 0)")
+    decisions.add_argument("--deferral", metavar="FOLDER", type=Path, help="write the thresholds of --domain here")
+    decisions.add_argument("--domain", metavar="NAME", default="chat_social", help="of the questions (default: chat_social)")
     for kind, what in (("lora", "a LoRA as large as the rail"), ("full", "all weights of a copy of the base")):
         train = commands.add_parser(f"train-{kind}", help=f"train {what} on the rail's batches")
         train.add_argument(
@@ -191,6 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(arguments)
     from builderbrain.eval import commands  # reads models, only once the options are sound
+    from builderbrain.train.spoken.joint import introduction
 
     try:
         _check(options)
@@ -208,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _measure_asking(options)
         if options.command == "fit-decisions":
             return _fit_decisions(options)
+        bench = options.command == "domain-bench"
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -215,13 +238,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rail=options.rail,
             lora=options.lora,
             seeds=tuple(options.seeds),
+            domain=getattr(options, "domain", "repo_assistant"),
+            temperature=options.temperature if bench else 0.0,
+            draw_seed=options.seed if bench else 0,
+            introduction=introduction(options.domain) if bench and options.introduce else "",
         )
+        if bench:
+            from builderbrain.eval.measure_domain import measure_domain
+
+            subjects = tuple(dict.fromkeys(options.subject or ["rail", "base"]))
+            return measure_domain(workbench, subjects, options.json, goals=options.goals, least=options.least)
         if options.command == "calibration":
             from builderbrain.eval.measure_calibration import measure_calibration
 
             return measure_calibration(
                 workbench, options.json, seeds=workbench.rail_seeds(), goals=options.goals, save=options.save
             )
+        if options.command == "deferral":
+            return run_deferral(options, workbench)
         if options.command == "takeover":
             from builderbrain.eval.measure_takeover import BUDGETS, measure_takeover
 
@@ -309,7 +343,9 @@ def _fit_decisions(options: argparse.Namespace) -> int:
 
     from builderbrain.eval.decision_questions import fit_decisions, print_fit, read_questions
     from builderbrain.eval.fit_decisions import LEVELS
+    from builderbrain.eval.output import make_folder
     from builderbrain.serve.compose import compose
+    from builderbrain.serve.deferral import DECISIONS
     from builderbrain.serve.settings import ServeSettings
 
     for level in options.levels:
@@ -323,7 +359,7 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         rail=options.rail,
         registry=options.registry,
     )
-    calibration = fit_decisions(
+    fitted = fit_decisions(
         compose(settings).state.service,
         questions,
         file=options.questions,
@@ -331,8 +367,10 @@ def _fit_decisions(options: argparse.Namespace) -> int:
         seed=options.seed,
         model=options.served,
     )
-    calibration.save(options.save)
-    print_fit(calibration, Console())
+    fitted.calibration.save(options.save)
+    if options.deferral is not None:
+        fitted.table(options.domain, min(options.levels or LEVELS)).save(make_folder(options.deferral) / DECISIONS)
+    print_fit(fitted.calibration, Console())
     return 0
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from builderbrain.errors import PlanSyntaxError
 from builderbrain.eval.bench import TALK_INTENTS, load_bench
 from builderbrain.eval.subject import IntentGuess
-from builderbrain.plan import Plan, Reference, check, parse_text, print_text
+from builderbrain.plan import READ_ONLY, Plan, Reference, Verdict, check, parse_text, print_text
 from builderbrain.plan.model import Step
 
 UNREADABLE = "unreadable"
@@ -22,6 +22,8 @@ UNREADABLE = "unreadable"
 UNKNOWN_TALK = "unknown_talk"
 """Intent of a talk plan whose wording is in no class."""
 
+REPO_ASSISTANT = "repo_assistant"
+_LEVELS = frozenset({"read_only", "mutating", "meta"})
 _THINKING = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 _PICKS = {"first_path": "first", "last_path": "last"}
 _INTENTS_OF_SHAPES = {
@@ -52,27 +54,36 @@ def talk_classes() -> Mapping[str, str]:
     return classes
 
 
-def canonical_plan(text: str) -> str | None:
-    """Text form of a plan's normal form with talk texts replaced by their class; None when `text` is no plan."""
+def canonical_plan(text: str, domain: str = REPO_ASSISTANT) -> str | None:
+    """Text form of a plan's normal form, `talk` texts replaced by their class; None when `text` is no plan."""
     try:
-        plan = parse_text(strip_thinking(text))
+        plan = parse_text(strip_thinking(text), domain=domain)
+        if domain != REPO_ASSISTANT:
+            return print_text(plan)
         return print_text(Plan(plan.domain, plan.version, tuple(_by_talk_class(step) for step in plan.steps)))
     except PlanSyntaxError:
         return None
 
 
-def plans_equal(reference: str, text: str) -> bool:
+def plans_equal(reference: str, text: str, domain: str = REPO_ASSISTANT) -> bool:
     """Whether `text` is a plan that says what `reference` says."""
-    canonical = canonical_plan(text)
-    return canonical is not None and canonical == canonical_plan(reference)
+    canonical = canonical_plan(text, domain)
+    return canonical is not None and canonical == canonical_plan(reference, domain)
 
 
-def is_accepted(text: str) -> bool:
-    """Whether `text` is a plan that the checker accepts."""
+def verdict_of(text: str, domain: str = REPO_ASSISTANT) -> Verdict | None:
+    """What the checker says of a text, in other domains than `repo_assistant` with every level granted; None for no plan."""
+    granted = READ_ONLY if domain == REPO_ASSISTANT else _LEVELS
     try:
-        return check(parse_text(strip_thinking(text))).accepted
+        return check(parse_text(strip_thinking(text), domain=domain), granted=granted)
     except PlanSyntaxError:
-        return False
+        return None
+
+
+def is_accepted(text: str, domain: str = REPO_ASSISTANT) -> bool:
+    """Whether `text` is a plan that the checker accepts."""
+    verdict = verdict_of(text, domain)
+    return verdict is not None and verdict.accepted
 
 
 def guess_of_plan(text: str) -> IntentGuess:

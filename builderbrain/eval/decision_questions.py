@@ -6,12 +6,15 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from builderbrain.deferral import DeferralTable
 from builderbrain.errors import DataError, InvalidRequestError, SubjectError
+from builderbrain.eval.decision_thresholds import decision_table
 from builderbrain.eval.fit_decisions import Labelled, fit_map
 from builderbrain.serve.decision_calibration import CalibrationMap, DecisionCalibration, Kind
 from builderbrain.serve.decision_requests import LabelledQuestion
@@ -45,6 +48,19 @@ def read_questions(file: Path) -> list[LabelledQuestion]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedDecisions:
+    """A calibration, and the questions of each of its maps, in their order, of which a domain's thresholds can be made."""
+
+    calibration: DecisionCalibration
+    questions: tuple[tuple[Labelled, ...], ...]
+    seed: int
+
+    def table(self, domain: str, level: float) -> DeferralTable:
+        """The thresholds of a domain whose questions these are."""
+        return decision_table(self.calibration, self.questions, domain=domain, level=level, seed=self.seed)
+
+
 def fit_decisions(
     service: Service,
     questions: Sequence[LabelledQuestion],
@@ -53,7 +69,7 @@ def fit_decisions(
     levels: Sequence[float],
     seed: int,
     model: str | None,
-) -> DecisionCalibration:
+) -> FittedDecisions:
     """Ask a model all questions and fit a map for each kind.
 
     Args:
@@ -77,7 +93,8 @@ def fit_decisions(
     for question, one in zip(questions, asked, strict=True):
         key = (question.question.type, bool(one.prepared.ends))
         by_kind[key].append(Labelled(probabilities=one.probabilities, right=question.right()))
-    return DecisionCalibration(
+    kinds = sorted(by_kind.items())
+    calibration = DecisionCalibration(
         fingerprint=service.fingerprint(served.version),
         model=served.name,
         weight_version=served.version,
@@ -87,10 +104,9 @@ def fit_decisions(
             "questions": len(questions),
             "seed": seed,
         },
-        maps=tuple(
-            fit_map(kind, ends=ends, questions=rows, levels=levels, seed=seed) for (kind, ends), rows in sorted(by_kind.items())
-        ),
+        maps=tuple(fit_map(kind, ends=ends, questions=rows, levels=levels, seed=seed) for (kind, ends), rows in kinds),
     )
+    return FittedDecisions(calibration=calibration, questions=tuple(tuple(rows) for _, rows in kinds), seed=seed)
 
 
 async def _ask_all(service: Service, model: str, questions: Sequence[LabelledQuestion]) -> list[Asked]:

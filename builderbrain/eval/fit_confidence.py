@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from builderbrain.deferral.fixed_sequence import coverage_sequence, fixed_sequence, least_answered
 from builderbrain.gate.logistic import fit_logistic
-from builderbrain.gate.statistics import harm_rate_upper
 from builderbrain.rail.confidence import Confidence, Threshold
 
 LEVELS = (0.02, 0.05, 0.1, 0.2)
 """Shares of wrong plans among the answered that thresholds are fitted for."""
 CERTAINTY = 0.95
-_COVERAGES = tuple(share / 20 for share in range(4, 21))
-"""Shares of answered goals that are tried, the strictest first; fewer than a fifth would prove nothing."""
 _PENALTY = 1e-3
 
 
@@ -50,31 +48,23 @@ def fit_confidence(
     )
     knots = isotonic_knots(shape.scores(evidence), right)
     mapped = Confidence(**{**vars(shape), "knots": knots})
-    known = mapped.probabilities(evidence)
-    tried = [float(np.quantile(known, 1.0 - coverage, method="higher")) for coverage in _COVERAGES]
+    tried = coverage_sequence(mapped.probabilities(evidence))
     held = mapped.probabilities(held_evidence)
     thresholds = tuple(fit_threshold(held, held_right, tried, level=level) for level in LEVELS)
     return Confidence(**{**vars(mapped), "thresholds": thresholds})
 
 
 def fit_threshold(probabilities: np.ndarray, right: np.ndarray, tried: Sequence[float], *, level: float) -> Threshold:
-    """The loosest threshold that holds the level, by fixed-sequence testing.
-
-    From the strictest on, the hypothesis "of the answered more than `level` are wrong" is tested at 1 - CERTAINTY with the
-    Clopper-Pearson bound; the first that cannot be rejected ends the sequence, so that many tests cost nothing.
+    """The loosest threshold that holds the level at CERTAINTY, by `deferral.fixed_sequence`; none for too few goals.
 
     Args:
         probabilities, right: of M goals that the map was not fitted on.
         tried: thresholds chosen without these goals, in any order.
     """
-    best = Threshold(level=level, probability=None, answered=0, wrong=0, total=len(right))
-    for threshold in sorted(set(tried), reverse=True):
-        answered = probabilities >= threshold
-        count, wrong = int(answered.sum()), int((1 - right[answered]).sum())
-        if harm_rate_upper(wrong, count, 1.0 - CERTAINTY) > level:
-            break
-        best = Threshold(level=level, probability=threshold, answered=count, wrong=wrong, total=len(right))
-    return best
+    if len(right) < least_answered(level, CERTAINTY):
+        return Threshold(level=level, probability=None, answered=0, wrong=0, total=len(right))
+    found = fixed_sequence(probabilities, right, tried, level=level, certainty=CERTAINTY)
+    return Threshold(level=level, probability=found.least, answered=found.answered, wrong=found.wrong, total=found.requests)
 
 
 def isotonic_knots(scores: np.ndarray, right: np.ndarray) -> tuple[tuple[float, float], ...]:

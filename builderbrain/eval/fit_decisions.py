@@ -50,9 +50,7 @@ def fit_map(kind: Kind, *, ends: bool, questions: Sequence[Labelled], levels: Se
             f"expected at least {LEAST_QUESTIONS} questions of type {kind}, got {len(questions)}; add more, or leave it out",
             field="questions",
         )
-    order = np.random.default_rng(seed).permutation(len(questions))
-    cuts = np.cumsum([round(share * len(questions)) for share in SHARES])
-    first, second, third = ([questions[place] for place in part] for part in np.split(order, cuts))
+    first, second, third = split_questions(questions, seed)
     temperature = fit_temperature(first)
     scores = np.concatenate([temper(question.probabilities, temperature) for question in first])
     right = np.concatenate([np.eye(len(question.probabilities))[question.right] for question in first])
@@ -71,6 +69,14 @@ def fit_map(kind: Kind, *, ends: bool, questions: Sequence[Labelled], levels: Se
     )
     fitted = CalibrationMap(**{**vars(plain), "thresholds": thresholds})
     return CalibrationMap(**{**vars(fitted), "report": judge(fitted, third)})
+
+
+def split_questions(questions: Sequence[Labelled], seed: int) -> tuple[list[Labelled], list[Labelled], list[Labelled]]:
+    """Those for the map, those for the thresholds, and those that judge."""
+    order = np.random.default_rng(seed).permutation(len(questions))
+    cuts = np.cumsum([round(share * len(questions)) for share in SHARES])
+    first, second, third = ([questions[place] for place in part] for part in np.split(order, cuts))
+    return first, second, third
 
 
 def fit_temperature(questions: Sequence[Labelled]) -> float:

@@ -6,6 +6,8 @@ they decode: the comparison is then about what was understood, not about who has
 
 from __future__ import annotations
 
+from typing import Any
+
 from builderbrain.decode.base import SamplingParameters
 from builderbrain.decode.generate import generate
 from builderbrain.decode.model import TokenModel
@@ -22,38 +24,58 @@ from builderbrain.rail.model import RailModel
 DOMAIN = "repo_assistant"
 MAX_PLAN_TOKENS = 120
 """Twice what the longest reference needs under a small vocabulary; a model that rambles is cut off here."""
+MAX_DOMAIN_PLAN_TOKENS = 320
+"""The same for other domains, whose calls have more arguments."""
 CUT_OFF = "\n<cut off>"
 """Ends a plan that was not finished, so that a half that happens to parse is not taken for a whole."""
 
 
-def compile_plan_grammar(host: Host) -> CompiledConstraint:
-    """The plan grammar of the domain for a host's tokenizer."""
+def compile_plan_grammar(host: Host, domain: str = DOMAIN) -> CompiledConstraint:
+    """The plan grammar of a domain for a host's tokenizer."""
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    return engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    return engine.compile(Constraint(kind="grammar", source=load_grammar(domain)), trusted=True)
 
 
 class DecodedSubject:
     """A model whose guess is a reading of its plan."""
 
-    def __init__(self, name: str, model: TokenModel, grammar: CompiledConstraint) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: TokenModel,
+        grammar: CompiledConstraint,
+        *,
+        max_plan_tokens: int = MAX_PLAN_TOKENS,
+        temperature: float = 0.0,
+        seed: int = 0,
+        introduction: str = "",
+    ) -> None:
+        """Args:
+        max_plan_tokens: a plan that is longer is cut off.
+        temperature: of every draw, with this `seed`.
+        introduction: what is said before every goal.
+        """
         self.name = name
         self._model = model
         self._grammar = grammar
+        self._max_plan_tokens = max_plan_tokens
+        self._temperature, self._seed = temperature, seed
+        self._introduction = introduction
 
     def plan(self, goal: str) -> str:
-        """The plan decoded at temperature 0.
+        """The plan as it is decoded.
 
         Raises:
             ContextLengthError: the goal leaves no room for a plan.
         """
         prompt = self.prompt_tokens(goal)
-        room = min(MAX_PLAN_TOKENS, self._model.max_length - len(prompt))
+        room = min(self._max_plan_tokens, self._model.max_length - len(prompt))
         if room < 1:
             raise ContextLengthError(
                 f"expected a goal of fewer than {self._model.max_length} tokens, got {len(prompt)}; use shorter goals",
                 field="goal",
             )
-        parameters = SamplingParameters(max_tokens=room, temperature=0.0)
+        parameters = SamplingParameters(max_tokens=room, temperature=self._temperature, seed=self._seed)
         try:
             generation = generate(self._model, prompt, parameters, self._grammar)
         except MaskEmptyError:
@@ -66,14 +88,14 @@ class DecodedSubject:
 
     def prompt_tokens(self, goal: str) -> list[int]:
         """The prompt that rails are trained on."""
-        return plan_prompt(self._model.tokenizer, goal)
+        return plan_prompt(self._model.tokenizer, self._introduction + goal)
 
 
 class RailSubject(DecodedSubject):
     """A host with a rail; the guess comes from the policy heads, the spans are text copied from the goal."""
 
-    def __init__(self, name: str, model: RailModel, grammar: CompiledConstraint) -> None:
-        super().__init__(name, model, grammar)
+    def __init__(self, name: str, model: RailModel, grammar: CompiledConstraint, **decoding: Any) -> None:
+        super().__init__(name, model, grammar, **decoding)
         self._rail = model
 
     def intent(self, goal: str) -> IntentGuess:

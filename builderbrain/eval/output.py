@@ -37,6 +37,12 @@ def write_with_plot(target: Path, value: dict[str, Any], *, plot: str, console: 
     console.print(f"wrote {target} and {beside}", markup=False)
 
 
+def make_folder(folder: Path) -> Path:
+    """Make a folder where there is none yet; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def remove_folder(folder: Path) -> None:
     """Remove what is needed no more; a folder that is not there is no fault."""
     shutil.rmtree(folder, ignore_errors=True)

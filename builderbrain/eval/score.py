@@ -67,27 +67,27 @@ def run_suite(
         seed: the seed that made the subject, for the report.
         on_item: called after every goal, to move a progress bar.
     """
-    score_item = _score_guess if bench.name == "brain-bench" else _score_plan
     results = []
     for item in bench.items:
-        results.append(score_item(item, subject))
+        guessed = bench.name == "brain-bench"
+        results.append(_score_guess(item, subject) if guessed else _score_plan(item, subject, bench.domain))
         if on_item is not None:
             on_item()
     return SuiteRun(suite=bench.name, subject=subject.name, seed=seed, results=tuple(results))
 
 
-def _score_plan(item: BenchItem, subject: PlanSubject) -> ItemResult:
+def _score_plan(item: BenchItem, subject: PlanSubject, domain: str) -> ItemResult:
     started = time.perf_counter()
     plan = subject.plan(item.goal)
     seconds = time.perf_counter() - started
-    right = plans_equal(item.plan, plan)
+    right = plans_equal(item.plan, plan, domain)
     return ItemResult(
         id=item.id,
         kind=item.kind,
         goal=item.goal,
         expected={"plan": item.plan},
         got={"plan": plan},
-        marks={"plan": right, "accepted": is_accepted(plan)},
+        marks={"plan": right, "accepted": is_accepted(plan, domain)},
         right=right,
         seconds=seconds,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from builderbrain.errors import SubjectError
 from builderbrain.eval.bench import Bench
@@ -37,6 +37,10 @@ class Workbench:
         rail: folder of the rail, in which `{seed}` stands for the seed; None is the bundled rail of the bundled base.
         lora: folder of the adapter, likewise.
         seeds: which of them; needed when a folder says `{seed}`.
+        domain: of the plans.
+        temperature: of every draw; 0 takes the likeliest token.
+        draw_seed: of the draws.
+        introduction: what is said to a model before every goal.
     """
 
     model: str
@@ -45,6 +49,10 @@ class Workbench:
     rail: str | None = None
     lora: str | None = None
     seeds: tuple[int, ...] = ()
+    domain: str = "repo_assistant"
+    temperature: float = 0.0
+    draw_seed: int = 0
+    introduction: str = ""
 
     def subjects(self, names: Sequence[str], bench: Bench) -> Iterator[tuple[PlanSubject, int | None]]:
         """Every subject with its seed, made when it is its turn, so that one model at a time is in memory beside the base.
@@ -90,7 +98,7 @@ class Workbench:
         """The plan grammar for the base's tokenizer."""
         from builderbrain.eval.models import compile_plan_grammar
 
-        return compile_plan_grammar(self.host)
+        return compile_plan_grammar(self.host, self.domain)
 
     def load_rail(self, seed: int | None) -> BuilderRail:
         """The rail of a seed.
@@ -117,18 +125,27 @@ class Workbench:
         if name == "oracle":
             return Oracle(bench.items)
         if name == "saboteur":
-            return Saboteur(bench.items)
+            return Saboteur(bench.items, bench.domain)
         if name == "nearest":
-            from builderbrain.train.goals import generate_goals
+            from builderbrain.train.goals import REPO_ASSISTANT
+            from builderbrain.train.spoken.domains import SPOKEN_DOMAINS
 
-            return NearestNeighbour([_Seen(goal) for goal in islice(generate_goals(0), NEAREST_ROWS)])
-        from builderbrain.eval.models import DecodedSubject, RailSubject
+            source = SPOKEN_DOMAINS.get(bench.domain, REPO_ASSISTANT)
+            return NearestNeighbour([_Seen(goal) for goal in islice(source.goals(0), NEAREST_ROWS)])
+        from builderbrain.eval.models import MAX_DOMAIN_PLAN_TOKENS, MAX_PLAN_TOKENS, DecodedSubject, RailSubject
         from builderbrain.rail.model import RailModel
 
         model = self._token_model(name, seed)
+        room = MAX_PLAN_TOKENS if bench.domain == "repo_assistant" else MAX_DOMAIN_PLAN_TOKENS
+        decoding: dict[str, Any] = {
+            "max_plan_tokens": room,
+            "temperature": self.temperature,
+            "seed": self.draw_seed,
+            "introduction": self.introduction,
+        }
         if isinstance(model, RailModel):
-            return RailSubject(name, model, self.grammar)
-        return DecodedSubject(name, model, self.grammar)
+            return RailSubject(name, model, self.grammar, **decoding)
+        return DecodedSubject(name, model, self.grammar, **decoding)
 
     def _token_model(self, name: str, seed: int | None) -> TokenModel:
         from builderbrain.decode.host_model import HostModel

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from builderbrain.deferral.binomial import binomial_cdf
+
 BISECTION_STEPS = 50
 """Halvings of an interval of length 1: the result is exact to 1e-15."""
 
@@ -20,19 +22,6 @@ def alpha_spent(attempt: int, alpha: float = 0.05) -> float:
     if attempt < 1:
         raise ValueError(f"expected a try number from 1, got {attempt}")
     return alpha * 6.0 / (math.pi * attempt) ** 2
-
-
-def binomial_cdf(successes: int, trials: int, rate: float) -> float:
-    """P(Binomial(trials, rate) <= successes), summed in log space."""
-    if successes >= trials or rate <= 0.0:
-        return 1.0
-    if successes < 0 or rate >= 1.0:
-        return 0.0
-    k = np.arange(successes + 1)
-    log_factorial = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, trials + 1)))))
-    log_choose = log_factorial[trials] - log_factorial[k] - log_factorial[trials - k]
-    log_mass = log_choose + k * math.log(rate) + (trials - k) * math.log1p(-rate)
-    return min(1.0, float(np.exp(log_mass).sum()))
 
 
 def harm_rate_upper(harms: int, trials: int, alpha: float) -> float:

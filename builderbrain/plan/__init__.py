@@ -14,7 +14,7 @@ from builderbrain.plan.faults import Fault, Verdict
 from builderbrain.plan.json_form import plan_from_json, plan_to_json
 from builderbrain.plan.model import Plan, Reference, Step
 from builderbrain.plan.policy import Policy, decide
-from builderbrain.plan.registry import get_domain
+from builderbrain.plan.registry import added_domain, added_grammar, get_domain, version_in_use
 from builderbrain.plan.text_form import parse_text, print_text
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Reference",
     "Step",
     "Verdict",
+    "added_domain",
     "argument_faults",
     "check",
     "checked",
@@ -39,14 +40,16 @@ __all__ = [
     "print_text",
     "to_graphviz",
     "to_mermaid",
+    "version_in_use",
 ]
 
 
 def load_grammar(domain: str, version: int | None = None) -> str:
-    """The EBNF (xgrammar's dialect, root rule `root`) of a domain's text form, by default of its newest version.
+    """The EBNF (xgrammar's dialect, root rule `root`) of a domain's text form, by default of the version in use.
 
     Raises:
         SchemaError: there is no such domain or version.
     """
     found = get_domain(domain, version)
-    return read_grammar(found.name, found.version)
+    added = added_grammar(found.name, found.version)
+    return added if added is not None else read_grammar(found.name, found.version)

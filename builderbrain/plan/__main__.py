@@ -1,10 +1,10 @@
-"""`python -m builderbrain.plan`."""
+"""`python -m builderbrain.plan`, also `bb plan`."""
 
 from __future__ import annotations
 
 import sys
 
-from builderbrain.plan.cli import main
+from builderbrain.agent.plan_cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

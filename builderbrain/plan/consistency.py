@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOTHING_TO_UNDO = "none"
 """Value of `undo` of a skill that changes something without anything to take back."""
 
-_DOMAIN_KEYS = frozenset({"mode", "facts", "resources", "budgets"})
+_DOMAIN_KEYS = frozenset({"mode", "facts", "resources", "budgets", "fallback"})
 _SKILL_KEYS = frozenset(
     {
         "requires",
@@ -31,6 +31,7 @@ _SKILL_KEYS = frozenset(
         "critical",
         "confirm",
         "fallback",
+        "equivalent",
     }
 )
 
@@ -57,6 +58,8 @@ def problems(schema: DomainSchema) -> Iterator[Problem]:
         yield from _shares_of(schema, name, skill)
         yield from _taking_back(schema, name, skill)
         yield from _fallback_of(schema, name, skill)
+        yield from _equivalents_of(schema, name, skill)
+    yield from _fallback_of_the_domain(schema)
 
 
 def _keys_of_language_2(schema: DomainSchema) -> Iterator[Problem]:
@@ -221,13 +224,7 @@ def _fallback_of(schema: DomainSchema, name: str, skill: SkillSchema) -> Iterato
     if chosen is None:
         yield _undeclared(key, "skill", "skills", skill.fallback, schema.skills)
         return
-    needed = [argument for argument, declared in chosen.arguments.items() if declared.required]
-    if needed:
-        yield Problem(key, f"{skill.fallback} needs {', '.join(needed)}, but is called without arguments; give them defaults")
-    if chosen.requires:
-        yield Problem(key, f"{skill.fallback} requires facts, which are unknown after a failure; drop its requires")
-    if chosen.irreversible or chosen.confirm:
-        yield Problem(key, f"{skill.fallback} runs by itself; it may be neither irreversible nor ask a person, so drop that")
+    yield from _runs_by_itself(key, skill.fallback, chosen)
     if chosen.safety not in ("read_only", skill.safety):
         yield Problem(
             key, f"{skill.fallback} is {chosen.safety}, but {name} is granted as {skill.safety}; name a skill of that level"
@@ -242,6 +239,61 @@ def _fallback_of(schema: DomainSchema, name: str, skill: SkillSchema) -> Iterato
             return
         seen.append(following)
         following = schema.skills[following].fallback
+
+
+def _runs_by_itself(key: str, name: str, chosen: SkillSchema) -> Iterator[Problem]:
+    """What a skill must be to be a fallback."""
+    needed = [argument for argument, declared in chosen.arguments.items() if declared.required]
+    if needed:
+        yield Problem(key, f"{name} needs {', '.join(needed)}, but is called without arguments; give them defaults")
+    if chosen.requires:
+        yield Problem(key, f"{name} requires facts, which are unknown after a failure; drop its requires")
+    if chosen.irreversible or chosen.confirm:
+        yield Problem(key, f"{name} runs by itself; it may be neither irreversible nor ask a person, so drop that")
+
+
+def _fallback_of_the_domain(schema: DomainSchema) -> Iterator[Problem]:
+    if schema.fallback is None:
+        return
+    chosen = schema.skills.get(schema.fallback)
+    if chosen is None:
+        yield _undeclared("fallback", "skill", "skills", schema.fallback, schema.skills)
+        return
+    yield from _runs_by_itself("fallback", schema.fallback, chosen)
+
+
+def _equivalents_of(schema: DomainSchema, name: str, skill: SkillSchema) -> Iterator[Problem]:
+    """A stand-in takes every call of the skill, gives every result, and may do no more than the skill itself."""
+    key = f"skills.{name}.equivalent"
+    if len(set(skill.equivalent)) != len(skill.equivalent) or name in skill.equivalent:
+        yield Problem(key, "names other skills, each once; drop the rest")
+    for other in skill.equivalent:
+        chosen = schema.skills.get(other)
+        if chosen is None:
+            yield _undeclared(key, "skill", "skills", other, schema.skills)
+            continue
+        if chosen.safety not in ("read_only", skill.safety):
+            yield Problem(key, f"{other} is {chosen.safety}, {name} is {skill.safety}; name a skill of that level or read_only")
+        bound = all(getattr(chosen, rule) or not getattr(skill, rule) for rule in ("confirm", "critical"))
+        if (chosen.irreversible and not skill.irreversible) or not bound:
+            yield Problem(key, f"{other} binds less than {name} (irreversible, confirm, critical); name one that binds as much")
+        if chosen.sets != skill.sets:
+            yield Problem(key, f"{other} leaves other facts than {name}; give both the same sets")
+        for argument, given in skill.arguments.items():
+            wanted = chosen.arguments.get(argument)
+            if wanted is None or wanted.type != given.type or not _within(given, wanted) or wanted.default != given.default:
+                yield Problem(key, f"{other} does not take every {argument} of {name}; give both the same argument")
+        more = [
+            argument
+            for argument, declared in chosen.arguments.items()
+            if declared.required and not (argument in skill.arguments and skill.arguments[argument].required)
+        ]
+        if more:
+            yield Problem(key, f"{other} needs {', '.join(more)}, which {name} may not give; drop required")
+        given_types = {result: declared.type for result, declared in chosen.results.items()}
+        lost = [result for result, declared in skill.results.items() if given_types.get(result) != declared.type]
+        if lost:
+            yield Problem(key, f"{other} does not give {', '.join(lost)} as {name} does; declare it with the same type")
 
 
 def _undeclared(key: str, kind: str, where: str, name: str, declared: Iterable[str]) -> Problem:

@@ -72,6 +72,7 @@ class Skill:
         critical: the failure of a step stops the plan and takes back what was done.
         confirm: a person must say yes before a plan with such a step runs.
         fallback: skill to run, without arguments, when a step failed for good; None without one.
+        equivalent: skills that may stand in for this one with the same arguments; repair tries them, the best first.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Skill:
     critical: bool = False
     confirm: bool = False
     fallback: str | None = None
+    equivalent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.safety == "read_only":
@@ -105,7 +107,8 @@ class Domain:
 
     `data_edges`, `condition_edges` and `sequence_edges` give for a skill the skills that it may need in that way.
     `mode` is what decoding does when nothing legal is left: `strict` ends, `flexible` may go on without the grammar.
-    `budgets` are the limits on the sum of a plan's costs.
+    `budgets` are the limits on the sum of a plan's costs. `fallback` is the skill that is run, without arguments, when no
+    plan for a goal is accepted; None without one.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Domain:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     resources: Mapping[str, Resource] = field(default_factory=dict)
     budgets: Mapping[str, int] = field(default_factory=dict)
+    fallback: str | None = None
 
     @cached_property
     def has_effects(self) -> bool:

@@ -33,23 +33,20 @@ def generated_files(root: Path | None = None) -> tuple[GeneratedFile, ...]:
         SchemaError: a schema breaks the language, or a released one changed.
     """
     folder = root or asset_root()
-    _check_released(folder)
+    released = _released(folder)
     paths = schema_paths() if root is None else tuple(sorted((root / "schemas").glob("*.v*.yaml")))
     schemas = [(load_schema(path), schema_sha256(path)) for path in paths]
     files: list[GeneratedFile] = []
-    newest: dict[str, DomainSchema] = {}
+    in_use = _in_use([schema for schema, _ in schemas], released)
     for schema, sha256 in schemas:
         stem = f"{schema.domain}_v{schema.version}"
         module = f"builderbrain/plan/_generated/{stem}.py"
         files.append(GeneratedFile(path=module, text=checker_source(schema, sha256)))
         grammar = f"grammars/{schema.domain}.v{schema.version}.ebnf"
         files.append(GeneratedFile(path=grammar, text=grammar_source(schema)))
-        if schema.domain not in newest or newest[schema.domain].version < schema.version:
-            newest[schema.domain] = schema
-    files.extend(
-        GeneratedFile(path=f"docs/domains/{name}.md", text=reference_page(schema)) for name, schema in sorted(newest.items())
-    )
-    index = _index_source([schema for schema, _ in schemas])
+        page = schema.domain if in_use[schema.domain] == schema.version else f"{schema.domain}.v{schema.version}"
+        files.append(GeneratedFile(path=f"docs/domains/{page}.md", text=reference_page(schema)))
+    index = _index_source([schema for schema, _ in schemas], in_use)
     files.append(GeneratedFile(path="builderbrain/plan/_generated/__init__.py", text=index))
     return tuple(files)
 
@@ -80,12 +77,13 @@ def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _check_released(root: Path) -> None:
-    """`schemas/released.json` maps the file name of a released schema to the hash of its bytes."""
+def _released(root: Path) -> frozenset[str]:
+    """File names of released schemas; `schemas/released.json` maps them to the hash of their bytes, which still has to hold."""
     listing = root / "schemas" / "released.json"
     if not listing.is_file():
-        return
-    for name, sha256 in json.loads(listing.read_text(encoding="utf-8")).items():
+        return frozenset()
+    released = json.loads(listing.read_text(encoding="utf-8"))
+    for name, sha256 in released.items():
         path = root / "schemas" / name
         if not path.is_file():
             raise SchemaError(f"{name} was released and is gone; restore it", field="released.json")
@@ -95,9 +93,16 @@ def _check_released(root: Path) -> None:
                 f"{name} was released with hash {sha256[:12]} and now has {got[:12]}; restore it and make the next version",
                 field="released.json",
             )
+    return frozenset(released)
 
 
-def _index_source(schemas: list[DomainSchema]) -> str:
+def _in_use(schemas: list[DomainSchema], released: frozenset[str]) -> dict[str, int]:
+    """By domain, the version that is meant where nobody names one: the newest released, else the newest."""
+    ranked = [((f"{one.domain}.v{one.version}.yaml" in released, one.version), one.domain) for one in schemas]
+    return {name: max(rank for rank, other in ranked if other == name)[1] for name in sorted({name for _, name in ranked})}
+
+
+def _index_source(schemas: list[DomainSchema], in_use: dict[str, int]) -> str:
     imports = [f"    {schema.domain}_v{schema.version}," for schema in schemas]
     entries = [f'    ("{schema.domain}", {schema.version}): {schema.domain}_v{schema.version}.DOMAIN,' for schema in schemas]
     lines = [
@@ -112,6 +117,10 @@ def _index_source(schemas: list[DomainSchema]) -> str:
         "",
         "DOMAINS: dict[tuple[str, int], Domain] = {",
         *entries,
+        "}",
+        "",
+        "IN_USE: dict[str, int] = {",
+        *(f'    "{name}": {version},' for name, version in in_use.items()),
         "}",
     ]
     return "\n".join(lines) + "\n"

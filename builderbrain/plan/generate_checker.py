@@ -28,6 +28,9 @@ from builderbrain.plan.model import Reference, Step
 
 _PYTHON_TYPES = {"string": "str", "text": "str", "path": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
+_ROOM = 128 - 12
+"""Of a skill's key on one line, with its comma, as the formatter breaks lines."""
+
 
 def checker_source(schema: DomainSchema, sha256: str) -> str:
     """Source of the module `builderbrain.plan._generated.<domain>_v<version>`.
@@ -81,6 +84,8 @@ def _argument_lines(skill: str, name: str, declared: ArgumentSchema) -> list[str
 
 def _wrong_type(kind: str) -> str:
     if kind.startswith("list of "):
+        if kind == "list of number":
+            return "type(value) is not tuple or any(type(item) not in (float, int) for item in value)"
         inner = _PYTHON_TYPES[kind.removeprefix("list of ")]
         return f"type(value) is not tuple or any(type(item) is not {inner} for item in value)"
     if kind == "number":
@@ -218,6 +223,8 @@ def _domain_keys(schema: DomainSchema) -> list[str]:
         lines.append("    budgets={")
         lines.extend(f"        {_quote(name)}: {budget.limit}," for name, budget in schema.budgets.items())
         lines.append("    },")
+    if schema.fallback is not None:
+        lines.append(f"    fallback={_quote(schema.fallback)},")
     return lines
 
 
@@ -246,6 +253,10 @@ def _skill_keys(skill: SkillSchema) -> list[str]:
         lines.append(f"undo={_quote(skill.undo_skill)},")
     if skill.fallback is not None:
         lines.append(f"fallback={_quote(skill.fallback)},")
+    if len(skill.equivalent) == 1:
+        lines.append(f"equivalent=({_quote(skill.equivalent[0])},),")
+    elif skill.equivalent:
+        lines += ["equivalent=(", *(f"    {_quote(other)}," for other in skill.equivalent), "),"]
     return lines
 
 

@@ -15,6 +15,7 @@ import json
 
 from builderbrain.plan.condition import MAX_TERMS
 from builderbrain.plan.domain import OK_RESULT
+from builderbrain.plan.ebnf import reached_rules
 from builderbrain.plan.schema import ArgumentSchema, DomainSchema, SkillSchema
 
 _LITERALS = {
@@ -53,7 +54,7 @@ def grammar_source(schema: DomainSchema) -> str:
     lines = [
         f"# Text form of plans of {schema.domain}, version {schema.version}.",
         f"# Generated from schemas/{schema.domain}.v{schema.version}.yaml by `python -m builderbrain.plan generate`.",
-        *(f"{name} ::= {body}" for name, body in _used(rules).items()),
+        *(f"{name} ::= {body}" for name, body in reached_rules(rules).items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -172,38 +173,3 @@ def _terms(schema: DomainSchema, number: int) -> list[str]:
 def _quote(text: str) -> str:
     """An EBNF string literal."""
     return json.dumps(text, ensure_ascii=True)
-
-
-def _used(rules: dict[str, str]) -> dict[str, str]:
-    """The rules that `root` reaches, in order; a rule's name is found as a word of a body outside its string literals."""
-    reached: set[str] = set()
-    waiting = ["root"]
-    while waiting:
-        name = waiting.pop()
-        if name in reached:
-            continue
-        reached.add(name)
-        waiting.extend(word for word in _words(rules[name]) if word in rules)
-    return {name: body for name, body in rules.items() if name in reached}
-
-
-def _words(body: str) -> list[str]:
-    words: list[str] = []
-    word, closing, escaped = "", "", False
-    for character in f"{body} ":
-        if closing:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == closing:
-                closing = ""
-            continue
-        if character.isalnum() or character == "_":
-            word += character
-            continue
-        if word:
-            words.append(word)
-            word = ""
-        closing = {'"': '"', "[": "]"}.get(character, "")
-    return words

@@ -12,7 +12,7 @@ _RESULT_OR_ARGUMENT = "called with the results and arguments of the step that ha
 
 
 def reference_page(schema: DomainSchema) -> str:
-    """Text of `docs/domains/<domain>.md` (of the newest version)."""
+    """Text of `docs/domains/<domain>.md` (of the version in use), or of `<domain>.v<version>.md`."""
     limits = schema.limits
     lines = [
         f"# Domain `{schema.domain}`, version {schema.version}",
@@ -27,6 +27,8 @@ def reference_page(schema: DomainSchema) -> str:
     ]
     if schema.language > 1:
         lines.extend([f"Mode `{schema.mode}`: {_MODES[schema.mode]}.", ""])
+    if schema.fallback is not None:
+        lines.extend([f"When no plan for a goal is accepted: `{schema.fallback}`.", ""])
     lines.extend(_state(schema))
     for name, skill in schema.skills.items():
         lines.extend(_skill(name, skill))
@@ -85,6 +87,8 @@ def _rules(skill: SkillSchema) -> list[str]:
         lines.append("A person confirms it before the plan runs.")
     if skill.fallback is not None:
         lines.append(f"When it fails for good: `{skill.fallback}`.")
+    if skill.equivalent:
+        lines.append(f"May be replaced by {_listed(skill.equivalent, ' or ')}.")
     return [f"- {line}" for line in lines]
 
 

@@ -16,7 +16,7 @@ from builderbrain.plan.registry import get_domain
 
 
 def check_goldens(domain: str, version: int | None = None) -> tuple[str, ...]:
-    """Run all goldens of a domain, by default of its newest version.
+    """Run all goldens of a domain, by default of the version in use.
 
     Returns:
         One line per golden with the wrong verdict; a kind without any golden counts as one as well.

@@ -155,6 +155,7 @@ class SkillSchema(_Strict):
     critical: bool = False
     confirm: bool = False
     fallback: Name | None = None
+    equivalent: list[Name] = Field(default_factory=list)
 
     @property
     def undo_skill(self) -> str | None:
@@ -187,6 +188,7 @@ class DomainSchema(_Strict):
     facts: dict[Name, FactSchema] = Field(default_factory=dict)
     resources: dict[Name, ResourceSchema] = Field(default_factory=dict)
     budgets: dict[Name, BudgetSchema] = Field(default_factory=dict)
+    fallback: Name | None = None
     limits: LimitsSchema
     edges: dict[EdgeKind, Literal["any", "none"] | dict[str, Literal["any", "none"] | list[str]]]
     skills: Annotated[dict[Name, SkillSchema], Field(min_length=1)]
@@ -235,7 +237,7 @@ class DomainSchema(_Strict):
         return tuple(pairs)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, without duplicate keys and aliases (an alias can blow a small file up)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -264,7 +266,7 @@ def parse_schema(text: str) -> DomainSchema:
     if len(text.encode()) > MAX_SCHEMA_BYTES:
         raise SchemaError(f"a domain schema has at most {MAX_SCHEMA_BYTES} bytes, got {len(text.encode())}; split the domain")
     try:
-        decoded = yaml.load(text, Loader=_StrictLoader)  # a subclass of the safe loader
+        decoded = yaml.load(text, Loader=StrictLoader)  # a subclass of the safe loader
     except yaml.YAMLError as error:
         raise SchemaError(f"expected a domain schema in YAML: {error}") from error
     except RecursionError:

@@ -19,7 +19,7 @@ from builderbrain.plan.condition import parse_condition
 from builderbrain.plan.json_form import MAX_PLAN_CHARACTERS, MAX_READ_STEPS
 from builderbrain.plan.model import Plan, Reference, Step
 from builderbrain.plan.normal import implied_needs, normalised
-from builderbrain.plan.registry import find_domain
+from builderbrain.plan.registry import find_domain, version_in_use
 
 _HEAD = re.compile(r"(s[1-9][0-9]{0,3})=([a-z][a-z0-9_]{0,63})\(")
 _NAME = re.compile(r"([a-z][a-z0-9_]{0,63})=")
@@ -31,8 +31,11 @@ _ID = re.compile(r"s[1-9][0-9]{0,3}").fullmatch
 _DECODER = json.JSONDecoder()
 
 
-def parse_text(text: str, *, domain: str = "repo_assistant", version: int = 1) -> Plan:
+def parse_text(text: str, *, domain: str = "repo_assistant", version: int | None = None) -> Plan:
     """A plan in normal form from its text form; one newline at the end is allowed. The plan need not pass the checker.
+
+    Args:
+        version: of the domain; by default the one in use, and 1 for a domain that does not exist.
 
     Raises:
         PlanSyntaxError: names the line, the column, what was expected and what came; `field` is `line N`.
@@ -43,7 +46,8 @@ def parse_text(text: str, *, domain: str = "repo_assistant", version: int = 1) -
     if len(lines) > MAX_READ_STEPS:
         raise PlanSyntaxError(f"a plan has at most {MAX_READ_STEPS} lines, got {len(lines)}; split it", field="plan")
     steps = tuple(_Line(line, number).step() for number, line in enumerate(lines, start=1))
-    return normalised(Plan(domain, version, steps), find_domain(domain, version))
+    meant = version if version is not None else version_in_use(domain) or 1
+    return normalised(Plan(domain, meant, steps), find_domain(domain, meant))
 
 
 def print_text(plan: Plan) -> str:

@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 from fastapi import FastAPI
 
-from builderbrain.agent.executor import WorkingRoot
 from builderbrain.decode.domain_temperatures import domain_temperatures
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError, UnsupportedModelError
 from builderbrain.gate.reader import Live, RegistryReader
-from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
@@ -30,12 +29,12 @@ from builderbrain.rail.bundled import bundled_rail_of
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
+from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
 from builderbrain.serve.engine import Engine
-from builderbrain.serve.goals import goals_router
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import calibrations_of, keys_of, limits_of, operations
+from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -108,9 +107,22 @@ def compose(settings: ServeSettings) -> FastAPI:
         if batcher.graphs is not None:
             telemetry.watch_passes(batcher.graphs.counts)
     service = Service(backend=backend, engine=engine, telemetry=telemetry, client_grammars=settings.enable_client_grammars)
-    grammar = masks.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
-    routers = [goals_router(service, grammar=grammar, root=WorkingRoot(settings.root), temperature=temperature)]
-    lifetimes: list[Lifetime] = []
+
+    def own_grammar(source: str) -> CompiledConstraint:
+        return masks.compile(Constraint(kind="grammar", source=source), trusted=True)
+
+    deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
+    running, more = agent_routers(
+        settings,
+        service,
+        grammar=own_grammar(load_grammar(DOMAIN)),
+        temperature=temperature,
+        compile_grammar=own_grammar,
+        deferral=deferral,
+        lookups=lookups_of(settings),
+    )
+    routers = list(running)
+    lifetimes: list[Lifetime] = list(more)
     store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     follower = None
     if rail is not None and settings.rail is None:
@@ -122,7 +134,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
     return create_app(
         service,
         keys=keys,

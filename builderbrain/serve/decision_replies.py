@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from builderbrain.serve.reply_models import DeferralReply
 from builderbrain.serve.responses_replies import ItemUsage
 
 
@@ -33,7 +34,8 @@ class CalibrationReply(BaseModel):
 
 
 class DecisionAnswer(BaseModel):
-    """What all answers hold. Without a calibration the probabilities are the model's own, and nothing is refused."""
+    """What all answers hold. Without a calibration the probabilities are the model's own, and nothing is refused. A refusal
+    has `offered`, what a person may be asked instead; `deferral` is there where the request named a domain."""
 
     name: str | None
     decision: str | bool | None
@@ -42,6 +44,8 @@ class DecisionAnswer(BaseModel):
     refusal: str | None
     calibration: CalibrationReply | None
     conforming: list[str] | None
+    deferral: DeferralReply | None
+    offered: str | None
     allowed_mass: float
     weight_version: str
 

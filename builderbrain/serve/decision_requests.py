@@ -123,13 +123,15 @@ class Question(RequestModel):
 
 
 class DecisionRequest(RequestModel):
-    """The body. Beside OpenAI's: `require_calibration` refuses where nothing was fitted, `level` chooses the error level."""
+    """The body. Beside OpenAI's: `require_calibration` refuses where nothing was fitted, `level` chooses the error level, and
+    `domain` the threshold of confidence under which an answer is deferred."""
 
     model: str | None = Field(default=None, max_length=MAX_NAME)
     input: str | Annotated[list[InputMessage], Field(fail_fast=True)]
     questions: Annotated[list[Question], Field(fail_fast=True)] = Field(min_length=1, max_length=MAX_QUESTIONS)
     require_calibration: bool = False
     level: float | None = Field(default=None, gt=0, lt=1)
+    domain: str | None = Field(default=None, min_length=1, max_length=MAX_NAME)
     ignored_fields: ClassVar = frozenset({"safety_identifier", "prompt_cache_key", "user", "metadata"})
     refused_fields: ClassVar = {"prompt_cache_options": "prompts that begin alike share their cache by themselves"}
 

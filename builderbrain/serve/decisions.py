@@ -17,11 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from builderbrain.decode.base import Step
+from builderbrain.deferral import Deferral, DeferralPolicy
+from builderbrain.deferral.offers import said
 from builderbrain.errors import InvalidRequestError, NonFiniteLogitsError, UncalibratedError
 from builderbrain.serve.conversation import conversation_prompt
 from builderbrain.serve.decision_calibration import CalibrationMap, Calibrations, DecisionCalibration
 from builderbrain.serve.decision_replies import DecisionReply
-from builderbrain.serve.decision_requests import DecisionRequest, InputMessage, Question, conversation
+from builderbrain.serve.decision_requests import DecisionRequest, InputMessage, Question, conversation, shown
+from builderbrain.serve.deferral import DECISION_SUFFIX
 from builderbrain.serve.engine import Work
 from builderbrain.serve.fields import read_request
 from builderbrain.serve.generation import results
@@ -58,8 +61,9 @@ class Asked:
     scores: LabelScores
 
 
-def decisions_router(service: Service, calibrations: Calibrations) -> APIRouter:
-    """The route over one service and what was fitted for its models."""
+def decisions_router(service: Service, calibrations: Calibrations, policy: DeferralPolicy | None = None) -> APIRouter:
+    """The route over one service, what was fitted for its models, and the thresholds of domains (else the starting ones)."""
+    policy = DeferralPolicy(None) if policy is None else policy
     router = APIRouter()
 
     @router.post("/v1/decisions")
@@ -79,7 +83,7 @@ def decisions_router(service: Service, calibrations: Calibrations) -> APIRouter:
         for each in prepared:  # before the model runs; looked up again for the version that answers
             _calibration(service, calibrations, body, each, model.version)
         asked = await ask(service, model.name, prepared)
-        answers = [_answer(service, calibrations, body, each) for each in asked]
+        answers = [_answer(service, calibrations, policy, body, each) for each in asked]
         fingerprint = service.fingerprint(asked[0].scores.weight_version)
         tokens = sum(len(each.prompt) for each in prepared)
         return json_reply(
@@ -177,8 +181,13 @@ def _calibration(
     if found is not None and fitted is not None:
         fitted.threshold(body.level)
         return found, fitted
-    if body.require_calibration or body.level is not None:
-        field = "require_calibration" if body.require_calibration else "level"
+    needing = {
+        "require_calibration": body.require_calibration,
+        "level": body.level is not None,
+        "domain": body.domain is not None,
+    }
+    if any(needing.values()):
+        field = next(name for name, needs in needing.items() if needs)
         raise UncalibratedError(
             f"{field}: no calibration was fitted for version {version} of this model and questions of type {kind}"
             f"{', some answers of which begin others' if ends else ''}; fit one with `python -m builderbrain.eval "
@@ -188,7 +197,9 @@ def _calibration(
     return None
 
 
-def _answer(service: Service, calibrations: Calibrations, body: DecisionRequest, asked: Asked) -> dict[str, Any]:
+def _answer(
+    service: Service, calibrations: Calibrations, policy: DeferralPolicy, body: DecisionRequest, asked: Asked
+) -> dict[str, Any]:
     question, probabilities = asked.prepared.question, asked.probabilities
     fitted = _calibration(service, calibrations, body, asked.prepared, asked.scores.weight_version)
     # Calibrating keeps the order but for ties, and among equals the first one given is decided for.
@@ -206,7 +217,13 @@ def _answer(service: Service, calibrations: Calibrations, body: DecisionRequest,
         if len(places) != 1:
             which = f"{len(places)} answers may be right ({', '.join(conforming[:8])})" if conforming else "no answer conforms"
             reason = f"at the error level {threshold.level:g} {which}; one alone would be decided for"
-    shown = [{"value": value, "probability": float(one)} for value, one in zip(question.values(), probabilities, strict=True)]
+    verdict: Deferral | None = None
+    if body.domain is not None:
+        sure, version = float(probabilities[best]), asked.scores.weight_version
+        verdict = policy.judge(body.domain + DECISION_SUFFIX, sure, weight_version=version)
+        service.telemetry.deferred(verdict)
+        reason = reason or verdict.reason
+    listed = [{"value": value, "probability": float(one)} for value, one in zip(question.values(), probabilities, strict=True)]
     common = {
         "name": question.name,
         "decision": None if reason else question.values()[best],
@@ -215,18 +232,33 @@ def _answer(service: Service, calibrations: Calibrations, body: DecisionRequest,
         "refusal": reason,
         "calibration": told,
         "conforming": conforming,
+        "deferral": None if verdict is None else verdict.to_json(),
+        "offered": None if reason is None else _offered(question, best, conforming, verdict),
         "allowed_mass": asked.allowed_mass,
         "weight_version": asked.scores.weight_version,
     }
     if reason is not None:
-        return {"type": "refusal", **common, "probabilities": shown}
+        return {"type": "refusal", **common, "probabilities": listed}
     if question.type == "predicate":
-        return {"type": "predicate", **common, "probability": float(probabilities[0]), "probabilities": shown}
+        return {"type": "predicate", **common, "probability": float(probabilities[0]), "probabilities": listed}
     if question.type == "choice":
-        return {"type": "choice", **common, "choice": question.values()[best], "probabilities": shown}
+        return {"type": "choice", **common, "choice": question.values()[best], "probabilities": listed}
     levels = [
         {"label": label, "value": place, "probability": float(one)}
         for place, (label, one) in enumerate(zip(question.labels(), probabilities, strict=True))
     ]
     score = float(probabilities @ np.arange(len(probabilities)))
     return {"type": "score", **common, "score": score, "probabilities": levels}
+
+
+def _offered(question: Question, best: int, conforming: list[str] | None, verdict: Deferral | None) -> str:
+    """What a person may be asked instead: what the domain offers, and the answers that may be right where none does."""
+    labels = question.labels()
+    offer = "alternatives" if verdict is None or verdict.offer is None else verdict.offer
+    return said(
+        offer,
+        asked=shown(question.instructions),
+        understood=[labels[best]],
+        missing=[],
+        alternatives=conforming or labels,
+    ).replace("Nothing was done", "Nothing was decided", 1)

@@ -58,6 +58,7 @@ class Description:
     body: type[RequestModel] | None = None
     in_query: bool = False
     reply: type[BaseModel] | None = None
+    accepted: type[BaseModel] | None = None
     other_replies: tuple[str, ...] = ()
     raises: tuple[type[BuilderBrainError], ...] = ()
 
@@ -68,6 +69,7 @@ def described(
     body: type[RequestModel] | None = None,
     in_query: bool = False,
     reply: type[BaseModel] | None = None,
+    accepted: type[BaseModel] | None = None,
     other_replies: tuple[str, ...] = (),
     raises: tuple[type[BuilderBrainError], ...] = (),
 ) -> Callable[[F], F]:
@@ -78,10 +80,19 @@ def described(
         body: what `read_request` reads.
         in_query: whether the fields of `body` may come in the query instead.
         reply: the JSON object of status 200.
+        accepted: the JSON object of status 202, where it may have it.
         other_replies: media types that status 200 may have as well.
         raises: its refusals beside those of keys, and of bodies when it reads one.
     """
-    found = Description(summary=summary, body=body, in_query=in_query, reply=reply, other_replies=other_replies, raises=raises)
+    found = Description(
+        summary=summary,
+        body=body,
+        in_query=in_query,
+        reply=reply,
+        accepted=accepted,
+        other_replies=other_replies,
+        raises=raises,
+    )
 
     def mark(function: F) -> F:
         function.__dict__["description"] = found
@@ -126,7 +137,7 @@ def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
     models: set[type[BaseModel]] = {ErrorReply}
     for route in routes:
         found: Description = route.endpoint.__dict__["description"]
-        models |= {model for model in (found.body, found.reply) if model is not None}
+        models |= {model for model in (found.body, found.reply, found.accepted) if model is not None}
         for method in route.methods or ():
             paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, method, found)
     _, schemas = models_json_schema(
@@ -157,7 +168,7 @@ def _operation(route: APIRoute, method: str, found: Description) -> dict[str, An
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_{route.name}",
         "summary": found.summary,
-        "responses": {"200": _success(found, has_content), **_failures(raises, has_content)},
+        "responses": {"200": _success(found, has_content), **_accepted(found), **_failures(raises, has_content)},
         # Without a client key the server asks for none.
         "security": [] if path in OPEN_PATHS else [{KEY_SCHEME: []}] if is_administrative(path) else [{}, {KEY_SCHEME: []}],
     }
@@ -191,6 +202,13 @@ def _success(found: Description, has_content: bool) -> dict[str, Any]:
     if found.reply is not None:
         content |= _json_content(found.reply)
     return {"description": "the answer", "content": content}
+
+
+def _accepted(found: Description) -> dict[str, Any]:
+    if found.accepted is None:
+        return {}
+    said = (found.accepted.__doc__ or "").strip().splitlines()[0]
+    return {"202": {"description": said, "content": _json_content(found.accepted)}}
 
 
 def _failures(raises: Iterable[type[BuilderBrainError]], has_content: bool) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from builderbrain.deferral import DeferralPolicy
 from builderbrain.errors import ConfigError
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.boundary import Keys
 from builderbrain.serve.decision_calibration import Calibrations
 from builderbrain.serve.decisions import decisions_router
+from builderbrain.serve.deferral import ServedDeferral, outcomes_router
 from builderbrain.serve.live import LiveFollower
 from builderbrain.serve.model_backend import ModelBackend
 from builderbrain.serve.pausing import forget_prefixes, pausing_router
@@ -18,10 +20,13 @@ from builderbrain.serve.rate_limits import RateLimits
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
 from builderbrain.serve.standing_watch import StandingWatch
+from builderbrain.serve.telemetry import Telemetry
 from builderbrain.serve.tokenizer_info import tokenizer_info_router
 from builderbrain.serve.version_store import VersionStore
 from builderbrain.serve.versions import LoadedVersions, versions_router
 from builderbrain.serve.weights import WeightLedger, weights_router
+from builderbrain.world.checkpoint import load_world
+from builderbrain.world.lookups import WorldLookups
 
 
 def operations(
@@ -31,8 +36,10 @@ def operations(
     store: VersionStore,
     follower: LiveFollower | None,
     calibrations: Calibrations,
+    deferral: ServedDeferral | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them."""
+    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points."""
+    deferral = deferral or ServedDeferral(decisions=DeferralPolicy(None))
     ledger = WeightLedger(backend.token_models, store.tensors)
     store.on_open(ledger.note)
     loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
@@ -42,7 +49,8 @@ def operations(
         pausing_router(service.engine, lambda: forget_prefixes(backend)),
         weights_router(ledger),
         tokenizer_info_router(service),
-        decisions_router(service, calibrations),
+        decisions_router(service, calibrations, deferral.decisions),
+        outcomes_router(deferral.policies),
     ]
     return routers, [ledger, StandingWatch(mark=store.mark, withdraw=loaded.withdraw_refused)]
 
@@ -73,6 +81,25 @@ def limits_of(settings: ServeSettings) -> RateLimits:
         requests_per_minute=settings.rate_limit_requests_per_minute,
         concurrent_requests=settings.rate_limit_concurrent_requests,
     )
+
+
+def deferral_of(settings: ServeSettings, *, weight_version: str, telemetry: Telemetry) -> ServedDeferral:
+    """What the settings name for deferring.
+
+    Raises:
+        CheckpointError: it cannot be read, or was fitted for other weights.
+    """
+    folder = None if settings.deferral is None else Path(settings.deferral)
+    return ServedDeferral.load(folder, weight_version=weight_version, telemetry=telemetry)
+
+
+def lookups_of(settings: ServeSettings) -> WorldLookups | None:
+    """The world model that the settings name.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    return None if settings.world is None else WorldLookups(load_world(Path(settings.world)))
 
 
 def calibrations_of(settings: ServeSettings) -> Calibrations:

@@ -1,69 +1,62 @@
-"""`POST /v1/plans/check`: the planchecker's verdict on a plan, without running anything."""
+"""`POST /v1/plans/check` and `/v1/plans/repair`: the planchecker's verdict and repair, without running anything."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from anyio import to_thread
 from fastapi import APIRouter
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.errors import InvalidRequestError, PlanSyntaxError
-from builderbrain.plan.check import check
-from builderbrain.plan.faults import Fault, Verdict
-from builderbrain.plan.registry import domain_names
-from builderbrain.plan.text_form import parse_text
-from builderbrain.serve.fields import THREAD_BYTES, RequestModel, read_request
-from builderbrain.serve.openapi import described
+from builderbrain.plan import check
+from builderbrain.plan.repair import Repair, WriteArgument, repair
+from builderbrain.serve.fields import THREAD_BYTES, read_request
+from builderbrain.serve.openapi import GENERATING, described
+from builderbrain.serve.plan_replies import RepairReply
+from builderbrain.serve.plan_requests import PlanRepairRequest, PlanRequestBody, read_body_plan
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import VerdictReply
 from builderbrain.serve.service import Service
 
 
-def _name_the_domains(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(domain_names())
-
-
-class PlanCheckRequest(RequestModel):
-    """A plan in canonical JSON, whose own `domain` may be left out, or in text form."""
-
-    domain: str = Field(min_length=1, max_length=128, json_schema_extra=_name_the_domains)
-    plan: Any
-
-
 def plans_router(service: Service) -> APIRouter:
-    """The route over one service."""
+    """The check, over one service."""
     router = APIRouter()
 
     @router.post("/v1/plans/check")
-    @described("The planchecker's verdict on a plan; nothing is run.", body=PlanCheckRequest, reply=VerdictReply)
+    @described("The planchecker's verdict on a plan; nothing is run.", body=PlanRequestBody, reply=VerdictReply)
     async def plans_check(request: Request) -> Response:
-        body = await read_request(request, PlanCheckRequest)
-        _check_domain(body)
-        size = int(request.headers.get("content-length", THREAD_BYTES + 1))
-        verdict = await service.off_loop(size, lambda: _judge(body))
+        body = await read_request(request, PlanRequestBody)
+        source, verdict = read_body_plan(body)
+        if verdict is None:
+            size = int(request.headers.get("content-length", THREAD_BYTES + 1))
+            verdict = await service.off_loop(size, lambda: check(source, granted=body.granted))
         service.telemetry.checked(accepted=verdict.accepted)
         return json_reply(verdict.to_json())
 
     return router
 
 
-def _judge(body: PlanCheckRequest) -> Verdict:
-    if isinstance(body.plan, dict):
-        return check({"domain": body.domain, **body.plan})
-    if not isinstance(body.plan, str):
-        return check(body.plan)
-    try:
-        return check(parse_text(body.plan, domain=body.domain))
-    except PlanSyntaxError as error:
-        return Verdict(False, (Fault("malformed", None, error.message, "write one step a line, as in the domain's examples"),))
+def repair_router(service: Service, write: WriteArgument | None) -> APIRouter:
+    """Repair, with a model that writes arguments where there is one."""
+    router = APIRouter()
 
+    @router.post("/v1/plans/repair")
+    @described(
+        "Repair a refused plan, with every change and why; nothing is run.",
+        body=PlanRepairRequest,
+        reply=RepairReply,
+        raises=GENERATING,
+    )
+    async def plans_repair(request: Request) -> Response:
+        body = await read_request(request, PlanRepairRequest)
+        source, unread = read_body_plan(body)
+        if unread is not None:
+            ended = f"it is not repaired: {unread.faults[0]}"
+            found = Repair(checked=None, plan=None, verdict=unread, before=unread.faults, tried=(), origins=(), ended=ended)
+        else:
+            writes = write if body.goal is not None else None
+            found = await to_thread.run_sync(lambda: repair(source, granted=body.granted, write=writes, goal=body.goal or ""))
+        service.telemetry.repaired(found)
+        return json_reply(found.to_json())
 
-def _check_domain(body: PlanCheckRequest) -> None:
-    if body.domain not in domain_names():
-        raise InvalidRequestError(f"domain: expected one of {', '.join(domain_names())}, got {body.domain!r}", field="domain")
-    if isinstance(body.plan, dict) and body.plan.get("domain", body.domain) != body.domain:
-        raise InvalidRequestError(
-            f"plan.domain: expected {body.domain!r}, the request's domain, got {body.plan['domain']!r}", field="plan.domain"
-        )
+    return router

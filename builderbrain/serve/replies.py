@@ -28,6 +28,12 @@ _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
     (errors.AuthenticationError, 401, "authentication_error"),
     (errors.AdministrationError, 403, "permission_error"),
     (errors.GateRefusedError, 403, "permission_error"),
+    (errors.NotConfirmedError, 409, "conflict_error"),
+    (errors.PolicyError, 403, "permission_error"),
+    (errors.ExecutionNotFoundError, 404, "not_found_error"),
+    (errors.ConfirmationNotFoundError, 404, "not_found_error"),
+    (errors.LedgerError, 409, "conflict_error"),
+    (errors.NoToolsError, 409, "conflict_error"),
     (errors.VersionNotFoundError, 404, "not_found_error"),
     (errors.ConflictError, 409, "conflict_error"),
     (errors.RegistryBusyError, 409, "conflict_error"),
@@ -36,6 +42,8 @@ _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
     # Neither the request alone is wrong nor the server: this model found no such output, and a simpler constraint helps.
     (errors.ConstraintViolatedError, 422, "invalid_request_error"),
     (errors.MaskEmptyError, 422, "invalid_request_error"),
+    # A plan that reads well and is not sound; /v1/plans/check names every fault, /v1/plans/repair may mend it.
+    (errors.PlanRejectedError, 422, "invalid_request_error"),
     (errors.QueueFullError, 429, "rate_limit_error"),
     (errors.RateLimitError, 429, "rate_limit_error"),
     (errors.NotReadyError, 503, "server_error"),

@@ -280,8 +280,35 @@ class DisagreementReply(BaseModel):
     foreseen: str | None
 
 
+class DeferralReply(BaseModel):
+    """Whether an answer was sure enough. `threshold` is null where no confidence would do, `offer` and `reason` where it was
+    answered; `fitted` is false for a starting point; `id` is told to `POST /v1/outcomes`."""
+
+    id: str
+    domain: str
+    confidence: float
+    threshold: float | None
+    deferred: bool
+    offer: Literal["clarify", "information", "alternatives", "escalate"] | None
+    fitted: bool
+    reason: str | None
+    table: str | None
+
+
+class LookupReply(BaseModel):
+    """Whether the best lookup was worth its cost: utilities of the best act `now`, expected `after` it, and `net` of `cost`."""
+
+    called: bool
+    tool: str
+    now: float
+    after: float
+    cost: float
+    net: float
+
+
 class GoalReply(BaseModel):
-    """What became of a goal. `plan` is null when the proposal does not parse; `trace` is empty when nothing was run."""
+    """What became of a goal. `plan` is null when the proposal does not parse; `trace` is empty when nothing was run. A deferred
+    plan is not run: the answer asks a person."""
 
     answer: str
     plan: dict[str, Any] | None
@@ -289,6 +316,14 @@ class GoalReply(BaseModel):
     trace: list[TraceEntryReply]
     weight_version: str
     disagreements: list[DisagreementReply] = []
+    repair: dict[str, Any] | None = None
+    fallback: list[dict[str, Any]] = []
+    execution: dict[str, Any] | None = None
+    confirmation: dict[str, Any] | None = None
+    breakers: list[dict[str, Any]] = []
+    review_required: bool = False
+    deferral: DeferralReply | None = None
+    lookup: LookupReply | None = None
 
 
 class HealthReply(BaseModel):

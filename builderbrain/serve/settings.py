@@ -32,7 +32,12 @@ class ServeSettings:
     port: int = _option(8000, "port to listen on; 0 takes a free one")
     rail: str | None = _option(None, "folder of a builder rail, or none for the base alone; default: live, else bundled")
     registry: str = _option("versions", "folder of the version registry")
-    root: str = _option(".", "folder that the tools of /v1/goals may read")
+    root: str = _option(".", "folder that the tools of /v1/goals and /v1/plans/run may read")
+    state_dir: str | None = _option(None, "folder of the ledger and the journals of executions; plans with effects need it")
+    allow_writes: bool = _option(False, "let plans use mutating skills, where a request grants them")
+    allow_meta: bool = _option(False, "let plans use meta skills, where a request grants them")
+    confirm_writes: bool = _option(False, "ask a person before every mutating or meta step, whatever its schema says")
+    hand_off_file: str | None = _option(None, "file that goals are appended to for a person when no plan is accepted")
     max_model_len: int | None = _option(None, "tokens of prompt and output together; the model's own length when not given")
     quantization: Literal["none", "nf4", "int8", "mxfp4"] = _option("none", "how the base is kept in memory")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = _option("auto", "dtype of the base")
@@ -55,6 +60,10 @@ class ServeSettings:
     rate_limit_requests_per_minute: int | None = _option(None, "requests that each client key may send a minute; more get 429")
     rate_limit_concurrent_requests: int | None = _option(None, "requests of each client key that may be under way")
     decision_calibration: str | None = _option(None, "file of a fitted calibration for /v1/decisions, or a folder of several")
+    deferral: str | None = _option(
+        None, "folder of fitted confidence and thresholds, by which unsure plans and answers are deferred"
+    )
+    world: str | None = _option(None, "folder of a world model, which says when to look something up before a person is asked")
     max_loaded_versions: int = _option(8, "builder versions that may be loaded beside the live one")
 
     def __post_init__(self) -> None:
@@ -78,6 +87,12 @@ class ServeSettings:
         for name in ("api_key", "admin_api_key"):
             if getattr(self, name) == "":
                 raise ConfigError(f"expected {name} to be a non-empty key, got an empty string", field=name)
+        if (self.allow_writes or self.allow_meta) and self.state_dir is None:
+            raise ConfigError(
+                "expected --state-dir beside --allow-writes and --allow-meta, got none; name a folder for the ledger, so that "
+                "no effect happens twice",
+                field="state_dir",
+            )
         if not Path(self.root).is_dir():
             raise ConfigError(f"expected --root to be a folder, got {self.root!r}, which is none", field="root")
 

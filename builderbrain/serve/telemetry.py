@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from builderbrain.agent.breaker import BreakerRecord
+from builderbrain.agent.planning import FallbackStep
 from builderbrain.decode.base import TokenDetails
+from builderbrain.deferral.policy import Deferral, DeferralRecord
 from builderbrain.errors import BuilderBrainError
 from builderbrain.grammar.base import ConstraintReport
+from builderbrain.plan.repair import Repair
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 _NATS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
+_UTILITIES = (-1.0, -0.5, -0.3, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 _SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 
@@ -52,6 +57,22 @@ class Telemetry:
         )
         self._checks = self._counter("bb:plan_checks", "Plans checked, by verdict.", "verdict")
         self._goals = self._counter("bb:goals", "Goals answered, by verdict.", "verdict")
+        self._repairs = self._counter("bb:plan_repairs", "Refused plans that were to be repaired, by outcome.", "outcome")
+        self._fallbacks = self._counter(
+            "bb:plan_fallbacks", "What was tried in place of refused plans, by stage.", "stage", "helped"
+        )
+        self._runs = self._counter("bb:plan_executions", "Plans that were run, or wait for a yes, by status.", "status")
+        self._breakers = self._counter(
+            "bb:breaker_changes", "Changes of state of circuit breakers.", "breaker", "action", "state"
+        )
+        self._deferrals = self._counter(
+            "bb:deferrals", "Requests judged by their confidence, by what was offered instead of an answer.", "domain", "offer"
+        )
+        self._moved = self._counter("bb:deferral_records", "Outcomes told and shifts found, by domain.", "domain", "kind")
+        self._thresholds: list[Callable[[], Mapping[str, float | None]]] = []
+        self._lookups = self._histogram(
+            "bb:lookup_net_utility", "Expected utility, less its cost, of the best lookup for a deferred goal.", _UTILITIES
+        )
 
     def watch(self, running: Callable[[], int], waiting: Callable[[], int]) -> None:
         """Read the engine's gauges from these at every scrape."""
@@ -118,6 +139,42 @@ class Telemetry:
         """A goal was answered, or its plan refused."""
         self._goals.labels(self._model, "accepted" if accepted else "rejected").inc()
 
+    def repaired(self, repair: Repair) -> None:
+        """A refused plan was repaired, or could not be."""
+        if repair.before:
+            self._repairs.labels(self._model, "accepted" if repair.accepted else "refused").inc()
+
+    def fell_back(self, steps: Iterable[FallbackStep]) -> None:
+        """What was tried in place of a refused plan."""
+        for step in steps:
+            self._fallbacks.labels(self._model, step.stage, "true" if step.helped else "false").inc()
+
+    def ran(self, status: str) -> None:
+        """A plan was run, or waits for a yes."""
+        self._runs.labels(self._model, status).inc()
+
+    def breaker_changed(self, record: BreakerRecord) -> None:
+        """A circuit breaker changed its state."""
+        self._breakers.labels(self._model, record.name, record.action, record.after).inc()
+
+    def deferred(self, verdict: Deferral) -> None:
+        """A request was judged by its confidence."""
+        self._deferrals.labels(self._model, verdict.domain, verdict.offer or "none").inc()
+
+    def deferral_moved(self, record: DeferralRecord) -> None:
+        """An outcome was told, or what is asked was found to have shifted."""
+        self._moved.labels(self._model, record.domain, record.kind).inc()
+
+    def watch_thresholds(self, read: Callable[[], Mapping[str, float | None]]) -> None:
+        """Read the thresholds in force of some domains from this at every scrape; None, nothing answered, shows as 2."""
+        if not self._thresholds:
+            self._registry.register(_ThresholdGauge(self._model, self._thresholds))
+        self._thresholds.append(read)
+
+    def looked_up(self, net: float) -> None:
+        """A lookup was weighed."""
+        self._lookups.labels(self._model).observe(net)
+
     def responded(self, status: int) -> None:
         """A reply was sent."""
         self._responses.labels(self._model, str(status)).inc()
@@ -130,6 +187,22 @@ class Telemetry:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...] = _LATENCIES) -> Histogram:
         return Histogram(name, text, ["model_name"], buckets=buckets, registry=self._registry)
+
+
+class _ThresholdGauge(Collector):
+    """The thresholds in force, of all who know some."""
+
+    def __init__(self, model: str, reads: Sequence[Callable[[], Mapping[str, float | None]]]) -> None:
+        self._model, self._reads = model, reads
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See `Collector`."""
+        text = "Confidence under which requests of a domain are deferred; 2 where all are."
+        family = GaugeMetricFamily("bb:deferral_threshold", text, labels=["model_name", "domain"])
+        for read in self._reads:
+            for domain, threshold in sorted(read().items()):
+                family.add_metric([self._model, domain], 2.0 if threshold is None else threshold)
+        yield family
 
 
 class _PassCounter(Collector):

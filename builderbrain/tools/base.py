@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from builderbrain.tools.root import WorkingRoot
@@ -11,6 +12,17 @@ from builderbrain.tools.sandbox.confinement import Confinement
 
 MAX_TEXT_BYTES = 32 * 1024
 """Longest `text` a tool returns, in bytes of UTF-8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why the step failed that a fallback is called for. `details` is what its tool left for the fallback."""
+
+    step: str
+    skill: str
+    code: str | None
+    message: str
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +36,8 @@ class ToolContext:
         attempt: number of this call of the step, from 1.
         writes: whether the skill may change the working root (it is not `read_only`).
         network: whether the tool declares that it needs the network.
+        state: folder in which tools keep what lasts beyond a plan, such as the memory; None where there is none.
+        failure: what the tool is the fallback for; None for a step of the plan.
     """
 
     root: WorkingRoot
@@ -32,6 +46,8 @@ class ToolContext:
     attempt: int = 1
     writes: bool = False
     network: bool = False
+    state: Path | None = None
+    failure: Failure | None = None
 
     @property
     def confinement(self) -> Confinement:
@@ -61,6 +77,11 @@ class Tool:
     run: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results]]
     was_done: Callable[[ToolContext, Mapping[str, Any]], Awaitable[Results | None]] | None = None
     network: bool = False
+
+
+async def leaves_nothing(_: ToolContext, __: Mapping[str, Any]) -> Results | None:
+    """`was_done` of a tool whose call, once it is over or was stopped, has changed nothing: it was not done."""
+    return None
 
 
 def cut_text(text: str, limit: int = MAX_TEXT_BYTES) -> str:

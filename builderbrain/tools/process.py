@@ -1,8 +1,8 @@
 """The one place where a tool starts a process.
 
-An argument list and no shell, an environment of fixed names, standard input closed, output capped, a sandbox, and a process
-group of its own that is killed whole, with all that its processes left behind, when time is up, when output is over the cap,
-when the caller is cancelled, and at the end.
+An argument list and no shell, an environment of fixed names, standard input closed unless asked for, output capped, a sandbox,
+and a process group of its own that is killed whole, with all that its processes left behind, when time is up, when output is
+over the cap, when the caller is cancelled, and at the end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import DEVNULL, PIPE
 
@@ -50,6 +50,7 @@ async def run_process(
     max_output_bytes: int,
     confinement: Confinement,
     descriptors: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a program to its end, confined.
 
@@ -58,14 +59,59 @@ async def run_process(
         folder: where it starts.
         confinement: what it may reach.
         descriptors: open files that the child inherits under the same numbers.
+        variables: settings of the program, beside the fixed environment.
 
     Raises:
         ToolTimeoutError: it ran longer than `timeout_seconds`; all its processes are dead.
         SandboxError: it may change things, and this machine cannot confine it.
         ToolError: it could not be started.
     """
+    async with open_process(
+        command,
+        folder=folder,
+        timeout_seconds=timeout_seconds,
+        confinement=confinement,
+        descriptors=descriptors,
+        environment=variables,
+    ) as process:
+        name = os.path.basename(command[0])
+        try:
+            with anyio.fail_after(timeout_seconds):
+                finished = await _collect(process, max_output_bytes)
+        except TimeoutError:
+            raise ToolTimeoutError(f"{name} ran longer than {timeout_seconds:g} s and was stopped") from None
+    refused = refusal(finished.status, finished.error)
+    if refused is not None:
+        raise SandboxError(f"{name} cannot be started: {refused}")
+    return finished
+
+
+@asynccontextmanager
+async def open_process(
+    command: Sequence[str],
+    *,
+    folder: str,
+    timeout_seconds: float,
+    confinement: Confinement,
+    descriptors: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+    search: Sequence[str] = (),
+    listens: bool = False,
+) -> AsyncIterator[Process]:
+    """A confined program while it runs; at the end of the `async with`, however it comes, all its processes are dead.
+
+    Args:
+        timeout_seconds: what the limit on processor time is made of; whoever waits for the program keeps the time.
+        environment: variables that it sees beside `ENVIRONMENT`.
+        search: folders in which it is looked for, before those of `ENVIRONMENT`.
+        listens: whether its standard input is a pipe; else it is closed.
+
+    Raises:
+        SandboxError: it may change things, and this machine cannot confine it.
+        ToolError: it could not be started.
+    """
     name = os.path.basename(command[0])
-    program = shutil.which(command[0], path=ENVIRONMENT["PATH"])
+    program = shutil.which(command[0], path=os.pathsep.join([*search, ENVIRONMENT["PATH"]]))
     if program is None:
         raise ToolError(f"{command[0]} cannot be started: there is no such program")
     sandbox = await anyio.to_thread.run_sync(this_machine)
@@ -77,13 +123,32 @@ async def run_process(
         inside = sandbox.command(
             [program, *command[1:]], folder, confinement, timeout_seconds=timeout_seconds, scratch=scratch, group=group
         )
-        environment = ENVIRONMENT if scratch is None else {**ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
-        finished = await _run(inside, name, environment, timeout_seconds, max_output_bytes, descriptors)
-    if finished.status == REFUSED and finished.error.decode("utf-8", "replace").startswith(PREFIX):
-        raise SandboxError(
-            f"{name} cannot be started: {finished.error.decode('utf-8', 'replace').strip().removeprefix(PREFIX)}"
-        )
-    return finished
+        temporary = {"HOME": scratch, "TMPDIR": scratch} if scratch is not None else {}
+        try:
+            process = await anyio.open_process(
+                inside,
+                stdin=PIPE if listens else DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
+                cwd="/",
+                env={**ENVIRONMENT, **(environment or {}), **temporary},
+                start_new_session=True,
+                pass_fds=tuple(descriptors),
+            )
+        except OSError as error:
+            raise ToolError(f"{name} cannot be started: {error.strerror}") from error
+        try:
+            yield process
+        finally:
+            _kill_group(process.pid)
+            with anyio.CancelScope(shield=True):
+                await process.aclose()
+
+
+def refusal(status: int | None, error: bytes) -> str | None:
+    """Why the sandbox could not be entered, read from how the process ended; None when it was entered."""
+    said = error.decode("utf-8", "replace")
+    return said.strip().removeprefix(PREFIX) if status == REFUSED and said.startswith(PREFIX) else None
 
 
 @contextmanager
@@ -91,38 +156,6 @@ def _scratch() -> Iterator[str]:
     """An empty folder for temporary files, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="builderbrain-tool-", ignore_cleanup_errors=True) as folder:
         yield folder
-
-
-async def _run(
-    command: Sequence[str],
-    name: str,
-    environment: dict[str, str],
-    timeout_seconds: float,
-    max_output_bytes: int,
-    descriptors: Sequence[int],
-) -> Finished:
-    try:
-        process = await anyio.open_process(
-            list(command),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd="/",
-            env=environment,
-            start_new_session=True,
-            pass_fds=tuple(descriptors),
-        )
-    except OSError as error:
-        raise ToolError(f"{name} cannot be started: {error.strerror}") from error
-    try:
-        with anyio.fail_after(timeout_seconds):
-            return await _collect(process, max_output_bytes)
-    except TimeoutError:
-        raise ToolTimeoutError(f"{name} ran longer than {timeout_seconds:g} s and was stopped") from None
-    finally:
-        _kill_group(process.pid)
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
 
 
 async def _collect(process: Process, limit: int) -> Finished:

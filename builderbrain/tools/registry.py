@@ -14,15 +14,21 @@ from builderbrain.errors import SchemaError
 from builderbrain.plan.domain import Domain
 from builderbrain.plan.registry import get_domain
 from builderbrain.tools.base import Tool
+from builderbrain.tools.configured import CONFIGURED, ToolSettings, configured_tools
 
 
-@lru_cache(maxsize=32)
-def tools_of(name: str, version: int) -> Mapping[str, Tool]:
+def tools_of(name: str, version: int, settings: ToolSettings | None = None) -> Mapping[str, Tool]:
     """Tools by skill, one for every skill of the domain.
 
     Raises:
         SchemaError: there is no such domain, or a skill has no tool.
+        ConfigError: the settings lack what the domain needs.
     """
+    return configured_tools(name, version, settings or ToolSettings()) if name in CONFIGURED else _fixed_tools(name, version)
+
+
+@lru_cache(maxsize=32)
+def _fixed_tools(name: str, version: int) -> Mapping[str, Tool]:
     domain: Domain = get_domain(name, version)
     return MappingProxyType({skill: _tool(skill) for skill in domain.skills})
 

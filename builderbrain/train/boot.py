@@ -119,14 +119,17 @@ def count_base_parameters(host: Host) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def boot_checks(pair: Pair, batch: Batch, *, domain: str | None, fresh: bool) -> None:
-    """Run all checks of stage 0, with the goldens of `domain` (None: it has none); only a `fresh` rail has to equal its base.
+def boot_checks(pair: Pair, batch: Batch, *, domain: str | None, version: int | None = None, fresh: bool) -> None:
+    """Run all checks of stage 0; only a `fresh` rail has to equal its base.
+
+    Args:
+        domain, version: whose goldens are run; without a domain none, without a version those of the one in use.
 
     Raises:
         SchemaError: a golden of the domain fails.
         DeadGradientError: a trainable parameter gets no gradient, or the pair differs from the base before training.
     """
-    failures = () if domain is None else check_goldens(domain)
+    failures = () if domain is None else check_goldens(domain, version)
     if failures:
         raise SchemaError(
             f"{len(failures)} goldens fail, the first: {failures[0]}; mend the schema before training", field="schemas"

@@ -156,7 +156,7 @@ def _of_goal(row: Mapping[str, Any], where: str, left_out: LeftOut) -> Request:
         raise fault("goal", "a request in words", goal)
     left_out.keys.update(set(row) - {"goal", "plan", *_LABELS})
     try:
-        plan = parse_text(text(row, "plan", ""))
+        plan = parse_text(text(row, "plan", ""), domain=REPO_ASSISTANT.name, version=REPO_ASSISTANT.version)
     except PlanSyntaxError as error:
         raise DataError(f"plan: {error.message}", field="plan") from error
     verdict = check(plan)

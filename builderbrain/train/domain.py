@@ -13,8 +13,9 @@ from builderbrain.train.goal import Goal
 class TrainingDomain:
     """One domain as a source of training rows.
 
-    `name` is the domain of the schemas, whose newest version is trained on. `intents` to `choice_slots` are what the heads
-    predict, as in `RailConfig`; there is at least one intent, action and span slot, and every goal names options of these.
+    `name` is the domain of the schemas, `version` the one whose grammar its plans are written in, None for the version in use.
+    `intents` to `choice_slots` are what the heads predict, as in `RailConfig`; there is at least one intent, action and span
+    slot, and every goal names options of these.
 
     `grammar` is the EBNF of its plans, empty for that of the schemas; a domain with one of its own has no goldens.
 
@@ -32,5 +33,6 @@ class TrainingDomain:
     goals: Callable[[int], Iterator[Goal]]
     calls: Callable[[int], Iterator[str]]
     held_out: Callable[[int, int], list[Goal]]
+    version: int | None = None
     grammar: str = ""
     from_plan: Callable[[str, Plan], Goal] | None = None

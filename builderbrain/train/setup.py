@@ -26,6 +26,7 @@ from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.inputs import GENERATED, rail_digest
 from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
+from builderbrain.train.spoken.domains import spoken_domain
 from builderbrain.train.state_cache import with_state_cache
 from builderbrain.train.tool_graph.domain import tool_graph_domain
 from builderbrain.train.trainer import Trainer
@@ -65,7 +66,8 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
         device = None if config.device == "auto" else config.device
         host = load_host(config.model, quantization=config.quantization, device=device)
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    grammar = engine.compile(Constraint(kind="grammar", source=domain.grammar or load_grammar(domain.name)), trusted=True)
+    source_text = domain.grammar or load_grammar(domain.name, domain.version)
+    grammar = engine.compile(Constraint(kind="grammar", source=source_text), trusted=True)
     rail = started or build_rail(host, config, domain)
     if config.trainable == "skills":
         freeze_trunk(rail)
@@ -84,7 +86,10 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
 def _domain(config: TrainConfig, requests: Requests | None) -> TrainingDomain:
     if config.data == "toolgraph":
         return tool_graph_domain(config.tool_graph)
-    if (config.data if requests is None else requests.domain) != "scan":
+    name = config.data if requests is None else requests.domain
+    if (spoken := spoken_domain(name)) is not None:
+        return spoken
+    if name != "scan":
         return REPO_ASSISTANT
     task = None if config.scan.task == "all" else config.scan.task
     return scan_domain(config.scan.split, skins=config.scan.skins, task=task)

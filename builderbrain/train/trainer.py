@@ -91,7 +91,8 @@ class Trainer:
         rows = self.config.batch_size if self.rail.plan is None else max(self.config.batch_size, _ROWS_WITH_EDGES)
         batch = self.collate(self.source.rows(0, rows))
         domain = self.source.domain
-        boot_checks(self.pair, batch, domain=None if domain.grammar else domain.name, fresh=not self.config.start)
+        name = None if domain.grammar else domain.name
+        boot_checks(self.pair, batch, domain=name, version=domain.version, fresh=not self.config.start)
 
     def run(self) -> Path:
         """Check, resume, train, save; returns the folder of the trained rail.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builderbrain.agent import GoalResult, GoalRunner, PlanProposal, WorkingRoot
+from builderbrain.agent import GoalResult, GoalRunner, PlanProposal, PlanRequest, WorkingRoot, open_domain, proposed_in_thread
 from builderbrain.errors import InvalidRequestError
 from builderbrain.plan import parse_text
 from builderbrain.plan.skeleton import skeleton_of
@@ -26,11 +26,12 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, plan: str, *, dry_run: bool = False, finish: str = "stop") -> GoalResult:
     asked: list[str] = []
 
-    def source(goal: str) -> PlanProposal:
-        asked.append(goal)
+    def source(request: PlanRequest) -> PlanProposal:
+        asked.append(request.goal)
         return PlanProposal(text=plan, weight_version="v7", finish_reason="length" if finish == "length" else "stop")
 
-    result = GoalRunner(source, WorkingRoot(folder)).run("do it", dry_run=dry_run)
+    home = open_domain("repo_assistant", WorkingRoot(folder))
+    result = GoalRunner(proposed_in_thread(source), home, further=0).run("do it", dry_run=dry_run)
     assert asked == ["do it"]
     assert result.weight_version == "v7"
     json.dumps(result.to_json())
@@ -132,7 +133,8 @@ def test_a_dry_run_runs_nothing_and_shows_the_plan(folder: Path) -> None:
 
 @pytest.mark.parametrize("goal", ["", "  \n", "x" * 4_001, None, 7])
 def test_what_is_no_goal_is_refused_by_name(folder: Path, goal: object) -> None:
-    runner = GoalRunner(lambda _: PlanProposal(text="s1=list()", weight_version="v"), WorkingRoot(folder))
+    proposal = PlanProposal(text="s1=list()", weight_version="v")
+    runner = GoalRunner(proposed_in_thread(lambda _: proposal), open_domain("repo_assistant", WorkingRoot(folder)))
     with pytest.raises(InvalidRequestError) as refused:
         runner.run(goal)  # type: ignore[arg-type]
     assert refused.value.field == "goal"
@@ -143,7 +145,8 @@ def test_a_plan_that_leaves_the_graph_the_model_foresaw_is_run_and_reported(fold
 
     def reply(foreseen: str) -> dict[str, object]:
         proposal = PlanProposal(text=plan, weight_version="v7", skeleton=skeleton_of(parse_text(foreseen)))
-        return GoalRunner(lambda _: proposal, WorkingRoot(folder)).run("do it").to_json()
+        home = open_domain("repo_assistant", WorkingRoot(folder))
+        return GoalRunner(proposed_in_thread(lambda _: proposal), home).run("do it").to_json()
 
     assert reply(plan)["disagreements"] == []
     found = reply(other)

@@ -42,6 +42,23 @@ def test_a_fact_that_does_not_hold_blocks_the_step_even_if_no_checker_asked_for_
     assert report.entries[1].error == "door must be closed and is open"
 
 
+def test_a_fact_that_the_world_changed_by_itself_fails_the_step_before_it_starts(shop: Shop) -> None:
+    seen = [{"door": "closed"}, {"door": "open"}]
+
+    async def observe() -> Mapping[str, str | None]:
+        return seen[0]
+
+    assert statuses(shop.run("weld", observe=observe)) == ["done"]
+    seen.pop(0)
+    report = shop.run("weld", "look", observe=observe)
+    assert statuses(report) == ["failed", "done"]
+    assert (report.entries[0].error_code, report.entries[0].attempts) == ("precondition_lost", 0)
+    assert report.entries[0].error == "door must be closed and is open, as the world is now"
+    assert shop.effects.counts()["weld"] == 1
+    assert [event.kind for event in report.events if event.kind == "precondition_lost"] == ["precondition_lost"]
+    assert [entry.status for entry in shop.ledger.entries(report.execution) if entry.step == "s1"] == ["failed"]
+
+
 def test_a_resource_has_as_many_users_as_its_capacity(shop: Shop) -> None:
     using = most = 0
 

@@ -116,8 +116,15 @@ def test_what_was_fitted_is_served(tmp_path: Path, capsys: pytest.CaptureFixture
 
     file = write(tmp_path / "questions.jsonl", rows(100))
     questions = read_questions(file)
-    fitted = fit_decisions(make_service(), questions, file=file, levels=LEVELS, seed=0, model=None)
-    again = fit_decisions(make_service(), questions, file=file, levels=LEVELS, seed=0, model="tiny")
+    both = fit_decisions(make_service(), questions, file=file, levels=LEVELS, seed=0, model=None)
+    fitted = both.calibration
+    again = fit_decisions(make_service(), questions, file=file, levels=LEVELS, seed=0, model="tiny").calibration
+    table = both.table("chat_social", 0.05)
+    (domain,) = table.domains
+    assert (domain.domain, table.weight_version) == ("chat_social/decisions", fitted.weight_version)
+    assert len(domain.reference["confidence"]) == 40
+    assert domain.threshold.least is not None
+    assert "at least 59" in (domain.thresholds[1].reason or "")
     assert fitted.version == again.version
     fitted.save(tmp_path / "fitted.json")
     print_fit(fitted, Console(width=200))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from builderbrain.deferral.binomial import binomial_cdf
 from builderbrain.gate.statistics import (
     alpha_spent,
-    binomial_cdf,
     harm_rate_upper,
     least_samples,
     mean_upper,

@@ -20,6 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 IMPORT_NAMES = {
     "huggingface_hub": "huggingface-hub",
     "jsonschema_rs": "jsonschema-rs",
+    "mcp_types": "mcp",  # the protocol's messages, which mcp re-exports in part
     "prometheus_client": "prometheus-client",
     "pydantic_core": "pydantic",  # pydantic's own core, whose errors it raises
     "starlette": "fastapi",  # fastapi's own foundation, which it re-exports

@@ -18,7 +18,18 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|farm|root|home|Users|opt)/(?!
 """A folder of somebody's machine. Homes of secrets are no such thing: they are what attacks in tests and batteries ask for."""
 REGISTRY_HOSTS = re.compile(r"\bpypi[.]org\b|\bpythonhosted[.]org\b|\bdownload[.]pytorch[.]org\b")
 
-PROCESS_AND_NETWORK = ("subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib.request", "ctypes", "pty")
+PROCESS_AND_NETWORK = (
+    "subprocess",
+    "multiprocessing",
+    "socket",
+    "socketserver",
+    "http",
+    "urllib.request",
+    "ctypes",
+    "pty",
+    "httpx",
+    "httpcore",
+)
 MAY_START_OR_CONNECT = {
     "bbkernels.native": "loads the libraries built from csrc",
     "bbkernels.native_kept": "reads what those libraries keep",
@@ -39,6 +50,10 @@ MAY_START_OR_CONNECT = {
     "builderbrain.tools.sandbox.landlock": "system calls that have no other door",
     "builderbrain.tools.sandbox.launcher": "becomes the tool, in a process of its own",
     "builderbrain.tools.sandbox.namespaces": "system calls, and the processes between the launcher and the tool",
+    "builderbrain.tools.web.origin": "takes URLs apart; connects to nothing",
+    "builderbrain.tools.web.connection": "connects to the one host of the configuration",
+    "builderbrain.tools.web.exchange": "sends one request and reads its answer, bounded",
+    "builderbrain.tools.pages.web_driver": "takes URLs apart; asks through web.exchange",
     "builderbrain.grammar.trial": "compiles untrusted schemas in a process that can be killed",
     "builderbrain.serve.__main__": "binds the listening socket",
     "builderbrain.hosts.load": "asks the hub for a model that is not a folder",
@@ -58,7 +73,10 @@ MAY_WRITE_FILES = {
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",
+    "builderbrain.agent.hand_off": "goals for a person, appended to a file",
     "builderbrain.agent.ledger": "the ledger of executions and its lock",
+    "builderbrain.tools.scratch": "a folder of a tool's own: an input, or a copy of the working root to try a change in",
+    "builderbrain.tools.memory_store": "the folder of the memory",
     "builderbrain.tools.process": "an empty folder for the temporary files of a tool, removed afterwards",
     "builderbrain.tools.sandbox.cgroup": "control groups, which are files",
     "builderbrain.tools.sandbox.launcher": "joins a control group, which is a file",
@@ -68,6 +86,8 @@ MAY_IMPORT_EXTRAS = {
     "bitsandbytes": ("builderbrain.hosts.quantization",),
     "accelerate": ("builderbrain.hosts.quantization",),
     "peft": ("builderbrain.eval.lora",),
+    "mcp": ("builderbrain.tools.mcp.link", "builderbrain.tools.mcp.session"),
+    "mcp_types": ("builderbrain.tools.mcp.link", "builderbrain.tools.mcp.results", "builderbrain.tools.mcp.session"),
     "tensorboard": ("builderbrain.train.telemetry",),
 }
 

@@ -23,13 +23,13 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from builderbrain.agent.executor import WorkingRoot
-from builderbrain.grammar.base import Constraint
+from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.plan import load_grammar
+from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
-from builderbrain.serve.goals import goals_router
 from builderbrain.serve.service import Service
+from builderbrain.serve.settings import ServeSettings
 from tests.serve.fleet import BOSS, Fleet, running_fleet
 from tests.serve.running import RunningServer
 from tests.serve.tooling import CLOCK, tool_server
@@ -56,8 +56,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         backend: Any = service.backend
         engines.append(GrammarEngine(backend.tokenizer, backend.vocab_size, compile_seconds=2.0))
         backend.mask_engine = engines[0]
-        grammar = engines[0].compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
-        return [goals_router(service, grammar=grammar, root=WorkingRoot(tmp_path_factory.mktemp("root")))]
+
+        def compiled(source: str) -> CompiledConstraint:
+            return engines[0].compile(Constraint(kind="grammar", source=source), trusted=True)
+
+        folders = {"root": str(tmp_path_factory.mktemp("root")), "state_dir": str(tmp_path_factory.mktemp("state"))}
+        routers, _ = agent_routers(
+            ServeSettings(**folders),
+            service,
+            grammar=compiled(load_grammar("repo_assistant")),
+            temperature=0.0,
+            compile_grammar=compiled,
+        )
+        return routers
 
     with running_fleet(tmp_path_factory.mktemp("fleet"), further=goals) as started:
         yield started
@@ -92,14 +103,26 @@ OPERATIONS = [
     "POST /v1/goals",
     "POST /v1/load_lora_adapter",
     "POST /v1/plans/check",
+    "POST /v1/plans/confirm",
+    "POST /v1/plans/dry-run",
+    "POST /v1/plans/repair",
+    "POST /v1/plans/run",
     "POST /v1/responses",
     "POST /v1/unload_lora_adapter",
     "POST /v1/versions/load",
     "POST /v1/versions/promote",
     "POST /v1/versions/unload",
+    "POST /v1/executions/{execution}/answer",
+    "POST /v1/executions/{execution}/resume",
+    "GET /v1/executions/{execution}",
     "GET /v1/models/{name}",
 ]
-NEVER_WRONG = ("POST /v1/admin/reload", "GET /v1/models/{name}")
+NEVER_WRONG = (
+    "POST /v1/admin/reload",
+    "GET /v1/models/{name}",
+    "GET /v1/executions/{execution}",
+    "POST /v1/executions/{execution}/resume",
+)
 """They read no body, and any name can be asked for."""
 LIMITS = {"/v1/chat/completions": "max_tokens", "/v1/responses": "max_output_tokens"}
 """Where nothing else does, these bound an output, which would have as many tokens as the context has room for."""

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from builderbrain.plan._generated import (
+    api_json_v1,
+    chat_social_v1,
     phone_flow_v1,
     repo_assistant_v1,
+    repo_assistant_v2,
     robot_cell_v1,
     scan_v1,
+    ui_macro_v1,
 )
 from builderbrain.plan.domain import Domain
 
 DOMAINS: dict[tuple[str, int], Domain] = {
+    ("api_json", 1): api_json_v1.DOMAIN,
+    ("chat_social", 1): chat_social_v1.DOMAIN,
     ("phone_flow", 1): phone_flow_v1.DOMAIN,
     ("repo_assistant", 1): repo_assistant_v1.DOMAIN,
+    ("repo_assistant", 2): repo_assistant_v2.DOMAIN,
     ("robot_cell", 1): robot_cell_v1.DOMAIN,
     ("scan", 1): scan_v1.DOMAIN,
+    ("ui_macro", 1): ui_macro_v1.DOMAIN,
+}
+
+IN_USE: dict[str, int] = {
+    "api_json": 1,
+    "chat_social": 1,
+    "phone_flow": 1,
+    "repo_assistant": 1,
+    "robot_cell": 1,
+    "scan": 1,
+    "ui_macro": 1,
 }

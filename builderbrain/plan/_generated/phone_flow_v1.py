@@ -384,7 +384,7 @@ def _check_hold_message(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="phone_flow",
     version=1,
-    schema_sha256="b0f573dce33534465da8f188be504ef033126efb526ee7c0dead95ae1e2d38f6",
+    schema_sha256="c41b4ec9e6141e80e2839aff14cbf32522269388722e83fdb56625946efe189b",
     max_steps=12,
     max_depth=12,
     max_width=3,
@@ -468,6 +468,7 @@ DOMAIN = Domain(
             },
             uses=("line",),
             idempotent=True,
+            fallback="escalate",
         ),
         "intent": Skill(
             name="intent",
@@ -657,7 +658,7 @@ DOMAIN = Domain(
             costs={
                 "hold_seconds": "seconds",
             },
-            undo="take_up",
+            idempotent=True,
             fallback="escalate",
         ),
         "take_up": Skill(
@@ -1346,4 +1347,5 @@ DOMAIN = Domain(
     budgets={
         "hold_seconds": 180,
     },
+    fallback="escalate",
 )

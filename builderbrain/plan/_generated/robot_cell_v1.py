@@ -307,17 +307,17 @@ def _check_retreat(step: Step, scope: Scope, faults: list[Fault]) -> None:
 def _check_put_back(step: Step, scope: Scope, faults: list[Fault]) -> None:
     args = step.args
     known = 0
-    # route: string
-    if (value := args.get("route", ABSENT)) is not ABSENT:
+    # spot: string
+    if (value := args.get("spot", ABSENT)) is not ABSENT:
         known += 1
         if type(value) is Reference:
-            scope.reference(step, "route", "string", value, faults)
+            scope.reference(step, "spot", "string", value, faults)
         else:
-            faults.append(fault.literal_argument(step.id, "route", "string", value))
+            faults.append(fault.literal_argument(step.id, "spot", "string", value))
     else:
-        faults.append(fault.missing_argument(step.id, "put_back", "route", "string"))
+        faults.append(fault.missing_argument(step.id, "put_back", "spot", "string"))
     if known != len(args):
-        legal = ("route",)
+        legal = ("spot",)
         for name in args:
             if name not in legal:
                 faults.append(fault.unknown_argument(step.id, "put_back", name, legal))
@@ -326,15 +326,15 @@ def _check_put_back(step: Step, scope: Scope, faults: list[Fault]) -> None:
 def _check_take_back(step: Step, scope: Scope, faults: list[Fault]) -> None:
     args = step.args
     known = 0
-    # route: string
-    if (value := args.get("route", ABSENT)) is not ABSENT:
+    # spot: string
+    if (value := args.get("spot", ABSENT)) is not ABSENT:
         known += 1
         if type(value) is Reference:
-            scope.reference(step, "route", "string", value, faults)
+            scope.reference(step, "spot", "string", value, faults)
         else:
-            faults.append(fault.literal_argument(step.id, "route", "string", value))
+            faults.append(fault.literal_argument(step.id, "spot", "string", value))
     else:
-        faults.append(fault.missing_argument(step.id, "take_back", "route", "string"))
+        faults.append(fault.missing_argument(step.id, "take_back", "spot", "string"))
     # force_n: integer
     if (value := args.get("force_n", ABSENT)) is not ABSENT:
         known += 1
@@ -349,7 +349,7 @@ def _check_take_back(step: Step, scope: Scope, faults: list[Fault]) -> None:
     else:
         faults.append(fault.missing_argument(step.id, "take_back", "force_n", "integer"))
     if known != len(args):
-        legal = ("route", "force_n")
+        legal = ("spot", "force_n")
         for name in args:
             if name not in legal:
                 faults.append(fault.unknown_argument(step.id, "take_back", name, legal))
@@ -388,7 +388,7 @@ def _check_resume(step: Step, scope: Scope, faults: list[Fault]) -> None:
 DOMAIN = Domain(
     name="robot_cell",
     version=1,
-    schema_sha256="095809bc07b928bec8fb5eaf8004ee1f21d74c04b810fe00bd7a3f00ee1f2600",
+    schema_sha256="5f1899c7619694687a251d112f25caba781bcc842d98f153b35217c07f4f2f54",
     max_steps=16,
     max_depth=16,
     max_width=4,
@@ -484,7 +484,7 @@ DOMAIN = Domain(
                 ),
                 "speed_mm_s": Argument(
                     type="integer",
-                    default=150,
+                    default=250,
                     summary="speed of the tool",
                     maximum=250,
                 ),
@@ -579,6 +579,7 @@ DOMAIN = Domain(
                 "force_n": "integer",
                 "width_mm": "integer",
                 "weight_g": "integer",
+                "spot": "string",
             },
             check=_check_grasp,
             requires={
@@ -601,7 +602,7 @@ DOMAIN = Domain(
                 "seconds": 2,
             },
             critical=True,
-            undo="release",
+            undo="put_back",
             fallback="safe_pose",
         ),
         "release": Skill(
@@ -614,6 +615,7 @@ DOMAIN = Domain(
                 "ok": "boolean",
                 "force_n": "integer",
                 "width_mm": "integer",
+                "spot": "string",
             },
             check=_check_release,
             requires={
@@ -636,7 +638,7 @@ DOMAIN = Domain(
                 "seconds": 2,
             },
             critical=True,
-            undo="grasp",
+            undo="take_back",
             fallback="safe_pose",
         ),
         "pick": Skill(
@@ -669,6 +671,7 @@ DOMAIN = Domain(
                 "force_n": "integer",
                 "width_mm": "integer",
                 "weight_g": "integer",
+                "spot": "string",
             },
             check=_check_pick,
             requires={
@@ -723,6 +726,7 @@ DOMAIN = Domain(
                 "ok": "boolean",
                 "force_n": "integer",
                 "contact_n": "integer",
+                "spot": "string",
             },
             check=_check_place,
             requires={
@@ -802,7 +806,7 @@ DOMAIN = Domain(
         ),
         "retreat": Skill(
             name="retreat",
-            summary="Takes a move back, along the same route.",
+            summary="Takes a move back to where its route began, on a way that is free now.",
             safety="mutating",
             timeout_seconds=10,
             arguments={
@@ -837,14 +841,14 @@ DOMAIN = Domain(
         ),
         "put_back": Skill(
             name="put_back",
-            summary="Takes a pick back and sets the part down where it was.",
+            summary="Takes a pick or a grasp back and sets the part down where it lay.",
             safety="mutating",
             timeout_seconds=10,
             arguments={
-                "route": Argument(
+                "spot": Argument(
                     type="string",
                     required=True,
-                    summary="the route of the pick",
+                    summary="where the part lay",
                     reference_only=True,
                 ),
             },
@@ -878,14 +882,14 @@ DOMAIN = Domain(
         ),
         "take_back": Skill(
             name="take_back",
-            summary="Takes a place back and lifts the part where it was set down.",
+            summary="Takes a place or a release back and lifts the part where it was set down.",
             safety="mutating",
             timeout_seconds=10,
             arguments={
-                "route": Argument(
+                "spot": Argument(
                     type="string",
                     required=True,
-                    summary="the route of the place",
+                    summary="where the part lies",
                     reference_only=True,
                 ),
                 "force_n": Argument(
@@ -1034,13 +1038,14 @@ DOMAIN = Domain(
         ),
         "put_back": frozenset(
             {
-                "precheck",
+                "grasp",
+                "pick",
             }
         ),
         "take_back": frozenset(
             {
-                "precheck",
                 "grasp",
+                "release",
                 "pick",
                 "place",
             }
@@ -1653,4 +1658,5 @@ DOMAIN = Domain(
     budgets={
         "seconds": 90,
     },
+    fallback="safe_pose",
 )

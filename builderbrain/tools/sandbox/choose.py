@@ -129,7 +129,7 @@ def _bubblewrap(program: str, confinement: Confinement, scratch: str | None) -> 
     arguments += ["--share-net"] if confinement.network else []
     arguments += ["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in confinement.readable():
-        if not path.startswith("/dev/"):
+        if not path.startswith(("/dev/", "/proc/")):
             arguments += ["--ro-bind-try", path, path]
     for path in confinement.writable(scratch):
         if not path.startswith("/dev/"):

@@ -21,6 +21,8 @@ SYSTEM_FILES = (
     "/dev/urandom",
 )
 NETWORK_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/ssl", "/etc/ca-certificates")
+PROCESSORS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu")
+"""What programs that count processors read; for `reads` of a tool that runs such programs."""
 DEVICES = ("/dev/null",)
 
 

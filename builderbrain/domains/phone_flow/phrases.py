@@ -1,0 +1,58 @@
+"""The usual sentences of a call, by language: what is said where a plan says nothing of its own."""
+
+from __future__ import annotations
+
+PHRASES = {
+    "en": {
+        "greeting": "Hello, how can I help you?",
+        "pin": "Please tell me your PIN.",
+        "birth_date": "Please tell me your date of birth.",
+        "one_time_code": "Please read me the code that was sent to you.",
+        "wrong": "That is not what I have here.",
+        "question": "What is it about?",
+        "hold": "One moment, please.",
+        "escalation": "I connect you with somebody of the team. Please stay on the line.",
+        "hold_message": "All lines are busy. Please stay on the line.",
+        "callback": "We will call you back. Goodbye.",
+        "transfer": "I hand you over now.",
+    },
+    "de": {
+        "greeting": "Guten Tag, was kann ich für Sie tun?",
+        "pin": "Bitte nennen Sie Ihre PIN.",
+        "birth_date": "Bitte nennen Sie Ihr Geburtsdatum.",
+        "one_time_code": "Bitte lesen Sie den Code vor, den Sie bekommen haben.",
+        "wrong": "Das stimmt nicht mit meinen Angaben überein.",
+        "question": "Worum geht es?",
+        "hold": "Einen Moment, bitte.",
+        "escalation": "Ich verbinde Sie mit dem Team. Bitte bleiben Sie in der Leitung.",
+        "hold_message": "Alle Leitungen sind besetzt. Bitte bleiben Sie in der Leitung.",
+        "callback": "Wir rufen Sie zurück. Auf Wiederhören.",
+        "transfer": "Ich verbinde Sie jetzt.",
+    },
+    "fr": {
+        "greeting": "Bonjour, que puis-je faire pour vous ?",
+        "pin": "Donnez-moi votre code PIN, s'il vous plaît.",
+        "birth_date": "Donnez-moi votre date de naissance, s'il vous plaît.",
+        "one_time_code": "Lisez-moi le code que vous avez reçu, s'il vous plaît.",
+        "wrong": "Cela ne correspond pas à mes données.",
+        "question": "De quoi s'agit-il ?",
+        "hold": "Un instant, s'il vous plaît.",
+        "escalation": "Je vous passe l'équipe. Restez en ligne, s'il vous plaît.",
+        "hold_message": "Toutes les lignes sont occupées. Restez en ligne, s'il vous plaît.",
+        "callback": "Nous vous rappellerons. Au revoir.",
+        "transfer": "Je vous transfère.",
+    },
+    "es": {
+        "greeting": "Hola, ¿en qué puedo ayudarle?",
+        "pin": "Dígame su PIN, por favor.",
+        "birth_date": "Dígame su fecha de nacimiento, por favor.",
+        "one_time_code": "Léame el código que ha recibido, por favor.",
+        "wrong": "Eso no coincide con mis datos.",
+        "question": "¿De qué se trata?",
+        "hold": "Un momento, por favor.",
+        "escalation": "Le paso con el equipo. No cuelgue, por favor.",
+        "hold_message": "Todas las líneas están ocupadas. No cuelgue, por favor.",
+        "callback": "Le llamaremos. Adiós.",
+        "transfer": "Le transfiero ahora.",
+    },
+}

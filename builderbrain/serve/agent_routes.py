@@ -1,0 +1,112 @@
+"""The routes of goals and plans over one runtime: ledger, journals, policy, breakers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from builderbrain.agent.breaker_board import BreakerBoard
+from builderbrain.agent.executor import Runtime, Tool, WorkingRoot
+from builderbrain.agent.hand_off import handed_to_file
+from builderbrain.agent.ledger import Ledger
+from builderbrain.agent.lookup import LookupGate
+from builderbrain.agent.policy import Policy
+from builderbrain.agent.runs import PlanRuns
+from builderbrain.decode.temperature import Temperature
+from builderbrain.errors import ConfigError
+from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.serve.app import Lifetime
+from builderbrain.serve.argument_writer import argument_writer
+from builderbrain.serve.deferral import ServedDeferral
+from builderbrain.serve.goals import goals_router
+from builderbrain.serve.plan_runs import PlanRoutes
+from builderbrain.serve.plans import repair_router
+from builderbrain.serve.service import Service
+from builderbrain.serve.settings import ServeSettings
+
+logger = logging.getLogger(__name__)
+
+
+def agent_routers(
+    settings: ServeSettings,
+    service: Service,
+    *,
+    grammar: CompiledConstraint,
+    temperature: Temperature,
+    compile_grammar: Callable[[str], CompiledConstraint],
+    tools: Mapping[str, Mapping[str, Tool]] | None = None,
+    deferral: ServedDeferral | None = None,
+    lookups: LookupGate | None = None,
+) -> tuple[list[APIRouter], list[Lifetime]]:
+    """The routes, and what is closed when the server ends.
+
+    Args:
+        grammar, temperature: of the domain of goals.
+        compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
+        tools: tools by domain and skill in place of the registry's.
+        deferral, lookups: see `goals_router`.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+        LedgerError: its ledger cannot, or another process has it.
+    """
+    folder = _state_folder(settings)
+    ledger = None if folder is None else Ledger(folder / "ledger.db")
+    if ledger is not None and ledger.unfinished():
+        logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
+    policy = Policy(confirmed_levels=frozenset({"mutating", "meta"}) if settings.confirm_writes else frozenset())
+    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder)
+    board = BreakerBoard(emit=service.telemetry.breaker_changed)
+    runs = PlanRuns(runtime, board=board, tools=tools)
+    root = WorkingRoot(settings.root)
+    allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
+    granted = frozenset({"read_only", *(level for level, allow in allowed.items() if allow)})
+    write = argument_writer(service, compile_grammar)
+    hand_over = None if settings.hand_off_file is None else handed_to_file(Path(settings.hand_off_file))
+    routers = [
+        goals_router(
+            service,
+            grammar=grammar,
+            root=root,
+            temperature=temperature,
+            runs=runs,
+            granted=granted,
+            write=write,
+            hand_over=hand_over,
+            deferral=deferral,
+            lookups=lookups,
+        ),
+        repair_router(service, write),
+        PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),
+    ]
+    return routers, [] if ledger is None else [_OpenLedger(ledger)]
+
+
+class _OpenLedger:
+    """The ledger's file, closed when the server ends."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def start(self) -> None:
+        """It is open already."""
+
+    def stop(self) -> None:
+        """Let another process open it."""
+        self._ledger.close()
+
+
+def _state_folder(settings: ServeSettings) -> Path | None:
+    if settings.state_dir is None:
+        return None
+    folder = Path(settings.state_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror or error}); name another --state-dir", field="state_dir"
+        ) from error
+    return folder

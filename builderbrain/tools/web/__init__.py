@@ -1,0 +1,1 @@
+"""HTTP for tools: one host from the configuration, bounded in time, size and redirects."""

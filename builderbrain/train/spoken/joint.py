@@ -1,0 +1,67 @@
+"""Several domains as one: a request begins with the name of its domain, and the grammar is that of any of them."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from builderbrain.plan import load_grammar
+from builderbrain.train.domain import TrainingDomain
+from builderbrain.train.goal import Goal
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[a-z][a-z0-9_]*|.', re.DOTALL)
+
+
+def joint_domain(domains: Sequence[TrainingDomain], name: str) -> TrainingDomain:
+    """The domain of all of these, each drawn as often as the others."""
+    slots = tuple(dict.fromkeys(slot for domain in domains for slot in domain.span_slots))
+
+    def said(goal: Goal, domain: TrainingDomain) -> Goal:
+        lead = introduction(domain.name)
+        spans = {
+            slot: None if (span := goal.spans.get(slot)) is None else (span[0] + len(lead), span[1] + len(lead))
+            for slot in slots
+        }
+        return replace(goal, text=lead + goal.text, spans=spans, environment=f"{domain.name}, {goal.environment}")
+
+    def goals(seed: int) -> Iterator[Goal]:
+        rng, sources = random.Random(seed), [(domain, domain.goals(seed)) for domain in domains]
+        while True:
+            domain, source = rng.choice(sources)
+            yield said(next(source), domain)
+
+    def held_out(seed: int, count: int) -> list[Goal]:
+        shares = [domain.held_out(seed, -(-count // len(domains))) for domain in domains]
+        return [said(goal, domain) for domain, share in zip(domains, shares, strict=True) for goal in share][:count]
+
+    return TrainingDomain(
+        name=name,
+        intents=tuple(dict.fromkeys(intent for domain in domains for intent in domain.intents)),
+        actions=tuple(dict.fromkeys(action for domain in domains for action in domain.actions)),
+        span_slots=slots,
+        token_slots=(),
+        choice_slots=(),
+        goals=goals,
+        calls=lambda seed: (goal.plan.split("\n")[0].removeprefix("s1=") for goal in goals(seed)),
+        held_out=held_out,
+        grammar=any_of({domain.name: load_grammar(domain.name) for domain in domains}),
+    )
+
+
+def introduction(domain: str) -> str:
+    """What a request to a rail of several domains begins with."""
+    return f"{domain}: "
+
+
+def any_of(grammars: dict[str, str]) -> str:
+    """A grammar of the texts of any of these; the rules of each get its name before theirs."""
+    lines = [f"root ::= {' | '.join(f'{name}_root' for name in grammars)}"]
+    for name, grammar in grammars.items():
+        lines += [_renamed(line, name) for line in grammar.split("\n") if line and not line.startswith("#")]
+    return "\n".join(lines) + "\n"
+
+
+def _renamed(line: str, name: str) -> str:
+    return "".join(f"{name}_{token}" if token[0].isalpha() else token for token in _TOKEN.findall(line))

@@ -1,0 +1,161 @@
+"""Goals that are put together of clauses: what they ask for is a valid plan, and what the plan says was asked for."""
+
+import re
+from collections import Counter
+from functools import cache
+from itertools import islice
+from random import Random
+
+import pytest
+
+from builderbrain.plan import check, get_domain, parse_text, print_text
+from builderbrain.train.inputs import GENERATED
+from builderbrain.train.spoken import Clause, Draft, Templates, spoken_goal
+from builderbrain.train.spoken.domains import JOINT, SPOKEN_DOMAINS
+from builderbrain.train.spoken.draft import result
+from builderbrain.train.spoken.marks import mark, strip_marks
+
+LEVELS = frozenset({"read_only", "mutating", "meta"})
+GOALS = 800
+EVERY = [pytest.param(name, id=name) for name in SPOKEN_DOMAINS]
+
+
+@cache
+def goals_of(name, seed=3):
+    return tuple(islice(SPOKEN_DOMAINS[name].goals(seed), GOALS))
+
+
+def unwritten_values(name):
+    """Values that plans leave out, because they are what an argument is without them."""
+    return {str(argument.default) for skill in get_domain(name, 1).skills.values() for argument in skill.arguments.values()}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_plan_passes_the_checker_and_is_in_its_normal_spelling(name):
+    refused = []
+    for goal in goals_of(name):
+        plan = parse_text(goal.plan, domain=name)
+        verdict = check(plan, granted=LEVELS)
+        if not verdict.accepted or print_text(plan) != goal.plan:
+            refused.append((goal.text, goal.plan, [fault.message for fault in verdict.faults]))
+    assert refused == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_labels_are_those_of_the_domain_and_spans_hold_what_the_plan_copies(name):
+    domain, unwritten = SPOKEN_DOMAINS[name], unwritten_values(name)
+    for goal in goals_of(name):
+        assert goal.intent in domain.intents
+        assert set(goal.actions) <= set(domain.actions)
+        assert set(goal.spans) == set(domain.span_slots)
+        for slot, span in goal.spans.items():
+            if span is not None and slot not in ("team", "other"):
+                assert goal.text[slice(*span)] in goal.plan or goal.text[slice(*span)] in unwritten
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_a_plan_says_in_numbers_was_said(name):
+    for goal in goals_of(name):
+        for step in parse_text(goal.plan, domain=name).steps:
+            for argument, value in step.args.items():
+                unsaid = name == "robot_cell" and (argument, value) == ("force_n", 20)
+                if type(value) is int and not unsaid:
+                    assert re.search(rf"(?<![\d]){value}(?!\d)", goal.text), (goal.text, goal.plan)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_numbers_of_a_request_are_all_in_its_plan(name):
+    unwritten = unwritten_values(name)
+    for goal in goals_of(name):
+        asked = set(re.findall(r"\d+", re.sub(r"\"[^\"]*\"|'[^']*'", "", goal.text)))
+        assert asked - unwritten <= set(re.findall(r"\d+", goal.plan)), (goal.text, goal.plan)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_goals_are_of_many_kinds_lengths_and_wordings(name):
+    goals = goals_of(name)
+    lengths = Counter(goal.plan.count("\n") + 1 for goal in goals)
+    assert all(lengths[steps] >= GOALS * 0.02 for steps in (1, 2, 3, 4, 5))
+    assert {goal.intent for goal in goals} == set(SPOKEN_DOMAINS[name].intents)
+    assert sum(" if " in goal.plan for goal in goals) > 0.1 * GOALS
+    if name != "ui_macro":  # a page is in one state at a time
+        assert sum(goal.environment == "parallel" for goal in goals) > 0.04 * GOALS
+    assert len({goal.text for goal in goals}) > 0.9 * GOALS
+
+
+def test_each_domain_and_all_at_once_can_be_named_as_data():
+    assert {*SPOKEN_DOMAINS, JOINT} <= set(GENERATED)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_seed_gives_the_same_goals_again_and_another_one_others(name):
+    domain = SPOKEN_DOMAINS[name]
+    first = [goal.text for goal in islice(domain.goals(4), 50)]
+    assert first == [goal.text for goal in islice(domain.goals(4), 50)]
+    assert first != [goal.text for goal in islice(domain.goals(5), 50)]
+    assert len(domain.held_out(9, 7)) == 7
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_calls_stand_alone_as_a_first_step(name):
+    for call in islice(SPOKEN_DOMAINS[name].calls(2), 200):
+        assert len(parse_text(f"s1={call}", domain=name).steps) == 1
+
+
+def test_steps_follow_the_clause_before_and_parallel_ones_what_that_followed():
+    draft = Draft("robot_cell")
+    draft.begin()
+    route = draft.step("precheck", zone="tray")
+    draft.step("move", route=result(route, "route"))
+    draft.begin()
+    draft.step("rotate", angle_deg=5)
+    draft.begin(parallel=True)
+    draft.step("look", zone="bin")
+    draft.begin()
+    draft.step("stop")
+    assert draft.text().split("\n")[2:] == [
+        "s3=rotate(angle_deg=5) after s2",
+        's4=look(zone="bin") after s2',
+        "s5=stop() after s3,s4",
+    ]
+
+
+def test_a_wording_says_every_value_it_was_given():
+    table = Templates("take it\ntake it with {force}\n~it is (taken|lifted) (|up) with {force}{wide}")
+    rng = Random(0)
+    assert {table.say(rng, {"force": "", "wide": ""})[1] for _ in range(40)} == {True, False}
+    said = {table.say(rng, {"force": "9 N", "wide": " (4 mm)"}) for _ in range(40)}
+    assert said == {("it is taken with 9 N (4 mm)", False), ("it is lifted with 9 N (4 mm)", False),
+                    ("it is taken up with 9 N (4 mm)", False), ("it is lifted up with 9 N (4 mm)", False)}  # fmt: skip
+    with pytest.raises(ValueError, match="speed"):
+        table.say(rng, {"speed": "5"})
+
+
+def test_the_wordings_of_a_table_can_be_listed_and_found():
+    table = Templates("(look|peek) (in|) the {zone}\n~is it {zone}")
+    assert list(table.wordings()) == [
+        "look in the {zone}",
+        "look the {zone}",
+        "peek in the {zone}",
+        "peek the {zone}",
+        "is it {zone}",
+    ]
+    first, second = table.patterns()
+    assert first.search("Then peek in the tray, please")
+    assert not first.search("peeking into the tray")
+    assert second.search("IS IT tray?")
+
+
+def test_marks_give_the_range_of_the_first_value_of_a_slot():
+    text, spans = strip_marks(f"from {mark('tray', 0)} and {mark('bin', 0)} with {mark('9', 2)}", ("zone", "other", "force"))
+    assert text == "from tray and bin with 9"
+    assert spans == {"zone": (5, 9), "other": None, "force": (23, 24)}
+
+
+def test_a_goal_of_one_clause_has_its_kind_and_one_of_several_is_composite():
+    draft = Draft("robot_cell")
+    draft.begin()
+    draft.step("stop")
+    clause = Clause(kind="stop", text="stop moving")
+    assert spoken_goal([clause], draft, ("zone",), Random(1)).intent == "stop"
+    assert spoken_goal([clause, clause], draft, ("zone",), Random(1)).intent == "composite"
