@@ -177,7 +177,7 @@ class Schedule:
             for entry in before:
                 if entry is not None:
                     ended: Literal["done", "failed"] = "done" if entry.status == "done" else "failed"
-                    self._fell_back(step, self._domain.skills[entry.skill], Outcome(ended, error=entry.error))
+                    self._fell_back(step, self._domain.skills[entry.skill], Outcome(status=ended, error=entry.error))
             return
         failed = skill.name
         for name, role in zip(chain, roles, strict=True):
