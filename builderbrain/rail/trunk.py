@@ -28,6 +28,8 @@ def freeze_trunk(rail: BuilderRail) -> None:
 def with_new_skills(rail: BuilderRail, config: RailConfig, *, seed: int) -> BuilderRail:
     """A rail with the trunk of `rail` and new skills, bit for bit and in its alpha budget.
 
+    Where the token slots are others, what tells token labels is new as well.
+
     Args:
         config: that of `rail` with other numbers and ranks of skills or other heads.
         seed: fixes the new weights.
@@ -38,8 +40,13 @@ def with_new_skills(rail: BuilderRail, config: RailConfig, *, seed: int) -> Buil
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = BuilderRail(config)
-    trunk = {name: tensor for name, tensor in rail.state_dict().items() if not is_of_skills(name)}
-    wanted = {name: tensor.shape for name, tensor in made.state_dict().items() if not is_of_skills(name)}
+    relabelled = config.token_slots != rail.config.token_slots
+
+    def kept(name: str) -> bool:
+        return not is_of_skills(name) and not (relabelled and name.startswith("labels."))
+
+    trunk = {name: tensor for name, tensor in rail.state_dict().items() if kept(name)}
+    wanted = {name: tensor.shape for name, tensor in made.state_dict().items() if kept(name)}
     if wanted != {name: tensor.shape for name, tensor in trunk.items()}:
         raise ValueError("expected a configuration that differs in skills and heads alone, got another trunk")
     made.load_state_dict(trunk, strict=False)

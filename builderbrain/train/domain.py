@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from builderbrain.plan import Plan
 from builderbrain.train.goal import Goal
 
+TokenSlots = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of token slots with their options."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingDomain:
@@ -28,7 +31,7 @@ class TrainingDomain:
     intents: tuple[str, ...]
     actions: tuple[str, ...]
     span_slots: tuple[str, ...]
-    token_slots: tuple[tuple[str, tuple[str, ...]], ...]
+    token_slots: TokenSlots
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...]
     goals: Callable[[int], Iterator[Goal]]
     calls: Callable[[int], Iterator[str]]

@@ -5,6 +5,7 @@ A row is a goal, tokenised once: prompt, plan, end token, labels for the policy 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -71,16 +72,17 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
         unscored = (edges[0], edges[1])
     answer = tokenizer.encode("\n".join(steps))
     labels: dict[str, list[int]] = {}
-    for slot, options in config.token_slots if goal.clauses else ():
+    known = dict(config.token_slots).get("clause", ())  # a trunk may have learned the labels of another domain
+    for slot, options in config.token_slots if goal.clauses and all(kind in known for *_, kind in goal.clauses) else ():
         mine = [0] * (len(before) + len(ids) + len(after) + len(answer))
         for start, end, option in goal.token_ranges(slot):
             first, last = tokens_of(start, end)
             mine[first:last] = [1 + options.index(option)] * (last - first)
             if slot == "name":
-                mine[first] = 1 + options.index(f"{option} begins")
+                mine[first] = _beginning(option, options)
         labels[slot] = mine
     if labels:
-        _label_answer(labels, tokenizer, answer, config)
+        _label_answer(labels, tokenizer, goal, "\n".join(steps), config)
     nodes, graph_edges = _graph_of(goal.plan, config)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
     whole = (*answer, tokenizer.eos_token_id)
@@ -117,18 +119,30 @@ def _graph_of(text: str, config: RailConfig) -> tuple[tuple[int, ...], tuple[tup
     return nodes, tuple((i, j, EDGES.index(kind)) for (i, j), kind in skeleton.edges.items())
 
 
-def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, answer: Sequence[int], config: RailConfig) -> None:
-    """The tokens of a step say which one they write, and a quote that opens a name which name has to begin."""
+def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, goal: Goal, plan: str, config: RailConfig) -> None:
+    """The tokens of a step say which clause it is for, and the token before a name which name has to begin."""
     options = dict(config.token_slots)
+    answer, offsets = tokenizer.encode_with_offsets(plan)
     first = len(labels["step"]) - len(answer)
-    step, text = 1, ""
+    steps = goal.step_numbers or range(1, 2 + plan.count("\n"))
+    at_step = 0
     for at, token in enumerate(answer, first):
-        step += token in config.line_tokens
-        labels["step"][at] = step
-        text += tokenizer.decode([token])
-        for name in ("pattern", "path"):
-            if text.endswith(f'{name}="'):
-                labels["name"][at] = 1 + options["name"].index(f"{name} begins")
+        at_step += token in config.line_tokens
+        labels["step"][at] = steps[at_step]
+    for start, _, name in goal.literals or _arguments(plan, options["name"]):
+        inside = next(at for at, (_, last) in enumerate(offsets, first) if last > start)
+        labels["name"][inside - 1] = _beginning(name, options["name"])
+
+
+def _beginning(name: str, options: Sequence[str]) -> int:
+    """Label of the first token of a name; a digit is whole with its first."""
+    begins = f"{name} begins"
+    return 1 + options.index(begins if begins in options else name)
+
+
+def _arguments(plan: str, options: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Literals of a plan that are called like an option."""
+    return [(match.end(), match.end(), match[1]) for match in re.finditer(r'(\w+)="', plan) if match[1] in options]
 
 
 def split_by_length(rows: Sequence[Row], parts: int) -> list[list[Row]]:

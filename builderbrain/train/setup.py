@@ -134,6 +134,7 @@ def _start(config: TrainConfig, domain: TrainingDomain) -> BuilderRail:
         intents=domain.intents,
         actions=domain.actions,
         span_slots=domain.span_slots,
+        token_slots=domain.token_slots if domain.token_slots and config.trainable == "rail" else rail.config.token_slots,
         choice_slots=domain.choice_slots,
     )
     return with_new_skills(rail, shape, seed=config.seed)

@@ -283,4 +283,4 @@ def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
     scene.say(kind, parallel=parallel)
 
 
-API_JSON = training_domain(DOMAIN, _request, intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)
+API_JSON = training_domain(DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)

@@ -18,6 +18,9 @@ class Draft:
     def __init__(self, domain: str) -> None:
         self.domain = domain
         self.steps: list[Step] = []
+        self.parts: list[int] = []
+        """Per step the number of the clause that it was added in, from 0."""
+        self._clause = -1
         self._before: tuple[str, ...] = ()
         self._last: tuple[str, ...] = ()
         self._kept: tuple[str, ...] = ()
@@ -25,6 +28,7 @@ class Draft:
 
     def begin(self, *, parallel: bool = False) -> None:
         """Begin a clause."""
+        self._clause += 1
         if parallel:
             self._kept = self._last
         else:
@@ -36,6 +40,7 @@ class Draft:
         identifier = f"s{len(self.steps) + 1}"
         waits = self._previous if needs is None else tuple(needs)
         self.steps.append(Step(identifier, skill, arguments, waits, condition))
+        self.parts.append(self._clause)
         self._previous = (identifier,)
         self._last = (*self._kept, identifier)
         return identifier

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from builderbrain.plan import load_grammar
-from builderbrain.train.domain import TrainingDomain
+from builderbrain.train.domain import TokenSlots, TrainingDomain
 from builderbrain.train.goal import Goal
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[a-z][a-z0-9_]*|.', re.DOTALL)
@@ -19,12 +19,9 @@ def joint_domain(domains: Sequence[TrainingDomain], name: str) -> TrainingDomain
     slots = tuple(dict.fromkeys(slot for domain in domains for slot in domain.span_slots))
 
     def said(goal: Goal, domain: TrainingDomain) -> Goal:
-        lead = introduction(domain.name)
-        spans = {
-            slot: None if (span := goal.spans.get(slot)) is None else (span[0] + len(lead), span[1] + len(lead))
-            for slot in slots
-        }
-        return replace(goal, text=lead + goal.text, spans=spans, environment=f"{domain.name}, {goal.environment}")
+        moved = goal.shifted(introduction(domain.name))
+        spans = {slot: moved.spans.get(slot) for slot in slots}
+        return replace(moved, spans=spans, environment=f"{domain.name}, {goal.environment}")
 
     def goals(seed: int) -> Iterator[Goal]:
         rng, sources = random.Random(seed), [(domain, domain.goals(seed)) for domain in domains]
@@ -41,12 +38,20 @@ def joint_domain(domains: Sequence[TrainingDomain], name: str) -> TrainingDomain
         intents=tuple(dict.fromkeys(intent for domain in domains for intent in domain.intents)),
         actions=tuple(dict.fromkeys(action for domain in domains for action in domain.actions)),
         span_slots=slots,
-        token_slots=(),
+        token_slots=_joined([domain.token_slots for domain in domains]),
         choice_slots=(),
         goals=goals,
         calls=lambda seed: (goal.plan.split("\n")[0].removeprefix("s1=") for goal in goals(seed)),
         held_out=held_out,
         grammar=any_of({domain.name: load_grammar(domain.name) for domain in domains}),
+    )
+
+
+def _joined(slots: Sequence[TokenSlots]) -> TokenSlots:
+    """Slots of the same name have the options of all."""
+    names = tuple(dict.fromkeys(name for mine in slots for name, _ in mine))
+    return tuple(
+        (name, tuple(dict.fromkeys(option for mine in slots for option in dict(mine).get(name, ())))) for name in names
     )
 
 

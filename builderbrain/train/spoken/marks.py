@@ -1,11 +1,15 @@
-"""Values in a text that is still being put together stand between private-use characters that name their slot."""
+"""Values and clauses in a text that is still being put together stand between private-use characters that name them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-FIRST = "\ue000"
-_FIRST = ord(FIRST)
+_FIRST = 0xE000
+_CLAUSE = 0xF0000
+"""Marks of clauses begin here, in another plane: what looks for values does not see them."""
+_CLAUSE_MARK = re.compile("[\U000f0000-\U000ffffd]")
+_LEADING = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd]*")
 
 
 def mark(value: str, slot: int) -> str:
@@ -27,3 +31,30 @@ def strip_marks(text: str, slots: Sequence[str]) -> tuple[str, dict[str, tuple[i
         elif spans[slots[slot]] is None:
             spans[slots[slot]] = (starts[slot], len(plain))
     return plain, spans
+
+
+def mark_part(text: str, part: int) -> str:
+    """The text between the marks of the part of a request with this number, from 0."""
+    return chr(_CLAUSE + 2 * part) + text + chr(_CLAUSE + 2 * part + 1)
+
+
+def strip_parts(text: str) -> tuple[str, dict[int, tuple[int, int]]]:
+    """The text without the marks of parts, those of values kept, and the range of each part in the text without any mark."""
+    starts: dict[int, int] = {}
+    ranges: dict[int, tuple[int, int]] = {}
+    length = 0
+    for character in text:
+        if _CLAUSE_MARK.match(character):
+            part, closing = divmod(ord(character) - _CLAUSE, 2)
+            if closing:
+                ranges[part] = (starts[part], length)
+            else:
+                starts[part] = length
+        elif not _FIRST <= ord(character) <= 0xF8FF:
+            length += 1
+    return _CLAUSE_MARK.sub("", text), ranges
+
+
+def first_letter(text: str) -> int:
+    """Where the text begins behind its marks."""
+    return _LEADING.match(text).end()  # type: ignore[union-attr]  # the empty string matches

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from builderbrain.train.goals.politeness import ending, wrap
 from builderbrain.train.spoken.clause import Clause
-from builderbrain.train.spoken.marks import FIRST
+from builderbrain.train.spoken.marks import first_letter, mark_part
 
 _JOINERS = (" and then ", ", then ", ". Then ", "; then ", " then ", " and ", " and ", ", ", ", and ", ". ", ". After that ",
             " and after that ", "; after that, ", ", after that ", ". Next, ", ", next ", "; next ", ", and finally ", ". Finally, ",
@@ -27,20 +27,23 @@ _BETWEEN = ("please ", "could you ", "I want you to ", "can you ", "kindly ", "y
 
 
 def put_together(clauses: Sequence[Clause], rng: random.Random, subjects: Sequence[str]) -> str:
-    """The text of a request of at least one clause, with its marks; `subjects` are who may be said to do it."""
+    """The text of a request of at least one clause, with its marks; `subjects` are who may be said to do it.
+
+    Part 2k of the text is what the clause k says, from 0, and part 2k + 1 what says that it is to be done beside the one before.
+    """
     first = clauses[0]
     if first.command and rng.random() < 0.12:
-        text = rng.choice(_TOLD).replace("{who}", rng.choice(subjects)) + first.text
+        text = rng.choice(_TOLD).replace("{who}", rng.choice(subjects)) + mark_part(first.text, 0)
     else:
         before, request = wrap(first.text, rng, command=first.command)
-        text = before + request
+        text = before + mark_part(request, 0)
     if len(clauses) > 1 and rng.random() < 0.1:
         text = f"first {text}" if rng.random() < 0.5 else f"{text} first"
     listed = rng.random() < 0.35
     one = rng.choice(_JOINERS) if rng.random() < 0.3 else None
     for at, clause in enumerate(clauses[1:], 2):
         if clause.parallel:
-            joiner = rng.choice(_PARALLEL)
+            joiner = mark_part(rng.choice(_PARALLEL), 2 * (at - 1) + 1)
         elif listed:
             joiner = rng.choice(_LISTED) if at == len(clauses) else ", "
         else:
@@ -48,7 +51,7 @@ def put_together(clauses: Sequence[Clause], rng: random.Random, subjects: Sequen
         following = clause.text
         if clause.command and rng.random() < 0.07:
             following = rng.choice(_BETWEEN) + following
-        text += joiner + (capital(following) if joiner == ". " else following)
+        text += joiner + mark_part(capital(following) if joiner == ". " else following, 2 * (at - 1))
     if rng.random() < 0.15:
         text += ending(rng)
     if rng.random() < 0.12:
@@ -68,6 +71,6 @@ def _telegraphic(text: str, rng: random.Random) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital first letter, behind a mark if there is one."""
-    at = 1 if text.startswith(FIRST) else 0
+    """The text with a capital first letter, behind the marks if there are any."""
+    at = first_letter(text)
     return text[:at] + text[at : at + 1].upper() + text[at + 1 :]

@@ -8,17 +8,19 @@ from itertools import islice
 
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
+from builderbrain.train.spoken.labels import token_slots
 
 
 def training_domain(
     name: str,
     request: Callable[[random.Random], Goal],
     *,
+    kinds: Sequence[str],
     intents: Sequence[str],
     actions: Sequence[str],
     span_slots: Sequence[str],
 ) -> TrainingDomain:
-    """The domain of the requests that `request` makes of a generator of random numbers."""
+    """The domain of the requests that `request` makes of a generator of random numbers; `kinds` are those of its clauses."""
 
     def goals(seed: int) -> Iterator[Goal]:
         rng = random.Random(seed)
@@ -37,7 +39,7 @@ def training_domain(
         intents=tuple(intents),
         actions=tuple(actions),
         span_slots=tuple(span_slots),
-        token_slots=(),
+        token_slots=token_slots(name, kinds),
         choice_slots=(),
         goals=goals,
         calls=calls,
