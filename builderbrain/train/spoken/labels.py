@@ -95,7 +95,7 @@ def _pieces(place: tuple[int, int], name: str, quoted: bool) -> Iterator[NamedRa
         return
     for at in range(start, end):
         digit = min(at - start + 1, _DIGITS)
-        yield at, at + 1, name if digit == 1 else f"{name} digit {digit}"
+        yield at, at + 1, f"{name} begins" if digit == 1 else f"{name} digit {digit}"
 
 
 def _place(text: str, part: tuple[int, int], said: str, taken: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
