@@ -29,6 +29,10 @@ _OPTIONAL = (
 """Parts of a rail that came after the first rails were saved."""
 
 
+TokenSlots = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of token slots with their options."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RailConfig:
     """A rail for one base: `d_model`, `vocab_size` (of the tokenizer), `num_taps` and `base_name` must match its host.
@@ -78,7 +82,7 @@ class RailConfig:
     actions: tuple[str, ...] = ()
     max_actions: int = 6
     span_slots: tuple[str, ...] = ("pattern", "path")
-    token_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    token_slots: TokenSlots = ()
     choice_slots: tuple[tuple[str, tuple[str, ...]], ...] = (("pick", ("none", "first", "last")),)
     plan_nodes: int = 0
     chain_width: int = 0

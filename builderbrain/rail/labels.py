@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from builderbrain.rail.cache import LabelCache
-from builderbrain.rail.config import RailConfig
+from builderbrain.rail.config import RailConfig, TokenSlots
 from builderbrain.rail.stream_norm import StreamNorm
 
 _LOOKUPS = 2
@@ -64,6 +64,21 @@ class TokenLabels(nn.Module):
         away[:_LOOKUPS, 0] = -_SHARPNESS
         self.away = nn.Parameter(away)
 
+    @torch.no_grad()
+    def take_over(self, other: TokenLabels, mine: TokenSlots, theirs: TokenSlots) -> None:
+        """Know options of the same name in a slot of the same name as `other` knows them; `mine` and `theirs` are the slots."""
+        known = {option: at for at, option in enumerate(_numbered(theirs))}
+        numbered = [(at, known[option]) for at, option in enumerate(_numbered(mine)) if option in known]
+        here, there = torch.tensor(numbered, device=self.away.device).reshape(-1, 2).unbind(1)
+        self.norm.load_state_dict(other.norm.state_dict())
+        self.score.weight[here] = other.score.weight[there]
+        self.score.bias[here] = other.score.bias[there]
+        blocks = 1 + _AHEAD + _LOOKUPS
+        enter, known_enter = (one.enter.weight.view(one.enter.out_features, blocks, -1) for one in (self, other))
+        enter[:, :, here] = known_enter[:, :, there]
+        self.pairs[:, here[:, None], here] = other.pairs[:, there[:, None], there]
+        self.away[:, here] = other.away[:, there]
+
     def forward(self, x: Tensor, place: Tensor, *, offset: int, cache: LabelCache | None) -> Labels:
         """Label T new tokens; `place` int64 [B, T] is where the reading head stands. Extends `cache`."""
         scores = cast(tuple[Tensor, ...], self.score(self.norm(x)).split(self.sizes, -1))
@@ -80,3 +95,8 @@ class TokenLabels(nn.Module):
         there = known[batch, torch.where(readable, places, 0)] * readable[..., None]
         told = torch.cat([own, there.flatten(2), *found.unbind(1)], -1)
         return Labels(enters=self.enter(told), scores=scores, copying=match[:, _LOOKUPS])
+
+
+def _numbered(slots: TokenSlots) -> list[tuple[str, str]]:
+    """Every option of every slot in the order of the labels, "none" first in each."""
+    return [(slot, option) for slot, options in slots for option in ("", *options)]

@@ -28,7 +28,7 @@ def freeze_trunk(rail: BuilderRail) -> None:
 def with_new_skills(rail: BuilderRail, config: RailConfig, *, seed: int) -> BuilderRail:
     """A rail with the trunk of `rail` and new skills, bit for bit and in its alpha budget.
 
-    Where the token slots are others, what tells token labels is new as well.
+    Where the token slots are others, labels are told anew, but for those whose slot and option have the same names in both.
 
     Args:
         config: that of `rail` with other numbers and ranks of skills or other heads.
@@ -50,4 +50,6 @@ def with_new_skills(rail: BuilderRail, config: RailConfig, *, seed: int) -> Buil
     if wanted != {name: tensor.shape for name, tensor in trunk.items()}:
         raise ValueError("expected a configuration that differs in skills and heads alone, got another trunk")
     made.load_state_dict(trunk, strict=False)
+    if relabelled and made.labels is not None and rail.labels is not None:
+        made.labels.take_over(rail.labels, config.token_slots, rail.config.token_slots)
     return made

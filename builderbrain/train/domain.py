@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from builderbrain.plan import Plan
+from builderbrain.rail.config import TokenSlots
 from builderbrain.train.goal import Goal
-
-TokenSlots = tuple[tuple[str, tuple[str, ...]], ...]
-"""Names of token slots with their options."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,25 @@ def test_another_trunk_is_refused(llama: Host) -> None:
         with_new_skills(rail, replace(rail.config, width=32), seed=0)
 
 
+def test_labels_of_the_same_name_are_known_in_any_order_and_beside_new_ones(llama: Host) -> None:
+    rail = make_rail(llama, jitter=0.3)
+    slots = (("clause", ("read", "list")), ("name", ("path",)), ("step", ("1", "2")))
+    rail = with_new_skills(rail, replace(rail.config, token_slots=slots), seed=0).eval()
+    turned = (("step", ("2", "1")), ("clause", ("list", "read")), ("name", ("path",)))
+    made = with_new_skills(rail, replace(rail.config, token_slots=turned), seed=1)
+    for name, tensor in rail.state_dict().items():
+        if not name.startswith("labels."):
+            made.state_dict()[name].copy_(tensor)
+    torch.testing.assert_close(fused(llama, made.eval()), fused(llama, rail))
+    more = (("clause", ("copy", "list")), ("name", ("path", "text")), ("step", ("1", "2", "3")))
+    made = with_new_skills(rail, replace(rail.config, token_slots=more), seed=1)
+    assert made.labels is not None
+    assert rail.labels is not None
+    assert torch.equal(made.labels.score.weight[2], rail.labels.score.weight[2])  # list
+    assert not torch.equal(made.labels.score.weight[1], rail.labels.score.weight[1])  # copy, where read was
+    assert torch.equal(made.labels.away[:, 7], rail.labels.away[:, 6])  # step 1
+
+
 def test_a_rail_from_before_pinned_skills_keeps_its_configuration_and_its_version() -> None:
     folder = bundled_rail_of(NANO)
     assert folder is not None

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from builderbrain.plan import load_grammar
-from builderbrain.train.domain import TokenSlots, TrainingDomain
+from builderbrain.rail.config import TokenSlots
+from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goal import Goal
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[a-z][a-z0-9_]*|.', re.DOTALL)

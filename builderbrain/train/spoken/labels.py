@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from builderbrain.plan import get_domain
-from builderbrain.train.domain import TokenSlots
+from builderbrain.rail.config import TokenSlots
 from builderbrain.train.goal import NamedRange
 
 BESIDE = "beside"
