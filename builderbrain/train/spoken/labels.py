@@ -79,7 +79,7 @@ def _names_of(domain: str) -> dict[str, None]:
     options: dict[str, None] = {}
     for skill in get_domain(domain, 1).skills.values():
         declared = {name: argument.type for name, argument in skill.arguments.items() if not argument.reference_only}
-        for name, kind in (skill.results | declared).items():
+        for name, kind in ({**skill.results, **declared}).items():
             if kind in ("integer", "number"):
                 options |= dict.fromkeys((f"{name} begins", *(f"{name} digit {at}" for at in range(2, _DIGITS + 1))))
             elif name in declared:
