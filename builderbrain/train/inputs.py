@@ -12,7 +12,18 @@ from builderbrain.rail.checkpoint import BOOK_NAME, CONFIG_NAME, WEIGHTS_NAME
 from builderbrain.storage import sha256_file
 from builderbrain.train.config import TrainConfig
 
-GENERATED = ("repo_assistant", "scan", "robot_cell", "phone_flow", "ui_macro", "chat_social", "api_json", "spoken", "toolgraph")
+GENERATED = (
+    "repo_assistant",
+    "repo_assistant_2",
+    "scan",
+    "robot_cell",
+    "phone_flow",
+    "ui_macro",
+    "chat_social",
+    "api_json",
+    "spoken",
+    "toolgraph",
+)
 """What `data` may name beside a file or a folder."""
 
 

@@ -76,6 +76,8 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
     for slot, options in config.token_slots if goal.clauses and all(kind in known for *_, kind in goal.clauses) else ():
         mine = [0] * (len(before) + len(ids) + len(after) + len(answer))
         for start, end, option in goal.token_ranges(slot):
+            if slot == "name" and not _known(option, options):
+                continue
             first, last = tokens_of(start, end)
             mine[first:last] = [1 + options.index(option)] * (last - first)
             if slot == "name":
@@ -130,8 +132,15 @@ def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, goal: Goal
         at_step += token in config.line_tokens
         labels["step"][at] = steps[at_step]
     for start, _, name in goal.literals or _arguments(plan, options["name"]):
+        if not _known(name, options["name"]):
+            continue
         inside = next(at for at, (_, last) in enumerate(offsets, first) if last > start)
         labels["name"][inside - 1] = _beginning(name, options["name"])
+
+
+def _known(name: str, options: Sequence[str]) -> bool:
+    """Whether a rail has labels for a name; of the values of a domain it may know those alone that plans compare."""
+    return name in options or f"{name} begins" in options
 
 
 def _beginning(name: str, options: Sequence[str]) -> int:

@@ -47,7 +47,7 @@ def test_labels_are_those_of_the_domain_and_spans_hold_what_the_plan_copies(name
     for goal in goals_of(name):
         assert goal.intent in domain.intents
         assert set(goal.actions) <= set(domain.actions)
-        assert set(goal.spans) == set(domain.span_slots)
+        assert set(goal.spans) >= set(domain.span_slots)
         for slot, span in goal.spans.items():
             if span is not None and slot not in ("team", "other"):
                 assert goal.text[slice(*span)] in goal.plan or goal.text[slice(*span)] in unwritten

@@ -283,4 +283,12 @@ def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
     scene.say(kind, parallel=parallel)
 
 
-API_JSON = training_domain(DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)
+API_JSON = training_domain(
+    DOMAIN,
+    _request,
+    kinds=tuple(PHRASES),
+    intents=INTENTS,
+    actions=ACTIONS,
+    span_slots=SPAN_SLOTS[:1],
+    compared=("copies", "price_cents", "first_price_cents"),
+)

@@ -193,4 +193,6 @@ def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
     scene.say(kind, parallel=parallel)
 
 
-CHAT_SOCIAL = training_domain(DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)
+CHAT_SOCIAL = training_domain(
+    DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS[:1], compared=("sources",)
+)

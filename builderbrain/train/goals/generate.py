@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from builderbrain.train.goal import Goal
 from builderbrain.train.goals import phrases, statements
 from builderbrain.train.goals.conversation import CONVERSATION, say
+from builderbrain.train.goals.decorations import said_file, said_folder, said_pattern
 from builderbrain.train.goals.labels import LEFT_OUT_SEQUENCES, REPLIES, intent_of
 from builderbrain.train.goals.politeness import PREFIXES, TOO, announcement, ending, wrap
 from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
@@ -116,12 +117,12 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             pattern = skin_phrase(rng)
             arguments = f"pattern={json.dumps(pattern)}"
             wording = _pick("SEARCH", form, rng) if bare is None else f"{bare}{{x}}"
-            text = wording.replace("{x}", _decorate_pattern(_mark("pattern", pattern), rng))
+            text = wording.replace("{x}", said_pattern(_mark("pattern", pattern), rng))
             if action == "search_under":
                 folder = skin_folder(rng)
                 arguments += f",path={json.dumps(folder)}"
                 place = rng.choice(("in", "in", "in", "under", "under", "inside", "within", "below", "inside of"))
-                where = f"{place} {_decorate_folder(_mark('path', folder), rng)}"
+                where = f"{place} {said_folder(_mark('path', folder), rng)}"
                 first = not form and bare is None and rng.random() < 0.12
                 text = f"{where}{rng.choice((', ', ' '))}{text}" if first else f"{text} {where}"
             steps.append(f"{identifier}=search({arguments})")
@@ -129,14 +130,14 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
         elif action == "search_under":
             pattern, folder = skin_phrase(rng), skin_folder(rng)
             text = _pick("SEARCH_UNDER", form, rng)
-            text = text.replace("{x}", _decorate_pattern(_mark("pattern", pattern), rng))
-            text = text.replace("{d}", _decorate_folder(_mark("path", folder), rng))
+            text = text.replace("{x}", said_pattern(_mark("pattern", pattern), rng))
+            text = text.replace("{d}", said_folder(_mark("path", folder), rng))
             steps.append(f"{identifier}=search(pattern={json.dumps(pattern)},path={json.dumps(folder)})")
             source = f"SEARCH {identifier}"
         elif action == "read":
             path = skin_path(rng)
             wording = _pick("READ", form, rng) if bare is None else "{f}"
-            text = wording.replace("{f}", _decorate_file(_mark("path", path), rng))
+            text = wording.replace("{f}", said_file(_mark("path", path), rng))
             steps.append(f"{identifier}=read(path={json.dumps(path)})")
         elif action == "list":
             if bare is None and rng.random() < 0.25:
@@ -145,7 +146,7 @@ def _task(actions: tuple[str, ...], rng: random.Random) -> Goal:
             else:
                 folder = skin_folder(rng)
                 wording = _pick("LIST", form, rng) if bare is None else "{d}"
-                text = wording.replace("{d}", _decorate_folder(_mark("path", folder), rng))
+                text = wording.replace("{d}", said_folder(_mark("path", folder), rng))
                 steps.append(f"{identifier}=list(path={json.dumps(folder)})")
             source = f"LIST {identifier}"
         else:
@@ -193,39 +194,6 @@ def _mark(slot: str, name: str) -> str:
     """The name between the marks of its slot."""
     code = ord(_MARKS) + 2 * (_NAME + _SLOTS.index(slot))
     return chr(code) + name + chr(code + 1)
-
-
-def _decorate_pattern(pattern: str, rng: random.Random) -> str:
-    quote = rng.choice('""\'`')
-    return rng.choice((
-        pattern, pattern, pattern, pattern, f"the {pattern}", f"the {pattern}", f"a {pattern}", f"{quote}{pattern}{quote}", f"{quote}{pattern}{quote}",
-        f"the word {pattern}", f"the words {pattern}", f"the phrase {quote}{pattern}{quote}", f"the string {quote}{pattern}{quote}", f"the text {pattern}",
-        f"our {pattern}", f"any {pattern}", f"the term {pattern}", f"the name {pattern}", f"something called {pattern}",
-    ))  # fmt: skip
-
-
-def _decorate_file(path: str, rng: random.Random) -> str:
-    quote = rng.choice('""\'`')
-    return rng.choice(
-        (
-            path,
-            path,
-            path,
-            path,
-            f"the file {path}",
-            f"{quote}{path}{quote}",
-            f"the {path} file",
-            f"the {path}",
-            f"file {path}",
-            f"our {path}",
-        )
-    )
-
-
-def _decorate_folder(folder: str, rng: random.Random) -> str:
-    quote = rng.choice('""\'`')
-    return rng.choice((folder, folder, folder, f"the {folder} folder", f"the {folder} directory", f"the folder {folder}", f"the directory {folder}",
-                       f"{quote}{folder}{quote}", f"the {folder} dir", f"my {folder} folder", f"folder {folder}"))  # fmt: skip
 
 
 def _assemble(clauses: list[_Clause], actions: tuple[str, ...], plan: str, pick: str, rng: random.Random) -> Goal:

@@ -321,4 +321,12 @@ def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
     scene.finish(kind, parallel=parallel)
 
 
-PHONE_FLOW = training_domain(DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)
+PHONE_FLOW = training_domain(
+    DOMAIN,
+    _request,
+    kinds=tuple(PHRASES),
+    intents=INTENTS,
+    actions=ACTIONS,
+    span_slots=SPAN_SLOTS[:1],
+    compared=("owed_cents", "open_cases"),
+)

@@ -287,4 +287,12 @@ def _add(scene: _Scene, kind: str, *, parallel: bool = False) -> None:
     scene.finish(kind, parallel=parallel)
 
 
-ROBOT_CELL = training_domain(DOMAIN, _request, kinds=tuple(PHRASES), intents=INTENTS, actions=ACTIONS, span_slots=SPAN_SLOTS)
+ROBOT_CELL = training_domain(
+    DOMAIN,
+    _request,
+    kinds=tuple(PHRASES),
+    intents=INTENTS,
+    actions=ACTIONS,
+    span_slots=SPAN_SLOTS[:1],
+    compared=("clearance_mm", "weight_g"),
+)

@@ -13,10 +13,10 @@ from builderbrain.plan import Plan, Reference, Step, print_text
 
 
 class Draft:
-    """Steps of a plan of `domain`, numbered s1, s2, ... as they are added."""
+    """Steps of a plan of a version of `domain`, numbered s1, s2, ... as they are added."""
 
-    def __init__(self, domain: str) -> None:
-        self.domain = domain
+    def __init__(self, domain: str, version: int = 1) -> None:
+        self.domain, self.version = domain, version
         self.steps: list[Step] = []
         self.parts: list[int] = []
         """Per step the number of the clause that it was added in, from 0."""
@@ -45,10 +45,10 @@ class Draft:
         self._last = (*self._kept, identifier)
         return identifier
 
-    def branch(self) -> None:
-        """What comes next in the clause waits, like its first step, for the clause before."""
+    def branch(self, step: str | None = None) -> None:
+        """What comes next in the clause waits, like its first step, for the clause before, or for a step of the plan."""
         self._kept = self._last
-        self._previous = self._before
+        self._previous = self._before if step is None or step in self._before else (step,)
 
     def first(self, skill: str) -> str | None:
         """Id of the first step of a skill, None without one."""
@@ -56,7 +56,7 @@ class Draft:
 
     def text(self) -> str:
         """The plan's text form."""
-        return print_text(Plan(self.domain, 1, tuple(self.steps)))
+        return print_text(Plan(self.domain, self.version, tuple(self.steps)))
 
 
 def result(step: str, name: str) -> Reference:

@@ -31,7 +31,16 @@ class SpokenLabels:
     literals: tuple[NamedRange, ...]
 
 
-def find_names(text: str, ranges: Mapping[int, tuple[int, int]], plan: str, parts: Sequence[int], domain: str) -> SpokenLabels:
+def find_names(
+    text: str,
+    ranges: Mapping[int, tuple[int, int]],
+    plan: str,
+    parts: Sequence[int],
+    domain: str,
+    version: int = 1,
+    *,
+    marked: Sequence[tuple[int, int]] = (),
+) -> SpokenLabels:
     """Pair the values of a plan with the words that say them.
 
     Args:
@@ -39,8 +48,10 @@ def find_names(text: str, ranges: Mapping[int, tuple[int, int]], plan: str, part
         plan: its text form, a step a line.
         parts: per step the number of its clause.
         domain: of the plan; values that are none of its arguments and results have no name.
+        version: of the domain.
+        marked: ranges of the text that are known to say values; a word elsewhere that is the same by chance is none.
     """
-    options = _names_of(domain)
+    options = _names_of(domain, version)
     names: list[NamedRange] = []
     literals: list[NamedRange] = []
     known: dict[tuple[int, str, str], str | None] = {}
@@ -54,7 +65,7 @@ def find_names(text: str, ranges: Mapping[int, tuple[int, int]], plan: str, part
             said = value[1:-1] if quoted else value
             key = (part, argument, said)
             if key not in known:
-                place = _place(text, ranges[part], said, taken) if said else None
+                place = _place(text, ranges[part], said, marked, taken) if said else None
                 name = f"{argument} 2" if quoted and (part, argument) in used else argument
                 known[key] = name if place is not None and f"{name} begins" in options else None
                 if place is not None and known[key] is not None:
@@ -68,18 +79,25 @@ def find_names(text: str, ranges: Mapping[int, tuple[int, int]], plan: str, part
     return SpokenLabels(names=tuple(names), literals=tuple(literals))
 
 
-def token_slots(domain: str, kinds: Sequence[str]) -> TokenSlots:
-    """The token slots of a domain's requests: kinds of clauses, names of values in its plans, numbers of clauses."""
-    return (("clause", (*kinds, BESIDE)), ("name", tuple(_names_of(domain))), ("step", tuple("123456")))
+def token_slots(domain: str, kinds: Sequence[str], compared: Sequence[str] = (), version: int = 1) -> TokenSlots:
+    """The token slots of a domain's requests: kinds of clauses, names of values in its plans, numbers of clauses.
+
+    Of results, those that are `compared` with a number have names.
+    """
+    results = {name for skill in get_domain(domain, version).skills.values() for name in skill.results}
+    arguments = {name for skill in get_domain(domain, version).skills.values() for name in skill.arguments}
+    unused = results - arguments - set(compared)
+    names = [option for option in _names_of(domain, version) if option.split(" ")[0] not in unused]
+    return (("clause", (*kinds, BESIDE)), ("name", tuple(names)), ("step", tuple("123456")))
 
 
 @cache
-def _names_of(domain: str) -> dict[str, None]:
-    """Options of the slot `name`, in order."""
+def _names_of(domain: str, version: int) -> dict[str, None]:
+    """Names of values in plans of a domain, in order."""
     options: dict[str, None] = {}
-    for skill in get_domain(domain, 1).skills.values():
+    for skill in get_domain(domain, version).skills.values():
         declared = {name: argument.type for name, argument in skill.arguments.items() if not argument.reference_only}
-        for name, kind in ({**skill.results, **declared}).items():
+        for name, kind in {**skill.results, **declared}.items():
             if kind in ("integer", "number"):
                 options |= dict.fromkeys((f"{name} begins", *(f"{name} digit {at}" for at in range(2, _DIGITS + 1))))
             elif name in declared:
@@ -98,10 +116,16 @@ def _pieces(place: tuple[int, int], name: str, quoted: bool) -> Iterator[NamedRa
         yield at, at + 1, f"{name} begins" if digit == 1 else f"{name} digit {digit}"
 
 
-def _place(text: str, part: tuple[int, int], said: str, taken: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
-    """The first range in a part of the text that says a value and nothing else, and that nothing else has taken."""
-    for match in re.finditer(rf"(?<![\w-]){re.escape(said)}(?!\w)", text[slice(*part)]):
-        start, end = part[0] + match.start(), part[0] + match.end()
+def _place(
+    text: str, part: tuple[int, int], said: str, marked: Sequence[tuple[int, int]], taken: Iterable[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """The first range in a part of the text that says a value and nothing else, and that nothing else has taken.
+
+    A marked range is preferred.
+    """
+    known = [place for place in marked if part[0] <= place[0] and place[1] <= part[1] and text[slice(*place)] == said]
+    found = re.finditer(rf"(?<![\w-]){re.escape(said)}(?!\w)", text[slice(*part)])
+    for start, end in (*known, *((part[0] + match.start(), part[0] + match.end()) for match in found)):
         if all(end <= first or start >= last for first, last in taken):
             return start, end
     return None

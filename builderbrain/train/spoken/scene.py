@@ -22,12 +22,20 @@ class Scene:
         slots: of the values that the heads of a rail point at.
         subjects: who may be told to do it.
         rng: of all draws.
+        version: of the domain.
     """
 
     def __init__(
-        self, domain: str, *, tables: Mapping[str, Templates], slots: Sequence[str], subjects: Sequence[str], rng: random.Random
+        self,
+        domain: str,
+        *,
+        tables: Mapping[str, Templates],
+        slots: Sequence[str],
+        subjects: Sequence[str],
+        rng: random.Random,
+        version: int = 1,
     ) -> None:
-        self.draft, self.rng = Draft(domain), rng
+        self.draft, self.rng = Draft(domain, version), rng
         self.clauses: list[Clause] = []
         self.words: dict[str, str] = {}
         self._tables, self._slots, self._subjects = tables, tuple(slots), subjects

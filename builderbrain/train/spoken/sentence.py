@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from builderbrain.train.goals.politeness import ending, wrap
 from builderbrain.train.spoken.clause import Clause
-from builderbrain.train.spoken.marks import first_letter, mark_part
+from builderbrain.train.spoken.marks import Part, first_letter, mark_part, part_number
 
 _JOINERS = (" and then ", ", then ", ". Then ", "; then ", " then ", " and ", " and ", ", ", ", and ", ". ", ". After that ",
             " and after that ", "; after that, ", ", after that ", ". Next, ", ", next ", "; next ", ", and finally ", ". Finally, ",
@@ -29,21 +29,21 @@ _BETWEEN = ("please ", "could you ", "I want you to ", "can you ", "kindly ", "y
 def put_together(clauses: Sequence[Clause], rng: random.Random, subjects: Sequence[str]) -> str:
     """The text of a request of at least one clause, with its marks; `subjects` are who may be said to do it.
 
-    Part 2k of the text is what the clause k says, from 0, and part 2k + 1 what says that it is to be done beside the one before.
+    Parts of the text have the numbers of `Part`.
     """
     first = clauses[0]
     if first.command and rng.random() < 0.12:
-        text = rng.choice(_TOLD).replace("{who}", rng.choice(subjects)) + mark_part(first.text, 0)
+        text = rng.choice(_TOLD).replace("{who}", rng.choice(subjects)) + mark_part(first.text, part_number(0, Part.CLAUSE))
     else:
         before, request = wrap(first.text, rng, command=first.command)
-        text = before + mark_part(request, 0)
+        text = before + mark_part(request, part_number(0, Part.CLAUSE))
     if len(clauses) > 1 and rng.random() < 0.1:
         text = f"first {text}" if rng.random() < 0.5 else f"{text} first"
     listed = rng.random() < 0.35
     one = rng.choice(_JOINERS) if rng.random() < 0.3 else None
     for at, clause in enumerate(clauses[1:], 2):
         if clause.parallel:
-            joiner = mark_part(rng.choice(_PARALLEL), 2 * (at - 1) + 1)
+            joiner = mark_part(rng.choice(_PARALLEL), part_number(at - 1, Part.BESIDE))
         elif listed:
             joiner = rng.choice(_LISTED) if at == len(clauses) else ", "
         else:
@@ -51,7 +51,7 @@ def put_together(clauses: Sequence[Clause], rng: random.Random, subjects: Sequen
         following = clause.text
         if clause.command and rng.random() < 0.07:
             following = rng.choice(_BETWEEN) + following
-        text += joiner + mark_part(capital(following) if joiner == ". " else following, 2 * (at - 1))
+        text += joiner + mark_part(capital(following) if joiner == ". " else following, part_number(at - 1, Part.CLAUSE))
     if rng.random() < 0.15:
         text += ending(rng)
     if rng.random() < 0.12:

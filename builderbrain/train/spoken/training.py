@@ -19,8 +19,14 @@ def training_domain(
     intents: Sequence[str],
     actions: Sequence[str],
     span_slots: Sequence[str],
+    compared: Sequence[str] = (),
+    version: int | None = None,
 ) -> TrainingDomain:
-    """The domain of the requests that `request` makes of a generator of random numbers; `kinds` are those of its clauses."""
+    """The domain of the requests that `request` makes of a generator of random numbers; `kinds` are those of its clauses.
+
+    `compared` are results that its conditions compare with a number.
+    `version` is that of the domain, None for the first, which is in use.
+    """
 
     def goals(seed: int) -> Iterator[Goal]:
         rng = random.Random(seed)
@@ -39,9 +45,10 @@ def training_domain(
         intents=tuple(intents),
         actions=tuple(actions),
         span_slots=tuple(span_slots),
-        token_slots=token_slots(name, kinds),
+        token_slots=token_slots(name, kinds, compared, version or 1),
         choice_slots=(),
         goals=goals,
         calls=calls,
         held_out=held_out,
+        version=version,
     )
