@@ -17,7 +17,7 @@ without effects are cancelled, and those with effects are let end, so that it is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup

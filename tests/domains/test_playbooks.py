@@ -194,7 +194,7 @@ def test_a_second_plan_waits_until_the_arm_is_free(tmp_path: Path) -> None:
         asked = anyio.Event()
 
         class ToldLocks(ResourceLocks):
-            """Says when a second execution asks for the arm: by the time that anybody hears of it, that one stands in the queue."""
+            """Says when a second execution asks for the arm: by the time that anybody hears of it, that one is in the queue."""
 
             def hold(self, wanted: Mapping[ResourceName, int]) -> AbstractAsyncContextManager[bool]:
                 requests.extend(name for _, name in wanted)
