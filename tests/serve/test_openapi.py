@@ -48,6 +48,7 @@ CHECKS = [
     negative_data_rejection,
     unsupported_method,
 ]
+PATIENCE_SECONDS = 120
 EXAMPLES = 25
 """Of each operation; docs/clients.md has the command that tries more."""
 
@@ -94,7 +95,8 @@ def document(whole: RunningServer) -> dict[str, Any]:
 def api_schema(document: dict[str, Any], whole: RunningServer) -> Any:
     """The document as schemathesis reads it."""
     found = schemathesis.openapi.from_dict(document)
-    found.config.update(base_url=whole.url)
+    # By default 10 s: a goal decodes up to three plans, and a busy machine is no fault of the document.
+    found.config.update(base_url=whole.url, request_timeout=PATIENCE_SECONDS)
     return found
 
 
