@@ -8,6 +8,8 @@
 - `shipped_waiting`: the domain's golden plans that have steps side by side, with the same waiting tools.
 - `shipped`: those plans with the real tools over the project's own files. Their steps are short and use the processor, so that
   the cores, and the longest step, bound them.
+- `examples`: the plans of `examples/plans/api_json` with the real tools, against a bookshop behind HTTP on this machine that
+  takes `--latency` seconds for an answer. Target: `times_faster` at least 3.
 
 Every plan runs `--rounds` times; the round with the least wall time counts, since other programs share the cores.
 """
@@ -15,11 +17,13 @@ Every plan runs `--rounds` times; the round with the least wall time counts, sin
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +32,13 @@ import anyio
 
 from builderbrain.agent.executor import WorkingRoot, execute_async
 from builderbrain.agent.trace import TraceEntry
-from builderbrain.plan import CheckedPlan, Plan, check, checked, parse_text, plan_from_json
+from builderbrain.plan import CheckedPlan, Plan, check, checked, get_domain, parse_text, plan_from_json
+from builderbrain.tools.api.client import ApiSettings
+from builderbrain.tools.api.domain import api_tools
 from builderbrain.tools.base import Tool, ToolContext
 from builderbrain.tools.process import run_process
 from builderbrain.tools.sandbox.choose import this_machine
+from tests.domains.bookshop import Bookshop, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = {"count": 1, "first_path": "README.md", "last_path": "README.md", "paths": ["README.md"], "text": "README.md"}
@@ -83,6 +90,28 @@ def shipped_plans() -> dict[str, CheckedPlan]:
         if sum(not step.needs for step in plan.steps) > 1:
             found[path.stem] = checked(plan)
     return found
+
+
+def example_plans() -> dict[str, CheckedPlan]:
+    """The examples over an API, by name."""
+    folder = ROOT / "examples" / "plans" / "api_json"
+    return {
+        path.stem: checked(parse_text(path.read_text(encoding="utf-8"), domain="api_json"))
+        for path in sorted(folder.glob("*.plan"))
+    }
+
+
+@contextmanager
+def bookshop_tools(latency: float) -> Iterator[Mapping[str, Tool]]:
+    """The tools of `api_json` for a bookshop whose every answer takes `latency` seconds."""
+    shop = Bookshop().app
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(latency)
+        await shop(scope, receive, send)
+
+    with serving(slow) as base:
+        yield api_tools(get_domain("api_json"), ApiSettings(base_url=base))
 
 
 def critical_path(plan: Plan, trace: Sequence[TraceEntry]) -> float:
@@ -139,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each waiting step waits")
+    parser.add_argument("--latency", type=float, default=0.2, help="how long the API of the examples takes for an answer")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     this_machine()  # found once, before anything is timed
@@ -150,6 +180,8 @@ def main() -> None:
         "shipped_waiting": {name: compare(plan, tools, options.rounds) for name, plan in shipped_plans().items()},
         "shipped": {name: compare(plan, None, options.rounds) for name, plan in shipped_plans().items()},
     }
+    with bookshop_tools(options.latency) as shop:
+        report["examples"] = {name: compare(plan, shop, options.rounds) for name, plan in example_plans().items()}
     print(json.dumps(report, indent=2))
     if options.json is not None:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
