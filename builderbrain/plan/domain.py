@@ -134,6 +134,11 @@ class Domain:
         return bool(self.facts or self.resources or self.budgets) or irreversible
 
     @cached_property
+    def costs(self) -> Mapping[str, tuple[tuple[str, int | str], ...]]:
+        """What a step takes of budgets, by skill; skills that take nothing are not there."""
+        return {name: tuple(skill.costs.items()) for name, skill in self.skills.items() if skill.costs}
+
+    @cached_property
     def confirmed(self) -> frozenset[str]:
         """Skills that a person must confirm."""
         return frozenset(name for name, skill in self.skills.items() if skill.confirm)

@@ -38,12 +38,15 @@ def check_effects(edges: Edges, domain: Domain, faults: list[Fault]) -> None:
 def _check_budgets(edges: Edges, domain: Domain, faults: list[Fault]) -> None:
     """Costs are summed over all steps, whichever of them will run."""
     spent = dict.fromkeys(domain.budgets, 0)
-    skills = domain.skills
+    costs = domain.costs
     for step, _ in edges:
-        skill = skills.get(step.skill)
-        if skill is not None and skill.costs:
-            for budget, cost in skill.costs.items():
-                spent[budget] += cost if type(cost) is int else _stated_cost(step, skill.arguments[str(cost)], str(cost))
+        if step.skill in costs:
+            for budget, cost in costs[step.skill]:
+                if type(cost) is int:
+                    spent[budget] += cost
+                else:
+                    name = str(cost)
+                    spent[budget] += _stated_cost(step, domain.skills[step.skill].arguments[name], name)
     for budget, limit in domain.budgets.items():
         if spent[budget] > limit:
             message = f"the steps cost up to {spent[budget]} of {budget}"

@@ -46,6 +46,7 @@ def check_plan(plan: Plan, domain: Domain, granted: Set[str]) -> list[Fault]:
     edges: list[tuple[Step, tuple[str, ...]]] = []
     levels: dict[str, int] = {}
     later = False
+    sound: dict[tuple[str, str], list[str]] = {}  # conditions without a fault at steps of a skill, and what they ask
     for step in steps:
         skill = domain.skills.get(step.skill)
         if skill is None:
@@ -58,8 +59,14 @@ def check_plan(plan: Plan, domain: Domain, granted: Set[str]) -> list[Fault]:
             for name in needed:
                 if by_id[name].skill not in legal:
                     faults.append(_edge_fault(step, name, "data", legal, scope))
-        if step.condition is not None:
-            needed.extend(_check_condition(step, step.condition, scope, faults))
+        if (condition := step.condition) is not None:
+            asked = sound.get((step.skill, condition))
+            if asked is None:
+                found = len(faults)
+                asked = _check_condition(step, condition, scope, faults)
+                if len(faults) == found:
+                    sound[step.skill, condition] = asked
+            needed += asked
         for name in step.needs:
             if name not in needed:
                 _check_need(step, name, scope, faults)

@@ -196,4 +196,7 @@ class RunOrder:
 
 def _takes_result(step: Step, name: str) -> bool:
     """Whether a step refers to a result that another has only when it is done."""
-    return name in [value.step for value in step.args.values() if type(value) is Reference and value.result != OK_RESULT]
+    for value in step.args.values():
+        if type(value) is Reference and value.step == name and value.result != OK_RESULT:
+            return True
+    return False
