@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 
 from builderbrain.errors import BenchError
 from builderbrain.train.goals import INTENTS
+from builderbrain.train.spoken.domains import spoken_domain
 
 SuiteName = Literal["plan-bench", "brain-bench", "held-out", "wordings"]
 SUITE_NAMES: tuple[SuiteName, ...] = get_args(SuiteName)
@@ -51,12 +52,13 @@ class BenchItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A bench as it was read; `sha256` is the digest of its file. Of `domain` are its plans."""
+    """A bench as it was read; `sha256` is the digest of its file. Its plans are of `domain`, None for the version in use."""
 
     name: str
     sha256: str
     items: tuple[BenchItem, ...]
     domain: str = "repo_assistant"
+    version: int | None = None
 
 
 def bench_path(name: SuiteName) -> Path:
@@ -78,24 +80,26 @@ def load_bench(name: SuiteName, path: Path | None = None) -> Bench:
     return Bench(name=name, **_read(path, _parse_item))
 
 
-def load_domain_bench(domain: str, path: Path | None = None) -> Bench:
+def load_domain_bench(name: str, path: Path | None = None) -> Bench:
     """Read the held-out goals of another domain, each with an id, a kind and its plan; guesses are not asked of these.
 
     Args:
+        name: of the domain, or that which `data` has for a version of it.
         path: another file than the bundled one.
 
     Raises:
         BenchError: the file is missing, or an item is malformed; names the line and the field.
     """
-    if path is None and domain not in domain_benches():
-        raise BenchError(
-            f"expected a domain with a bench, one of {', '.join(domain_benches())}, got {domain!r}", field="domain"
-        )
-    return Bench(name=domain, domain=domain, **_read(path or GOALS_FOLDER / "domains" / f"{domain}.jsonl", _parse_plan_item))
+    if path is None and name not in domain_benches():
+        raise BenchError(f"expected a domain with a bench, one of {', '.join(domain_benches())}, got {name!r}", field="domain")
+    trained = spoken_domain(name)
+    domain, version = (trained.name, trained.version) if trained is not None else (name, None)
+    read = _read(path or GOALS_FOLDER / "domains" / f"{name}.jsonl", _parse_plan_item)
+    return Bench(name=name, domain=domain, version=version, **read)
 
 
 def domain_benches() -> tuple[str, ...]:
-    """Domains that `load_domain_bench` knows."""
+    """Names that `load_domain_bench` knows."""
     return tuple(sorted(path.stem for path in (GOALS_FOLDER / "domains").glob("*.jsonl")))
 
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from builderbrain.config import load_config
 from builderbrain.errors import BuilderBrainError, SubjectError
-from builderbrain.eval.bench import SUITE_NAMES, domain_benches
+from builderbrain.eval.bench import SUITE_NAMES, domain_benches, load_domain_bench
 from builderbrain.eval.deferral_command import add_deferral, run_deferral
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _measure_asking(options)
         if options.command == "fit-decisions":
             return _fit_decisions(options)
-        bench = options.command == "domain-bench"
+        bench = load_domain_bench(options.domain, options.goals) if options.command == "domain-bench" else None
         workbench = Workbench(
             model=options.model,
             quantization=options.quantization,
@@ -238,7 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rail=options.rail,
             lora=options.lora,
             seeds=tuple(options.seeds),
-            domain=getattr(options, "domain", "repo_assistant"),
+            domain=bench.domain if bench else "repo_assistant",
+            version=bench.version if bench else None,
             temperature=options.temperature if bench else 0.0,
             draw_seed=options.seed if bench else 0,
             introduction=introduction(options.domain) if bench and options.introduce else "",
@@ -247,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from builderbrain.eval.measure_domain import measure_domain
 
             subjects = tuple(dict.fromkeys(options.subject or ["rail", "base"]))
-            return measure_domain(workbench, subjects, options.json, goals=options.goals, least=options.least)
+            return measure_domain(workbench, bench, subjects, options.json, least=options.least)
         if options.command == "calibration":
             from builderbrain.eval.measure_calibration import measure_calibration
 

@@ -54,35 +54,38 @@ def talk_classes() -> Mapping[str, str]:
     return classes
 
 
-def canonical_plan(text: str, domain: str = REPO_ASSISTANT) -> str | None:
-    """Text form of a plan's normal form, `talk` texts replaced by their class; None when `text` is no plan."""
+def canonical_plan(text: str, domain: str = REPO_ASSISTANT, version: int | None = None) -> str | None:
+    """Text form of a plan's normal form; None when `text` is no plan.
+
+    In the version of `repo_assistant` that is in use, `talk` texts are replaced by their class.
+    """
     try:
-        plan = parse_text(strip_thinking(text), domain=domain)
-        if domain != REPO_ASSISTANT:
+        plan = parse_text(strip_thinking(text), domain=domain, version=version)
+        if (domain, version) != (REPO_ASSISTANT, None):
             return print_text(plan)
         return print_text(Plan(plan.domain, plan.version, tuple(_by_talk_class(step) for step in plan.steps)))
     except PlanSyntaxError:
         return None
 
 
-def plans_equal(reference: str, text: str, domain: str = REPO_ASSISTANT) -> bool:
+def plans_equal(reference: str, text: str, domain: str = REPO_ASSISTANT, version: int | None = None) -> bool:
     """Whether `text` is a plan that says what `reference` says."""
-    canonical = canonical_plan(text, domain)
-    return canonical is not None and canonical == canonical_plan(reference, domain)
+    canonical = canonical_plan(text, domain, version)
+    return canonical is not None and canonical == canonical_plan(reference, domain, version)
 
 
-def verdict_of(text: str, domain: str = REPO_ASSISTANT) -> Verdict | None:
-    """What the checker says of a text, in other domains than `repo_assistant` with every level granted; None for no plan."""
-    granted = READ_ONLY if domain == REPO_ASSISTANT else _LEVELS
+def verdict_of(text: str, domain: str = REPO_ASSISTANT, version: int | None = None) -> Verdict | None:
+    """What the checker says of a text, with every level granted but in `repo_assistant` as it is in use; None for no plan."""
+    granted = READ_ONLY if (domain, version) == (REPO_ASSISTANT, None) else _LEVELS
     try:
-        return check(parse_text(strip_thinking(text), domain=domain), granted=granted)
+        return check(parse_text(strip_thinking(text), domain=domain, version=version), granted=granted)
     except PlanSyntaxError:
         return None
 
 
-def is_accepted(text: str, domain: str = REPO_ASSISTANT) -> bool:
+def is_accepted(text: str, domain: str = REPO_ASSISTANT, version: int | None = None) -> bool:
     """Whether `text` is a plan that the checker accepts."""
-    verdict = verdict_of(text, domain)
+    verdict = verdict_of(text, domain, version)
     return verdict is not None and verdict.accepted
 
 

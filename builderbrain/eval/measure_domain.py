@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from builderbrain.eval.bench import load_domain_bench
+from builderbrain.eval.bench import Bench
 from builderbrain.eval.compare import verdict_of
 from builderbrain.eval.output import progress_bar, write_report
 from builderbrain.eval.report import as_json, print_table, summarise
@@ -28,14 +28,9 @@ NO_PLAN = "cut_off"
 
 
 def measure_domain(
-    workbench: Workbench, subjects: Sequence[str], target: Path, *, goals: Path | None = None, least: float | None = None
+    workbench: Workbench, bench: Bench, subjects: Sequence[str], target: Path, *, least: float | None = None
 ) -> int:
-    """Run the bench of the workbench's domain; print, write JSON and plot. 1 when the first subject scores below `least`.
-
-    Raises:
-        BenchError: the domain has no bench, or its goals are malformed.
-    """
-    bench = load_domain_bench(workbench.domain, goals)
+    """Run the bench of a domain, print, write JSON and plot. 1 when the first subject scores below `least`."""
     runs: list[SuiteRun] = []
     with progress_bar() as progress:
         for subject, seed in workbench.subjects(subjects, bench):
@@ -44,7 +39,7 @@ def measure_domain(
             runs.append(run_suite(bench, subject, seed=seed, on_item=partial(progress.advance, task)))
     console = Console()
     print_table(bench, runs, console)
-    validity = [validity_of(run, bench.domain) for run in runs]
+    validity = [validity_of(run, bench.domain, bench.version) for run in runs]
     for found in validity:
         faults = ", ".join(f"{code} {count}" for code, count in found["faults"].items()) or "none"
         share = f"{found['valid']:.1%} ({found['low']:.1%} .. {found['high']:.1%})"
@@ -58,11 +53,11 @@ def measure_domain(
     return 0
 
 
-def validity_of(run: SuiteRun, domain: str) -> dict[str, Any]:
+def validity_of(run: SuiteRun, domain: str, version: int | None = None) -> dict[str, Any]:
     """Share of valid plans with Wilson's interval (95 %), and how many plans have which fault, the most frequent first."""
     faults: Counter[str] = Counter()
     for result in run.results:
-        verdict = verdict_of(result.got["plan"] or "", domain)
+        verdict = verdict_of(result.got["plan"] or "", domain, version)
         faults.update({NO_PLAN} if verdict is None else {fault.code for fault in verdict.faults})
     valid = run.mark_rate("accepted")
     interval = wilson_interval(valid, len(run.results))

@@ -30,10 +30,10 @@ CUT_OFF = "\n<cut off>"
 """Ends a plan that was not finished, so that a half that happens to parse is not taken for a whole."""
 
 
-def compile_plan_grammar(host: Host, domain: str = DOMAIN) -> CompiledConstraint:
-    """The plan grammar of a domain for a host's tokenizer."""
+def compile_plan_grammar(host: Host, domain: str = DOMAIN, version: int | None = None) -> CompiledConstraint:
+    """The plan grammar of a domain, by default of the version in use, for a host's tokenizer."""
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    return engine.compile(Constraint(kind="grammar", source=load_grammar(domain)), trusted=True)
+    return engine.compile(Constraint(kind="grammar", source=load_grammar(domain, version)), trusted=True)
 
 
 class DecodedSubject:

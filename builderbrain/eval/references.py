@@ -44,13 +44,13 @@ class Saboteur:
 
     name = "saboteur"
 
-    def __init__(self, items: Sequence[BenchItem], domain: str = "repo_assistant") -> None:
+    def __init__(self, items: Sequence[BenchItem], domain: str = "repo_assistant", version: int | None = None) -> None:
         oracle = Oracle(items)
         guesses = [oracle.intent(item.goal) if item.intent else item.id for item in items]
         for shift in range(1, len(items)):
             rotated = [*range(shift, len(items)), *range(shift)]
             if not any(
-                guesses[own] == guesses[other] or plans_equal(items[own].plan, items[other].plan, domain)
+                guesses[own] == guesses[other] or plans_equal(items[own].plan, items[other].plan, domain, version)
                 for own, other in enumerate(rotated)
             ):
                 break

@@ -70,24 +70,24 @@ def run_suite(
     results = []
     for item in bench.items:
         guessed = bench.name == "brain-bench"
-        results.append(_score_guess(item, subject) if guessed else _score_plan(item, subject, bench.domain))
+        results.append(_score_guess(item, subject) if guessed else _score_plan(item, subject, bench))
         if on_item is not None:
             on_item()
     return SuiteRun(suite=bench.name, subject=subject.name, seed=seed, results=tuple(results))
 
 
-def _score_plan(item: BenchItem, subject: PlanSubject, domain: str) -> ItemResult:
+def _score_plan(item: BenchItem, subject: PlanSubject, bench: Bench) -> ItemResult:
     started = time.perf_counter()
     plan = subject.plan(item.goal)
     seconds = time.perf_counter() - started
-    right = plans_equal(item.plan, plan, domain)
+    right = plans_equal(item.plan, plan, bench.domain, bench.version)
     return ItemResult(
         id=item.id,
         kind=item.kind,
         goal=item.goal,
         expected={"plan": item.plan},
         got={"plan": plan},
-        marks={"plan": right, "accepted": is_accepted(plan, domain)},
+        marks={"plan": right, "accepted": is_accepted(plan, bench.domain, bench.version)},
         right=right,
         seconds=seconds,
     )

@@ -38,6 +38,7 @@ class Workbench:
         lora: folder of the adapter, likewise.
         seeds: which of them; needed when a folder says `{seed}`.
         domain: of the plans.
+        version: of the domain, None for that in use.
         temperature: of every draw; 0 takes the likeliest token.
         draw_seed: of the draws.
         introduction: what is said to a model before every goal.
@@ -50,6 +51,7 @@ class Workbench:
     lora: str | None = None
     seeds: tuple[int, ...] = ()
     domain: str = "repo_assistant"
+    version: int | None = None
     temperature: float = 0.0
     draw_seed: int = 0
     introduction: str = ""
@@ -98,7 +100,7 @@ class Workbench:
         """The plan grammar for the base's tokenizer."""
         from builderbrain.eval.models import compile_plan_grammar
 
-        return compile_plan_grammar(self.host, self.domain)
+        return compile_plan_grammar(self.host, self.domain, self.version)
 
     def load_rail(self, seed: int | None) -> BuilderRail:
         """The rail of a seed.
@@ -125,18 +127,18 @@ class Workbench:
         if name == "oracle":
             return Oracle(bench.items)
         if name == "saboteur":
-            return Saboteur(bench.items, bench.domain)
+            return Saboteur(bench.items, bench.domain, bench.version)
         if name == "nearest":
             from builderbrain.train.goals import REPO_ASSISTANT
-            from builderbrain.train.spoken.domains import SPOKEN_DOMAINS
+            from builderbrain.train.spoken.domains import spoken_domain
 
-            source = SPOKEN_DOMAINS.get(bench.domain, REPO_ASSISTANT)
+            source = spoken_domain(bench.name) or REPO_ASSISTANT
             return NearestNeighbour([_Seen(goal) for goal in islice(source.goals(0), NEAREST_ROWS)])
         from builderbrain.eval.models import MAX_DOMAIN_PLAN_TOKENS, MAX_PLAN_TOKENS, DecodedSubject, RailSubject
         from builderbrain.rail.model import RailModel
 
         model = self._token_model(name, seed)
-        room = MAX_PLAN_TOKENS if bench.domain == "repo_assistant" else MAX_DOMAIN_PLAN_TOKENS
+        room = MAX_PLAN_TOKENS if (bench.domain, bench.version) == ("repo_assistant", None) else MAX_DOMAIN_PLAN_TOKENS
         decoding: dict[str, Any] = {
             "max_plan_tokens": room,
             "temperature": self.temperature,

@@ -129,7 +129,7 @@ class TrainConfig:
     `start` is the folder of a rail to go on from, empty for a new one; its shape then replaces the section `rail`. With
     `start_skills=new` only its trunk is taken: skills of the shape in the section `rail`, router and policy heads are new, and
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
-    `data` is `repo_assistant`, `scan`, one of the domains of docs/domain_goals.md or `spoken`, all of them at once (generated
+    `data` is `repo_assistant`, `scan`, one of the domains of docs/domain_goals.md or `spoken`, five at once (generated
     goals), `toolgraph` (rows of the section `tool_graph`), or data of your own: a folder that `ingest` made, or a JSONL file
     (docs/training.md). `output` receives checkpoints, the log and, at the end, the
     rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come

@@ -16,14 +16,25 @@ from builderbrain.eval.measure_domain import NO_PLAN, validity_of
 from builderbrain.eval.references import Oracle, Saboteur
 from builderbrain.eval.score import run_suite
 from builderbrain.plan import parse_text, print_text
+from builderbrain.train.repo_tools import condition_phrases, values
 from builderbrain.train.robot_cell.goals import ZONES
-from builderbrain.train.spoken.domains import SPOKEN_DOMAINS
+from builderbrain.train.spoken.domains import ALONE, SPOKEN_DOMAINS
 
-MODULES = {name: import_module(f"builderbrain.train.{name}.phrases") for name in SPOKEN_DOMAINS}
-PHRASES = {name: module.PHRASES for name, module in MODULES.items()}
+DOMAINS = SPOKEN_DOMAINS | ALONE
+TOOLS = "repo_assistant_2"
+MODULES = {name: import_module(f"builderbrain.train.{'repo_tools' if name == TOOLS else name}.phrases") for name in DOMAINS}
+PHRASES = {name: module.PHRASES for name, module in MODULES.items()} | {
+    TOOLS: MODULES[TOOLS].PHRASES
+    | {f"{kind} of the last": table for kind, table in condition_phrases.CONDITIONS.items()}
+    | {f"{kind} of the named": table for kind, table in condition_phrases.FIRST_CONDITIONS.items()}
+}
 _QUOTED = r""""[^"]*"|'[^']*'"""
 _ID = r"[A-Za-z]{1,3}[-_]?\d+"
+_PATH = r"(?:(?:the|our|my|file|folder|directory) ){0,2}[\"'`]?[\w./-]+[\"'`]?(?: (?:file|folder|directory|dir))?"
+_SAID = r"""[\"'`][^\"'`]+[\"'`]|\S+(?: \S+){0,3}?"""
+_MANY = r"(?:\w+ ){0,2}\d+(?: or (?:more|fewer))?"
 _QUOTED_SLOTS = {
+    TOOLS: ("text",),
     "phone_flow": ("text", "question"),
     "ui_macro": ("name", "other", "field", "text", "value"),
     "chat_social": ("topic", "other", "text", "question"),
@@ -58,13 +69,23 @@ _CLOSED_SLOTS = {
         "copies": ("", "(?:a|one|[0-9]+) (?:cop(?:y|ies) )?(?:of )?(?:it|them)?"),
         "method": [said for sayings in MODULES["api_json"].METHODS.values() for said in sayings],
     },
+    TOOLS: {slot: (_PATH,) for slot in ("path", "output", "rail")}
+    | {
+        "where": ("", f" (?:{'|'.join(dict.fromkeys(values.PLACES))}) {_PATH}"),
+        "pattern": (_SAID,),
+        "query": (_SAID,),
+        "id": (r"\d+",),
+    }
+    | {"claim": (r"""[\"'][^\"']*=[^\"']*[\"']""", r"\S*\d?(?: [-+*/] \S+)* ?==? ?\S+"), "many": (_MANY,)}
+    | {"the_bench": [said for sayings in values.BENCHES.values() for said in sayings]},
 }
 SLOTS = {
     name: dict.fromkeys(_QUOTED_SLOTS.get(name, ()), _QUOTED)
     | {slot: "|".join(sorted(values, key=len, reverse=True)) for slot, values in _CLOSED_SLOTS.get(name, {}).items()}
-    for name in SPOKEN_DOMAINS
+    for name in DOMAINS
 }
 FROZEN = {
+    "repo_assistant_2": "86eaddb7a0e09b8215d9866b5f40dd4badf8514b0156df96cb91af50f118d4f1",
     "api_json": "3a058fcb1b5b893a10623bdb1f444b09b7f739d008154b86145cd12c3c2fd213",
     "chat_social": "ae2db9f97f26df9fa881d9e15cf06ca38e85d320afc1ba77682021cf4eb5ba16",
     "phone_flow": "970b244c3e4654d320f2ab13dd684a19b4b157c504ad1284c5adf844707daaab",
@@ -76,9 +97,13 @@ EVERY = [pytest.param(name, id=name) for name in domain_benches()]
 ITEMS = [pytest.param(name, item, id=item.id) for name in domain_benches() for item in load_domain_bench(name).items]
 
 
-def skeleton(text, plan, domain):
+def parsed(plan, name):
+    return parse_text(plan, domain=DOMAINS[name].name, version=DOMAINS[name].version)
+
+
+def skeleton(text, plan, name):
     """The wording of a goal: without what its plan copies, numbers, quotes, case and final punctuation."""
-    for step in parse_text(plan, domain=domain).steps:
+    for step in parsed(plan, name).steps:
         for value in sorted((value for value in step.args.values() if isinstance(value, str)), key=len, reverse=True):
             text = text.replace(value, "\0")
     text = re.sub(r"[-+]?\d+", "\0", text.lower())
@@ -86,7 +111,7 @@ def skeleton(text, plan, domain):
 
 
 def test_every_domain_that_is_put_together_of_clauses_has_a_bench():
-    assert set(domain_benches()) == set(SPOKEN_DOMAINS)
+    assert set(domain_benches()) == set(DOMAINS)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -101,13 +126,13 @@ def test_the_goals_are_frozen(name):
 
 @pytest.mark.parametrize(("name", "item"), ITEMS)
 def test_a_reference_is_a_valid_plan_in_its_normal_spelling(name, item):
-    assert is_accepted(item.plan, name)
-    assert print_text(parse_text(item.plan, domain=name)) == item.plan
+    assert is_accepted(item.plan, DOMAINS[name].name, DOMAINS[name].version)
+    assert print_text(parsed(item.plan, name)) == item.plan
 
 
 @pytest.mark.parametrize(("name", "item"), ITEMS)
 def test_numbers_and_quoted_words_of_a_reference_are_said_in_its_goal(name, item):
-    for step in parse_text(item.plan, domain=name).steps:
+    for step in parsed(item.plan, name).steps:
         for argument, value in step.args.items():
             unsaid = (name, argument, value) == ("robot_cell", "force_n", 20)  # the force of a grip that is not said
             if isinstance(value, int) and not isinstance(value, bool) and not unsaid:
@@ -133,14 +158,14 @@ def test_templates_are_found_in_the_goals_that_are_made_of_them(name):
     """Otherwise the test above could not fail."""
     patterns = {kind: table.patterns(SLOTS[name]) for kind, table in PHRASES[name].items()}
     every = [pattern for those in patterns.values() for pattern in those]
-    seen = list(islice(SPOKEN_DOMAINS[name].goals(5), 300))
+    seen = list(islice(DOMAINS[name].goals(5), 300))
     missed = [goal.text for goal in seen if not any(pattern.search(goal.text) for pattern in patterns.get(goal.intent, every))]
     assert len(missed) <= 0.3 * len(seen)  # "would you mind looking at" is no "look at", and some leave articles out
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_no_skeleton_of_a_goal_is_one_of_training(name):
-    seen = {skeleton(goal.text, goal.plan, name) for goal in islice(SPOKEN_DOMAINS[name].goals(17), TRAINING_GOALS)}
+    seen = {skeleton(goal.text, goal.plan, name) for goal in islice(DOMAINS[name].goals(17), TRAINING_GOALS)}
     mine = {skeleton(item.goal, item.plan, name) for item in load_domain_bench(name).items}
     assert len(mine) >= 48
     assert mine & seen == set()
@@ -150,7 +175,7 @@ def test_no_skeleton_of_a_goal_is_one_of_training(name):
 def test_the_oracle_scores_all_and_the_saboteur_nothing(name):
     bench = load_domain_bench(name)
     assert run_suite(bench, Oracle(bench.items)).score == 1.0
-    assert run_suite(bench, Saboteur(bench.items, name)).score == 0.0
+    assert run_suite(bench, Saboteur(bench.items, bench.domain, bench.version)).score == 0.0
 
 
 def test_plans_are_compared_by_the_normal_form_of_their_domain():
@@ -195,7 +220,7 @@ def test_the_command_scores_subjects_and_writes_a_report(tmp_path, capsys):
 
 def test_an_unknown_domain_is_refused_with_those_there_are(tmp_path, capsys):
     assert main(["domain-bench", "--domain", "kitchen", "--subject", "oracle", "--json", str(tmp_path / "x.json")]) == 2
-    assert "api_json, chat_social, phone_flow, robot_cell, ui_macro" in capsys.readouterr().err
+    assert "api_json, chat_social, phone_flow, repo_assistant_2, robot_cell, ui_macro" in capsys.readouterr().err
 
 
 def test_a_malformed_goal_is_named_with_its_line(tmp_path):
