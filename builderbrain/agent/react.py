@@ -15,6 +15,7 @@ from typing import Any, Literal
 import anyio
 
 from builderbrain.agent.answer import compose_answer, compose_refusal
+from builderbrain.agent.domain_runtime import DomainRuntime
 from builderbrain.agent.executor import WorkingRoot, plan_has_effects
 from builderbrain.agent.goal import check_goal
 from builderbrain.agent.observation import known_values, observations
@@ -133,6 +134,7 @@ class ReActLoop:
     """Works on goals of one domain below one root.
 
     Args:
+        home: the domain with the world that all plans of a goal act on; by default each plan has what `PlanRuns.home` gives.
         goes_on: whether another plan is wanted after an execution.
     """
 
@@ -142,12 +144,14 @@ class ReActLoop:
         runs: PlanRuns,
         root: WorkingRoot,
         *,
+        home: DomainRuntime | None = None,
         bounds: Bounds | None = None,
         goes_on: GoesOn = leaves_something_open,
     ) -> None:
         self._planner = planner
         self._runs = runs
         self._root = root
+        self._home = home
         self._bounds = bounds if bounds is not None else Bounds()
         self._goes_on = goes_on
 
@@ -206,7 +210,7 @@ class ReActLoop:
         acts = plan_has_effects(plan.plan, plan.domain)
         outcome: ExecutionReport | Pending | None = None
         with anyio.move_on_after(None if acts else self._seconds_left(state)):
-            outcome = await self._runs.run(plan, self._root, review=acts and bool(state.rounds))
+            outcome = await self._runs.run(plan, self._root, home=self._home, review=acts and bool(state.rounds))
         if isinstance(outcome, Pending) or outcome is None:
             state.pending = outcome
             state.rounds.append(Round(planned=planned, report=None))

@@ -51,17 +51,8 @@ def load_rail(folder: Path) -> BuilderRail:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
-    for path in (config_path, weights_path):
-        if not path.is_file():
-            raise CheckpointError(
-                f"expected a rail in {folder}, but {path.name} is missing; train one or name its folder", field="rail"
-            )
-    try:
-        value = json.loads(config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{config_path} is not JSON: {error}", field="rail") from error
-    rail = BuilderRail(RailConfig.from_json(value))
+    rail = BuilderRail(load_rail_config(folder))
+    weights_path = folder / WEIGHTS_NAME
     try:
         tensors = load_file(weights_path)
     except SafetensorError as error:
@@ -80,6 +71,28 @@ def load_rail(folder: Path) -> BuilderRail:
     if book is not None:
         rail.adopt(book)
     return rail.eval()
+
+
+def load_rail_config(folder: Path) -> RailConfig:
+    """The configuration of a rail on disk, without its weights.
+
+    Raises:
+        CheckpointError: a file is missing.
+        ConfigError: it is not JSON, or of another version of the project.
+    """
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"expected a rail in {folder}, but {name} is missing; train one or name its folder", field="rail"
+            )
+    path = folder / CONFIG_NAME
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}", field="rail") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"expected an object in {path}, got {type(value).__name__}; use another copy", field="rail")
+    return RailConfig.from_json(value)
 
 
 def _has_history(rail: BuilderRail) -> bool:

@@ -15,12 +15,11 @@ from builderbrain.agent.ledger import Ledger
 from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.policy import Policy
 from builderbrain.agent.runs import PlanRuns
-from builderbrain.decode.temperature import Temperature
 from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
-from builderbrain.serve.deferral import ServedDeferral
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
@@ -34,20 +33,18 @@ def agent_routers(
     settings: ServeSettings,
     service: Service,
     *,
-    grammar: CompiledConstraint,
-    temperature: Temperature,
+    domains: GoalDomains,
     compile_grammar: Callable[[str], CompiledConstraint],
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
-    deferral: ServedDeferral | None = None,
     lookups: LookupGate | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
     Args:
-        grammar, temperature: of the domain of goals.
+        domains: how goals of each domain are decoded.
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
-        deferral, lookups: see `goals_router`.
+        lookups: see `goals_router`.
 
     Raises:
         ConfigError: the state folder cannot be used.
@@ -64,19 +61,17 @@ def agent_routers(
     root = WorkingRoot(settings.root)
     allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
     granted = frozenset({"read_only", *(level for level, allow in allowed.items() if allow)})
-    write = argument_writer(service, compile_grammar)
+    write = argument_writer(service, compile_grammar, domains.writer)
     hand_over = None if settings.hand_off_file is None else handed_to_file(Path(settings.hand_off_file))
     routers = [
         goals_router(
             service,
-            grammar=grammar,
+            domains=domains,
             root=root,
-            temperature=temperature,
             runs=runs,
             granted=granted,
             write=write,
             hand_over=hand_over,
-            deferral=deferral,
             lookups=lookups,
         ),
         repair_router(service, write),

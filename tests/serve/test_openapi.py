@@ -25,9 +25,9 @@ from schemathesis.specs.openapi.checks import (
 
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
-from builderbrain.plan import load_grammar
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
 from tests.serve.fleet import BOSS, Fleet, running_fleet
@@ -64,8 +64,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         routers, _ = agent_routers(
             ServeSettings(**folders),
             service,
-            grammar=compiled(load_grammar("repo_assistant")),
-            temperature=0.0,
+            domains=GoalDomains(service, compiled),
             compile_grammar=compiled,
         )
         return routers
