@@ -17,7 +17,7 @@ without effects are cancelled, and those with effects are let end, so that it is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -176,8 +176,9 @@ class Schedule:
         if any(entry is not None and entry.status == "done" for entry in before):
             for entry in before:
                 if entry is not None:
-                    ended: Literal["done", "failed"] = "done" if entry.status == "done" else "failed"
-                    self._fell_back(step, self._domain.skills[entry.skill], Outcome(status=ended, error=entry.error))
+                    ended = entry.status if entry.status == "done" or entry.status == "failed" else "unknown"
+                    outcome = Outcome(status=ended, results=entry.results, error=entry.error)
+                    self._fell_back(step, self._domain.skills[entry.skill], outcome)
             return
         failed = skill.name
         for name, role in zip(chain, roles, strict=True):

@@ -118,7 +118,7 @@ class SandboxError(ToolError):
 
 
 class PolicyError(BuilderBrainError):
-    """The policy blocks a step of a checked plan; nothing was run."""
+    """A level that this server does not grant, or a step of a checked plan that its policy blocks; nothing was run."""
 
     code = "policy_refused"
 

@@ -175,17 +175,21 @@ def _expected_wrong(confidences: np.ndarray, right: np.ndarray) -> np.ndarray:
     return result
 
 
-def look_for_shift(judged: Judged, reference: Mapping[str, Sequence[float]]) -> ShiftFound:
-    """Ask the goals in some orders, each of a fixed seed."""
+def look_for_shift(judged: Judged, reference: Mapping[str, Sequence[float]], *, orders: int = ORDERS) -> ShiftFound:
+    """Ask the goals in some orders, each of a fixed seed.
+
+    What the test promises, a false alarm with a probability of at most `shift.LEVEL`, holds for each order. The orders are of
+    the same goals against the same reference, so that alarms in several of them are no independent evidence.
+    """
     delays = []
-    for order in range(ORDERS):
+    for order in range(orders):
         test = ShiftTest(reference, seed=order)
         asked = np.random.default_rng(order).permutation(len(judged.right))
         rows = ({name: float(judged.features[name][place]) for name in reference} for place in asked)
         delays.append(next((number for number, row in enumerate(rows, start=1) if test.observe(row)), None))
     found = sorted(one for one in delays if one is not None)
     return ShiftFound(
-        orders=ORDERS, alarms=len(found), requests=found[len(found) // 2] if found else None, asked=len(judged.right)
+        orders=orders, alarms=len(found), requests=found[len(found) // 2] if found else None, asked=len(judged.right)
     )
 
 

@@ -205,7 +205,9 @@ class Registry(RegistryReader):
     def _compare(self, live: Live | None, expected: str | None) -> None:
         found = live.version if live else None
         if found != expected:
-            raise RegistryBusyError(f"expected {expected or 'nothing'} to be live, got {found or 'nothing'}; read it again")
+            raise RegistryBusyError(
+                f"expected {expected or 'nothing'} to be live, got {found or 'nothing'}; read it again", field="expected_live"
+            )
 
     def _move(
         self, audit: AuditLog, events: tuple[str, str], live: Live | None, moved: Live, evidence: Mapping[str, Any]

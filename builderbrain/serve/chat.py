@@ -59,7 +59,7 @@ async def _outputs(service: Service, body: ChatRequest, model: str, toolbox: Too
         said_field="messages",
         toolbox=toolbox,
         constraint=await service.constraint(body),
-        format_field="response_format" if body.structured_outputs is None else "structured_outputs",
+        format_field=body.format_field(),
         sampling=body,
         max_tokens=body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,

@@ -86,6 +86,7 @@ async def _outputs(service: Service, body: CompletionRequest, model: str, prompt
                 body, max_tokens=room, logprobs=body.logprobs, vocab_size=service.backend.vocab_size
             ),
             constraint=constraint,
+            constraint_field=body.format_field(),
             attempts=attempts_for(constraint, stream=bool(body.stream)),
             beams=body.beams(body.n or 1),
         )

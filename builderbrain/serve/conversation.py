@@ -85,6 +85,7 @@ async def conversation_outputs(service: Service, asked: Conversation) -> list[Ou
             stops=service.template.stop_strings if free else (),
         ),
         constraint=constraint,
+        constraint_field=asked.format_field if asked.toolbox is None else "tools",
         stop_tokens=stop_tokens,
         attempts=attempts_for(constraint, stream=asked.stream),
         beams=asked.sampling.beams(asked.count),

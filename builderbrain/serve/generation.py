@@ -40,6 +40,8 @@ class OutputRequest:
     prompt: tuple[int, ...]
     parameters: SamplingParameters
     constraint: CompiledConstraint | None = None
+    constraint_field: str | None = None
+    """Where the constraint stands in the request."""
     stop_tokens: frozenset[int] = frozenset()
     attempts: int = 1
     beams: BeamParameters | None = None
@@ -153,7 +155,7 @@ def generate(backend: Backend, request: OutputRequest) -> Work:
                         held.append(step)
                     yield None if holds else step
             except MaskEmptyError as error:
-                failure = error
+                failure = _placed(error, request)
                 continue
             finally:
                 output.close()
@@ -187,10 +189,18 @@ def search(backend: Backend, request: OutputRequest, beams: BeamParameters) -> W
                 if not running.step():
                     return list(running.results())
                 yield None
+        except MaskEmptyError as error:
+            raise _placed(error, request) from error
         finally:
             running.close()
 
     return work
+
+
+def _placed(error: MaskEmptyError, request: OutputRequest) -> MaskEmptyError:
+    """The error with the field of the constraint that left no token; who decodes knows of no request."""
+    field = request.constraint_field
+    return error if field is None else MaskEmptyError(f"{field}: {error.message}", field=field)
 
 
 def choices(backend: Backend, request: OutputRequest) -> Work:

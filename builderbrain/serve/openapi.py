@@ -132,6 +132,7 @@ def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
 
     Raises:
         KeyError: a route's function is not `described`; names it.
+        ValueError: two models have one name, so that a reference to it would lead nowhere.
     """
     paths: dict[str, dict[str, Any]] = {}
     models: set[type[BaseModel]] = {ErrorReply}
@@ -143,6 +144,8 @@ def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)], ref_template=REFERENCE
     )
+    if ambiguous := sorted({model.__name__ for model in models} - schemas["$defs"].keys()):
+        raise ValueError(f"expected models of different names, got two of the name {ambiguous[0]}; rename one of them")
     return {
         "openapi": "3.1.0",
         "info": {"title": "BuilderBrain", "version": version("builderbrain"), "license": {"name": "Apache-2.0"}},

@@ -33,7 +33,7 @@ class RepairReply(BaseModel):
     ended: str
 
 
-class DecisionReply(BaseModel):
+class StepDecisionReply(BaseModel):
     """What may become of a step."""
 
     id: str
@@ -47,7 +47,7 @@ class DryRunReply(BaseModel):
 
     verdict: VerdictReply
     plan: dict[str, Any] | None
-    decisions: list[DecisionReply]
+    decisions: list[StepDecisionReply]
     said: str
 
 

@@ -198,6 +198,10 @@ class SamplingRequest(BeamFields):
         self.check_beams(self.n)
         return self
 
+    def format_field(self) -> str:
+        """The field that a constraint stands in, where there is one."""
+        return "response_format" if self.structured_outputs is None else "structured_outputs"
+
     def energy_scale(self) -> float | None:
         """The soft energy of the request's constraint, in nats; None where it is hard, or there is none."""
         return None if self.structured_outputs is None else self.structured_outputs.energy()

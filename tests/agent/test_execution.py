@@ -186,18 +186,23 @@ def test_a_fallback_runs_when_a_step_failed_for_good(shop: Shop) -> None:
     assert shop.effects.counts() == {"halt": 1}
 
 
-def test_a_fallback_that_fails_gives_way_to_its_own_and_a_done_chain_is_left_alone(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    ("fault", "became"),
+    [(ToolError("the brake is stuck"), "failed"), (RuntimeError("whether it braked is not known"), "unknown")],
+)
+def test_a_fallback_that_fails_gives_way_to_its_own_and_a_done_chain_is_left_alone(
+    shop: Shop, fault: Exception, became: str
+) -> None:
     shop.effects.fail |= {
         "paint": ToolError("no paint"),
-        "halt": ToolError("the brake is stuck"),
+        "halt": fault,
         "send": RuntimeError("whether it was sent is not known, so that the execution can be resumed"),
     }
     report = shop.run("paint", "send", confirm=_yes)
-    tried = [("halt", "failed"), ("write", "done")]
-    assert [(one.skill, one.status) for one in report.fallbacks] == tried
+    assert [(one.skill, one.status) for one in report.fallbacks] == [("halt", became), ("write", "done")]
     assert shop.effects.counts() == {"write": 1}
     del shop.effects.fail["halt"]
-    assert [(one.skill, one.status) for one in shop.resume(report.execution).fallbacks] == tried
+    assert shop.resume(report.execution).fallbacks == report.fallbacks
     assert shop.effects.counts() == {"write": 1}
 
 

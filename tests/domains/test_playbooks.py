@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 
 from builderbrain.agent import DomainRuntime, ExecutionReport, Ledger, Runtime, WorkingRoot, open_domain
 from builderbrain.agent.breakers import ToolBreakers
-from builderbrain.agent.locks import ResourceLocks
+from builderbrain.agent.locks import ResourceLocks, ResourceName
 from builderbrain.agent.policy import ConfirmationRequest
 from builderbrain.domains.phone_flow import PhoneCall, scripts
 from builderbrain.domains.robot_cell.layout import SAFE_POSE
 from builderbrain.domains.simulator import Simulator
+from builderbrain.tools.base import ToolContext
 from tests.domains.cell_monitor import WatchedCell
 from tests.domains.faults import CELL_EVENTS, TOOL_FAULTS, StallingClock, inject, world_of
 from tests.plan.conftest import ROOT
@@ -167,6 +169,7 @@ def test_after_a_person_has_looked_the_part_is_brought_back(tmp_path: Path, monk
     assert home.runtime.ledger.unfinished() == (report.execution,)
     again = anyio.run(home.resume, report.execution)
     assert again.status == "unsettled"
+    assert again.fallbacks == report.fallbacks
     assert cell.state.held is not None
     cell.release_e_stop()
     assert run(home, "s1=resume()").status == "finished"
@@ -178,19 +181,39 @@ def test_after_a_person_has_looked_the_part_is_brought_back(tmp_path: Path, monk
 
 
 def test_a_second_plan_waits_until_the_arm_is_free(tmp_path: Path) -> None:
-    cell = WatchedCell()
-    home = home_of("robot_cell", tmp_path, cell)
+    """The second is started in the middle of the first, which goes on when the second has asked for the arm."""
+    home = home_of("robot_cell", tmp_path, WatchedCell())
     first = playbook("robot_cell")[0]["deliver"]
+    second = 's1=rotate(angle_deg=90)\ns2=precheck(zone="bin") after s1\ns3=move(route=s2.route) after s2'
     reports: list[ExecutionReport] = []
 
-    async def one(text: str) -> None:
+    async def one(home: DomainRuntime, text: str) -> None:
         reports.append(await home.run(home.check(text)))
 
     async def both() -> None:
+        asked = anyio.Event()
+
+        class ToldLocks(ResourceLocks):
+            """Says when a second execution asks for the arm: by the time that anybody hears of it, that one is in the queue."""
+
+            def hold(self, wanted: Mapping[ResourceName, int]) -> AbstractAsyncContextManager[bool]:
+                requests.extend(name for _, name in wanted)
+                if requests.count("arm") == 2:
+                    asked.set()
+                return super().hold(wanted)
+
+        requests: list[str] = []
+        shared = replace(home, runtime=replace(home.runtime, locks=ToldLocks()))
+        assert shared.tools is not None
+        look = shared.tools["look"]
         async with anyio.create_task_group() as group:
-            group.start_soon(one, first)
-            await anyio.sleep(0.02)
-            group.start_soon(one, 's1=rotate(angle_deg=90)\ns2=precheck(zone="bin") after s1\ns3=move(route=s2.route) after s2')
+
+            async def look_slowly(context: ToolContext, arguments: Mapping[str, Any]) -> Any:
+                group.start_soon(one, shared, second)
+                await asked.wait()
+                return await look.run(context, arguments)
+
+            await one(replace(shared, tools={**shared.tools, "look": replace(look, run=look_slowly)}), first)
 
     anyio.run(both)
     assert [(report.status, [entry.status for entry in report.entries]) for report in reports] == [

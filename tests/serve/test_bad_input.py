@@ -266,6 +266,24 @@ def test_a_stream_that_no_text_can_satisfy_is_refused_before_its_first_byte(http
     assert refused(reply, 422)["param"] == "/multipleOf"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        (CHAT, chat(structured_outputs={"regex": "[ab]{2}x"}), "structured_outputs"),
+        (CHAT, chat(response_format=schema_format({"const": "axb"})), "response_format"),
+        (COMPLETIONS, completion(structured_outputs={"regex": "[ab]{2}x"}), "structured_outputs"),
+    ],
+)
+def test_a_constraint_that_leaves_no_token_is_named(http: httpx.Client, path: str, body: dict[str, Any], param: str) -> None:
+    """The stop string forbids what the constraint asks for."""
+    asked = {**body, "max_tokens": 20, "stop": ["x"]}
+    error = refused(http.post(path, json=asked), 422)
+    assert (error["code"], error["param"]) == ("mask_empty", param)
+    assert error["message"].startswith(f"{param}: expected a legal next token")
+    *_, last = [line for line in http.post(path, json={**asked, "stream": True}).text.splitlines() if '"error"' in line]
+    assert json.loads(last.removeprefix("data: "))["error"] == error
+
+
 def test_a_huge_body_is_413_whether_declared_or_streamed(http: httpx.Client) -> None:
     big = b'{"model": "' + b"x" * (5 << 20) + b'"}'
     headers = {"Content-Type": "application/json"}

@@ -84,7 +84,8 @@ def test_several_prompts_with_echo_and_logprobs(http: httpx.Client) -> None:
 def test_dead_ends_are_a_422_and_the_server_goes_on(http: httpx.Client) -> None:
     body = chat(use_beam_search=True, max_tokens=20, structured_outputs={"regex": "[ab]{2}x"}, stop=["x"])
     error = refused(http.post(CHAT, json=body), 422)
-    assert error["code"] == "mask_empty"
+    assert (error["code"], error["param"]) == ("mask_empty", "structured_outputs")
+    assert error["message"].startswith("structured_outputs: expected a beam that can be finished")
     assert post(http, CHAT, chat(use_beam_search=True, structured_outputs={"choice": ["yes"]}, max_tokens=9))["choices"]
 
 

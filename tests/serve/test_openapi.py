@@ -12,7 +12,9 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings, strategies
+from pydantic import create_model
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -23,11 +25,14 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from builderbrain.errors import PolicyError
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
 from builderbrain.serve.goal_domains import GoalDomains
+from builderbrain.serve.openapi import described
+from builderbrain.serve.openapi import document as document_of
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
 from tests.serve.fleet import BOSS, Fleet, running_fleet
@@ -43,6 +48,7 @@ CHECKS = [
     negative_data_rejection,
     unsupported_method,
 ]
+PATIENCE_SECONDS = 120
 EXAMPLES = 25
 """Of each operation; docs/clients.md has the command that tries more."""
 
@@ -88,7 +94,8 @@ def document(whole: RunningServer) -> dict[str, Any]:
 def api_schema(document: dict[str, Any], whole: RunningServer) -> Any:
     """The document as schemathesis reads it."""
     found = schemathesis.openapi.from_dict(document)
-    found.config.update(base_url=whole.url)
+    # By default 10 s: a goal decodes up to three plans, and a busy machine is no fault of the document.
+    found.config.update(base_url=whole.url, request_timeout=PATIENCE_SECONDS)
     return found
 
 
@@ -125,6 +132,14 @@ NEVER_WRONG = (
 """They read no body, and any name can be asked for."""
 LIMITS = {"/v1/chat/completions": "max_tokens", "/v1/responses": "max_output_tokens"}
 """Where nothing else does, these bound an output, which would have as many tokens as the context has room for."""
+REFUSED_BY_POLICY = (
+    "POST /v1/goals",
+    "POST /v1/plans/dry-run",
+    "POST /v1/plans/run",
+    "POST /v1/plans/confirm",
+    "POST /v1/executions/{execution}/resume",
+)
+"""Whoever may ask, what such a plan would do may be forbidden."""
 
 
 @pytest.mark.parametrize(
@@ -269,6 +284,19 @@ def test_the_document_holds_every_route(whole: RunningServer, document: dict[str
     assert len({operation["operationId"] for operation in operations}) == len(operations)
 
 
+def test_models_of_one_name_are_no_document() -> None:
+    """The library would give both a long name, and no reference of a route would lead to either."""
+    router = APIRouter()
+    for number in range(2):
+
+        @router.get(f"/{number}")
+        @described("A route.", reply=create_model("SameReply", value=(int, number)))
+        async def route() -> None: ...
+
+    with pytest.raises(ValueError, match="two of the name SameReply"):
+        document_of(each for each in router.routes if isinstance(each, APIRoute))
+
+
 def test_the_document_says_who_may_ask_as_the_boundary_decides(whole: RunningServer, document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -284,8 +312,20 @@ def test_the_document_says_who_may_ask_as_the_boundary_decides(whole: RunningSer
             else:
                 assert {} in operation["security"]
                 assert {"401", "429"} <= answers
-                assert "403" not in answers
+                assert "403" not in answers or f"{method.upper()} {path}" in REFUSED_BY_POLICY
                 assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+def test_the_document_says_which_plans_the_policy_may_refuse(whole: RunningServer, document: dict[str, Any]) -> None:
+    """Beside the administrator's routes nobody is refused for who asks, but for what the plan would do."""
+    for route in REFUSED_BY_POLICY:
+        method, path = route.split()
+        assert document["paths"][path][method.lower()]["responses"]["403"]["description"] == PolicyError.__doc__
+    for path in ("/v1/plans/dry-run", "/v1/plans/run"):
+        asked = {"domain": "repo_assistant", "plan": PLAN, "grant": ["mutating"]}
+        reply = httpx.post(f"{whole.url}{path}", json=asked, headers=BOSS, trust_env=False)
+        assert reply.status_code == 403
+        assert {"code": "policy_refused", "param": "grant"}.items() <= reply.json()["error"].items()
 
 
 def test_the_document_says_that_a_paused_server_may_refuse(document: dict[str, Any]) -> None:

@@ -333,6 +333,13 @@ def test_a_refused_schema_says_how_to_do_without(http: httpx.Client) -> None:
     assert http.post(CHAT, json=asked("words", tools=[tool])).status_code == 200
 
 
+def test_a_stop_string_that_forbids_every_call_is_told_of_the_tools(http: httpx.Client) -> None:
+    body = {"model": "random", "messages": [{"role": "user", "content": "hi"}], "tools": [CLOCK], "tool_choice": "required"}
+    reply = http.post("/v1/chat/completions", json={**body, "stop": ["<tool_call>"]})
+    assert reply.status_code == 422
+    assert {"code": "mask_empty", "param": "tools"}.items() <= reply.json()["error"].items()
+
+
 def test_empty_arguments_of_an_earlier_call_are_no_arguments(http: httpx.Client) -> None:
     assert http.post(CHAT, json=asked("words", messages=past(""))).status_code == 200
 
