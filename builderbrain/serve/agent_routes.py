@@ -23,6 +23,7 @@ from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
+from builderbrain.serve.react import react_router
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
 
@@ -74,6 +75,7 @@ def agent_routers(
             hand_over=hand_over,
             lookups=lookups,
         ),
+        react_router(service, domains=domains, root=root, runs=runs, granted=granted, write=write),
         repair_router(service, write),
         PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),
     ]

@@ -134,6 +134,7 @@ LIMITS = {"/v1/chat/completions": "max_tokens", "/v1/responses": "max_output_tok
 """Where nothing else does, these bound an output, which would have as many tokens as the context has room for."""
 REFUSED_BY_POLICY = (
     "POST /v1/goals",
+    "POST /v1/react",
     "POST /v1/plans/dry-run",
     "POST /v1/plans/run",
     "POST /v1/plans/confirm",
@@ -213,6 +214,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ),
     ("POST", "/v1/plans/check", {"domain": "repo_assistant", "plan": "s1=fly()"}),
     ("POST", "/v1/goals", {"goal": "list the files"}),
+    ("POST", "/v1/react", {"goal": "list the files", "max_plans": 1, "max_tokens": 40}),
 ]
 
 
