@@ -163,8 +163,8 @@ class ReActLoop:
 
         Raises:
             InvalidRequestError: the goal is empty or too long.
-            and what making and running the first plan raises. What a later one raises ends the loop as `failed`, and as `tokens`
-            where what was seen leaves no room for a plan, so that what was done by then is told.
+            and what making and running the first plan raises. What a later one raises ends the loop as `failed`, and as
+            `tokens` where what was seen leaves no room for a plan, so that what was done by then is told.
         """
         check_goal(goal)
         state = _State(ends=self._runs.runtime.clock.monotonic() + self._bounds.seconds)

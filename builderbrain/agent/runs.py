@@ -185,7 +185,9 @@ class PlanRuns:
             return await self._counted(execution, home, work)
         except (SchemaError, ConfigError) as error:
             raise NoToolsError(
-                f"plans of {plan.domain.name} can be checked here and not run: {error.message}", field="domain"
+                f"plans of {plan.domain.name} can be checked here and not run: {error.message}"
+                + (f" ({error.field} in the file of --tools)" if isinstance(error, ConfigError) else ""),
+                field="domain",
             ) from error
 
     async def _counted(self, execution: str, home: DomainRuntime, work: Awaitable[ExecutionReport]) -> ExecutionReport:

@@ -26,6 +26,7 @@ from builderbrain.serve.plans import repair_router
 from builderbrain.serve.react import react_router
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.tool_settings import ServedTools
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def agent_routers(
     domains: GoalDomains,
     compile_grammar: Callable[[str], CompiledConstraint],
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
+    served: ServedTools | None = None,
     lookups: LookupGate | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
@@ -45,6 +47,7 @@ def agent_routers(
         domains: how goals of each domain are decoded.
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
+        served: what the tools need to know of the world, and those of MCP servers; closed with the server.
         lookups: see `goals_router`.
 
     Raises:
@@ -56,9 +59,10 @@ def agent_routers(
     if ledger is not None and ledger.unfinished():
         logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
     policy = Policy(confirmed_levels=frozenset({"mutating", "meta"}) if settings.confirm_writes else frozenset())
-    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder)
+    served = served if served is not None else ServedTools()
+    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, settings=served.settings)
     board = BreakerBoard(emit=service.telemetry.breaker_changed)
-    runs = PlanRuns(runtime, board=board, tools=tools)
+    runs = PlanRuns(runtime, board=board, tools={**served.domains, **(tools or {})})
     root = WorkingRoot(settings.root)
     allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
     granted = frozenset({"read_only", *(level for level, allow in allowed.items() if allow)})
@@ -79,7 +83,7 @@ def agent_routers(
         repair_router(service, write),
         PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),
     ]
-    return routers, [] if ledger is None else [_OpenLedger(ledger)]
+    return routers, [served, *([] if ledger is None else [_OpenLedger(ledger)])]
 
 
 class _OpenLedger:

@@ -38,6 +38,7 @@ from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of,
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
+from builderbrain.serve.tool_settings import ServedTools, load_tools
 from builderbrain.serve.version_store import VersionStore
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
     """
     keys, calibrations = keys_of(settings), calibrations_of(settings)  # what is wrong with a file shows before a model is read
+    tools = ServedTools() if settings.tools is None else load_tools(Path(settings.tools))
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
@@ -125,6 +127,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         service,
         domains=domains,
         compile_grammar=own_grammar,
+        served=tools,
         lookups=lookups_of(settings),
     )
     routers = list(running)

@@ -40,6 +40,7 @@ class ServeSettings:
     )
     registry: str = _option("versions", "folder of the version registry")
     root: str = _option(".", "folder that the tools of /v1/goals and /v1/plans/run may read")
+    tools: str | None = _option(None, "YAML file that says where an API is, which site, what may be cited, which MCP servers")
     state_dir: str | None = _option(None, "folder of the ledger and the journals of executions; plans with effects need it")
     allow_writes: bool = _option(False, "let plans use mutating skills, where a request grants them")
     allow_meta: bool = _option(False, "let plans use meta skills, where a request grants them")
