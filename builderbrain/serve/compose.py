@@ -29,9 +29,9 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
-from builderbrain.serve.domain_rails import DomainRails, rail_folders
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails, rail_folders
 from builderbrain.serve.engine import Engine
-from builderbrain.serve.goal_domains import DEFAULT_DOMAIN, GoalDomains
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
@@ -113,7 +113,7 @@ def compose(settings: ServeSettings) -> FastAPI:
 
     store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     domain_rails = DomainRails(
-        folders=rail_folders(settings, host),
+        folders=rail_folders(settings, host, live=live is not None),
         host=host,
         make=lambda found: _model(host, batcher, found),
         backend=backend,

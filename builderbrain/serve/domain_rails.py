@@ -25,6 +25,9 @@ from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.model_backend import ModelBackend
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 
+DEFAULT_DOMAIN = "repo_assistant"
+"""Of goals that name none. The default model makes its plans, unless it has a rail of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DomainRails:
@@ -93,13 +96,19 @@ def why_not(config: RailConfig, domain: Domain, host: Host) -> str | None:
     return misfit(config, host) or other_base(config, host.name) or other_domain(config, domain)
 
 
-def rail_folders(settings: ServeSettings, host: Host) -> dict[str, Path]:
+def rail_folders(settings: ServeSettings, host: Host, *, live: bool = False) -> dict[str, Path]:
     """Rails by domain: those that the settings name, and for other domains those that come with the base.
+
+    Args:
+        live: the default model is a version that the gate passed. That one, or one that `--rail` names, then makes the plans of
+            the default domain too.
 
     Raises:
         ConfigError: a rail that the settings name is of no domain, or cannot be used for it over this base.
     """
     found = {} if settings.rail == NO_RAIL else bundled_domain_rails_of(settings.model)
+    if live or settings.rail is not None:
+        found.pop(DEFAULT_DOMAIN, None)
     for name, folder in settings.domain_rail.items():
         if name not in domain_names():
             raise ConfigError(

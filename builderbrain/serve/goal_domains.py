@@ -12,11 +12,8 @@ from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.plan import load_grammar
 from builderbrain.plan.registry import domain_names
 from builderbrain.serve.deferral import ServedDeferral
-from builderbrain.serve.domain_rails import DomainRails
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails
 from builderbrain.serve.service import Service
-
-DEFAULT_DOMAIN = "repo_assistant"
-"""Of goals that name none. The default model makes its plans, unless a rail is named for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

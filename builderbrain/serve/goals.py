@@ -23,8 +23,9 @@ from builderbrain.agent.runs import PlanRuns
 from builderbrain.errors import LedgerError, NoRailError, NoToolsError, PolicyError
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
-from builderbrain.serve.goal_domains import DEFAULT_DOMAIN, GoalDomain, GoalDomains
+from builderbrain.serve.goal_domains import GoalDomain, GoalDomains
 from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.plan_requests import name_the_domains
 from builderbrain.serve.proposing import proposed_by

@@ -22,8 +22,9 @@ from builderbrain.agent.react import Bounds, LoopResult, ReActLoop
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
-from builderbrain.serve.goal_domains import DEFAULT_DOMAIN, GoalDomains
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import MAX_RUNNING_PLANS, PLANNING, DomainName, not_deferred
 from builderbrain.serve.openapi import described
 from builderbrain.serve.plan_replies import LoopReply

@@ -271,6 +271,11 @@ def test_a_named_rail_is_looked_at_before_the_server_starts(tmp_path: Path, monk
     assert rail_folders(named, host) == {"robot_cell": found["robot_cell"]}
     assert rail_folders(ServeSettings(model=NANO), host) == found
     assert rail_folders(ServeSettings(model=NANO, rail="none"), host) == {}
+    (tmp_path / "repo_assistant").mkdir()
+    assert "repo_assistant" in rail_folders(ServeSettings(model=NANO), host)
+    assert rail_folders(ServeSettings(model=NANO), host, live=True) == found
+    assert rail_folders(ServeSettings(model=NANO, rail="somewhere"), host) == found
+    (tmp_path / "repo_assistant").rmdir()
     without = ServeSettings(model=NANO, domain_rail={"robot_cell": "none"})
     assert rail_folders(without, host) == {"phone_flow": found["phone_flow"]}
     for domain, folder, words in (

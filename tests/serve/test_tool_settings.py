@@ -79,13 +79,12 @@ def test_approved_tools_of_an_mcp_server_are_a_domain_as_long_as_the_server_runs
     desk: Desk,  # noqa: F811
 ) -> None:
     desk.configure("notes", safety="read_only")
-    catalogue = desk.approve()
-    skill = next(name for name, one in catalogue.domain.skills.items() if not any(a.required for a in one.arguments.values()))
+    desk.approve()
     file = tmp_path / "tools.yaml"
     file.write_text(json.dumps({"mcp": [str(desk.config)]}))
     with server(desk.root.folder, load_tools(file)) as http:
         assert "desk" in domain_names()
-        assert run(http, "desk", f"s1={skill}()")["status"] == "done"
+        assert run(http, "desk", "s1=notes_add(a=19,b=23)")["status"] == "done"
         reply = http.post("/v1/goals", json={"goal": "x", "domain": "desk"})
         assert (reply.status_code, reply.json()["error"]["code"]) == (409, "no_rail")
     assert "desk" not in domain_names()
