@@ -26,6 +26,25 @@ WORLDS: Final[Mapping[str, Callable[[], Simulator]]] = {
 }
 """By domain, what makes a world to act on where nobody brings one."""
 
+LASTING: Final[frozenset[str]] = frozenset({"robot_cell"})
+"""Domains whose world is the same for every plan: a cell is as the last plan left it. A call is over with its plan, and the
+next plan begins, as its checker takes it to, with one that rings."""
+
+
+class Worlds:
+    """The simulated worlds of a process, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[str, Simulator] = {}
+
+    def world(self, domain: str) -> Simulator | None:
+        """The world that the next plan of a domain acts on; None for the files below the root."""
+        if domain not in WORLDS:
+            return None
+        if domain not in LASTING:
+            return WORLDS[domain]()
+        return self._lasting.setdefault(domain, WORLDS[domain]())
+
 
 @dataclass(frozen=True, kw_only=True)
 class DomainRuntime:

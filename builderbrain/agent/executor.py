@@ -28,15 +28,28 @@ from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_block
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.retries import has_effects
 from builderbrain.agent.scheduler import Observe, Schedule
-from builderbrain.agent.tool_call import Tool, ToolCaller, ToolSettings, WorkingRoot
+from builderbrain.agent.tool_call import (
+    ApiSettings,
+    PageDriver,
+    SiteSettings,
+    Source,
+    Tool,
+    ToolCaller,
+    ToolSettings,
+    WorkingRoot,
+)
 from builderbrain.agent.trace import TraceEntry
 from builderbrain.errors import LedgerError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Plan, Step, checked, plan_to_json
 from builderbrain.plan.domain import Domain
 
 __all__ = [
+    "ApiSettings",
     "Observe",
+    "PageDriver",
     "Runtime",
+    "SiteSettings",
+    "Source",
     "Tool",
     "ToolSettings",
     "WorkingRoot",

@@ -1,4 +1,4 @@
-"""`python -m builderbrain.plan {dry-run,run,resume}` beside the commands of `plan/cli.py`: plans are run from the command line.
+"""`python -m builderbrain.plan {goal,dry-run,run,resume}` beside the commands of `plan/cli.py`: goals and plans are run.
 
 Exit status: 0 everything was done, 1 the checker, the policy or a person refused and nothing was run, 2 unusable input,
 3 it ran and not everything was done, 4 something is unknown or not taken back (`resume` goes on).
@@ -18,15 +18,21 @@ import anyio
 import anyio.to_thread
 
 from builderbrain.agent.answer import compose_answer, compose_dry_run
+from builderbrain.agent.domain_runtime import open_domain
 from builderbrain.agent.executor import Runtime, WorkingRoot, resume, run_plan
+from builderbrain.agent.goal import GoalRunner, check_goal
 from builderbrain.agent.ledger import Ledger
+from builderbrain.agent.local_model import DEFAULT_DOMAIN, load_planner
 from builderbrain.agent.policy import ConfirmationRequest, Policy, decide
+from builderbrain.agent.proposal import proposed_in_thread
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.errors import BuilderBrainError, ConfigError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Verdict, checked
 from builderbrain.plan.cli import add_commands, add_plan_options, describe, granted_by, read_source, refused_input, run_command
+from builderbrain.plan.domain import SAFETY_LEVELS
 
-_OWN = frozenset({"dry-run", "run", "resume"})
+_OWN = frozenset({"goal", "dry-run", "run", "resume"})
+NANO = "builderbrain-nano"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,11 +46,19 @@ def build_parser() -> argparse.ArgumentParser:
     add_plan_options(trying)
     running = commands.add_parser("run", help="check a plan and run it")
     add_plan_options(running)
-    running.add_argument("--root", default=".", help="folder that the tools work in (default: the current one)")
-    running.add_argument("--yes", action="store_true", help="agree to every step that a person must agree to")
+    asking = commands.add_parser("goal", help="make a plan for a goal in words, check it, run it and answer")
+    asking.add_argument("goal", help="what is to be done")
+    asking.add_argument("--domain", default=DEFAULT_DOMAIN, help=f"domain of the plan (default: {DEFAULT_DOMAIN})")
+    asking.add_argument("--rail", type=Path, help="folder of the domain's rail (default: the one that comes with the base)")
+    asking.add_argument("--model", default=NANO, help=f"folder or Hugging Face name of the base (default: {NANO})")
+    asking.add_argument("--grant", action="append", choices=SAFETY_LEVELS, default=[], help="allow a level beyond read_only")
+    asking.add_argument("--dry-run", action="store_true", help="say what would be done, and run nothing")
+    for command in (running, asking):
+        command.add_argument("--root", default=".", help="folder that the tools work in (default: the current one)")
+        command.add_argument("--yes", action="store_true", help="agree to every step that a person must agree to")
     resuming = commands.add_parser("resume", help="go on with an execution that was cut off")
     resuming.add_argument("execution", help="its name, which run prints")
-    for command, needed in ((running, False), (resuming, True)):
+    for command, needed in ((running, False), (asking, False), (resuming, True)):
         told = "folder of the ledger and the journals" + ("" if needed else "; needed by plans with effects")
         command.add_argument("--state-dir", required=needed, help=told)
         command.add_argument("--json", action="store_true", help="print what became of it as JSON, with its journal")
@@ -61,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with _runtime(options) as runtime:
                 report = anyio.run(partial(resume, options.execution, runtime=runtime))
             return _report(report, as_json=options.json)
+        if options.command == "goal":
+            return _goal(options)
         plan = checked(read_source(options), granted=granted_by(options))
         return _dry_run(plan) if options.command == "dry-run" else _run(plan, options)
     except PlanRejectedError as error:
@@ -81,12 +97,33 @@ def _dry_run(plan: CheckedPlan) -> int:
     return 0
 
 
-def _run(plan: CheckedPlan, options: argparse.Namespace) -> int:
+def _root(options: argparse.Namespace) -> WorkingRoot:
     root = Path(options.root)
     if not root.is_dir():
         raise ConfigError(f"expected --root to be a folder, got {options.root!r}, which is none", field="root")
+    return WorkingRoot(root)
+
+
+def _goal(options: argparse.Namespace) -> int:
+    check_goal(options.goal)
+    root = _root(options)
+    propose = proposed_in_thread(load_planner(options.domain, rail=options.rail, base=options.model))
     with _runtime(options) as runtime:
-        report = anyio.run(partial(run_plan, plan, WorkingRoot(root), runtime=runtime))
+        home = open_domain(options.domain, root, granted=granted_by(options), runtime=runtime)
+        result = anyio.run(GoalRunner(propose, home).run_async, options.goal, options.dry_run)
+    print(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if options.json else result.answer)
+    if not result.verdict.accepted:
+        return 1
+    if result.pending is not None:
+        print("nothing was run: a person must agree first; add --yes", file=sys.stderr)
+        return 1
+    return 0 if result.report is None else _status(result.report)
+
+
+def _run(plan: CheckedPlan, options: argparse.Namespace) -> int:
+    root = _root(options)
+    with _runtime(options) as runtime:
+        report = anyio.run(partial(run_plan, plan, root, runtime=runtime))
     return _report(report, as_json=options.json)
 
 
@@ -138,6 +175,11 @@ def _report(report: ExecutionReport, *, as_json: bool) -> int:
         print(compose_answer(report.entries))
         for undo in report.undos:
             print(f"{undo.step}: {undo.said}")
+    return _status(report)
+
+
+def _status(report: ExecutionReport) -> int:
+    """The exit status of an execution, and on standard error what is left to do."""
     if report.status == "unsettled":
         print(f"unsettled; go on with: python -m builderbrain.plan resume {report.execution} --state-dir ...", file=sys.stderr)
         return 4

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import anyio
 
 from builderbrain.agent.answer import compose_answer, compose_refusal
+from builderbrain.agent.domain_runtime import DomainRuntime
 from builderbrain.agent.executor import WorkingRoot, plan_has_effects
 from builderbrain.agent.goal import check_goal
 from builderbrain.agent.observation import known_values, observations
@@ -23,6 +24,7 @@ from builderbrain.agent.proposal import PlanRequest
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.agent.runs import Pending, PlanRuns
 from builderbrain.agent.trace import TraceEntry
+from builderbrain.errors import BuilderBrainError, ContextLengthError
 from builderbrain.plan import CheckedPlan, plan_to_json
 from builderbrain.plan.domain import OK_RESULT
 
@@ -31,6 +33,7 @@ Ending = Literal[
     "repeated",  # the model proposes what was done before
     "refused",  # no plan was accepted
     "stopped",  # a critical step failed, or an effect is unknown
+    "failed",  # a later plan could not be made or run
     "pending",  # a plan waits for a person's yes
     "rounds",  # the bounds, each with what was done by then
     "steps",
@@ -41,6 +44,7 @@ _ENDINGS: dict[Ending, str] = {
     "repeated": "What is open stays open: no other plan was found.",
     "refused": "No further plan was accepted.",
     "stopped": "The plan stopped, so nothing more was done.",
+    "failed": "A further plan could not be made or run.",
     "pending": "A further plan waits for a person's yes.",
     "rounds": "Stopped at the limit on plans; above is how far it came.",
     "steps": "Stopped at the limit on steps; above is how far it came.",
@@ -133,6 +137,7 @@ class ReActLoop:
     """Works on goals of one domain below one root.
 
     Args:
+        home: the domain with the world that all plans of a goal act on; by default each plan has what `PlanRuns.home` gives.
         goes_on: whether another plan is wanted after an execution.
     """
 
@@ -142,12 +147,14 @@ class ReActLoop:
         runs: PlanRuns,
         root: WorkingRoot,
         *,
+        home: DomainRuntime | None = None,
         bounds: Bounds | None = None,
         goes_on: GoesOn = leaves_something_open,
     ) -> None:
         self._planner = planner
         self._runs = runs
         self._root = root
+        self._home = home
         self._bounds = bounds if bounds is not None else Bounds()
         self._goes_on = goes_on
 
@@ -156,15 +163,22 @@ class ReActLoop:
 
         Raises:
             InvalidRequestError: the goal is empty or too long.
-            and what `PlanRuns.run` raises in the first round.
+            and what making and running the first plan raises. What a later one raises ends the loop as `failed`, and as
+            `tokens` where what was seen leaves no room for a plan, so that what was done by then is told.
         """
         check_goal(goal)
         state = _State(ends=self._runs.runtime.clock.monotonic() + self._bounds.seconds)
         ended: Ending | None = None
         while ended is None:
-            ended = await self._round(goal, state)
+            try:
+                ended = await self._round(goal, state)
+            except BuilderBrainError as error:
+                if not state.rounds:
+                    raise
+                ended = "tokens" if isinstance(error, ContextLengthError) else "failed"
+                state.failure = error.message if ended == "failed" else ""
         return LoopResult(
-            answer=_answer(state.rounds, ended),
+            answer=" ".join(part for part in (_answer(state.rounds, ended), state.failure) if part),
             ended=ended,
             rounds=tuple(state.rounds),
             tokens=state.tokens,
@@ -206,7 +220,7 @@ class ReActLoop:
         acts = plan_has_effects(plan.plan, plan.domain)
         outcome: ExecutionReport | Pending | None = None
         with anyio.move_on_after(None if acts else self._seconds_left(state)):
-            outcome = await self._runs.run(plan, self._root, review=acts and bool(state.rounds))
+            outcome = await self._runs.run(plan, self._root, home=self._home, review=acts and bool(state.rounds))
         if isinstance(outcome, Pending) or outcome is None:
             state.pending = outcome
             state.rounds.append(Round(planned=planned, report=None))
@@ -233,6 +247,7 @@ class _State:
     steps: int = 0
     tokens: int = 0
     pending: Pending | None = None
+    failure: str = ""
 
     @property
     def entries(self) -> list[TraceEntry]:

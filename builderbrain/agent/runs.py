@@ -10,23 +10,23 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from builderbrain.agent.breaker_board import BreakerBoard
-from builderbrain.agent.domain_runtime import DomainRuntime
+from builderbrain.agent.domain_runtime import LASTING, DomainRuntime, Worlds, open_domain
 from builderbrain.agent.executor import Runtime, Tool, WorkingRoot, resume, run_plan
 from builderbrain.agent.policy import ConfirmationRequest, Policy, StepDecision, decide, planned_arguments, refuse_blocked
 from builderbrain.agent.report import ExecutionReport
-from builderbrain.errors import ConfirmationNotFoundError, ConflictError, NoToolsError, SchemaError
-from builderbrain.plan import CheckedPlan, plan_to_json
+from builderbrain.errors import ConfigError, ConfirmationNotFoundError, ConflictError, NoToolsError, SchemaError
+from builderbrain.plan import READ_ONLY, CheckedPlan, get_domain, plan_to_json
 from builderbrain.plan.domain import SAFETY_LEVELS
 
 WAIT_SECONDS = 600.0
 MOST_PENDING = 64
-
-T = TypeVar("T")
+MOST_WORLDS = 64
+"""Worlds of a single plan that are kept for executions that are not over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Pending:
 class _Kept:
     pending: Pending
     root: WorkingRoot
-    home: DomainRuntime | None
+    home: DomainRuntime
     expires: float
 
 
@@ -86,8 +86,25 @@ class PlanRuns:
         self.board = board if board is not None else BreakerBoard(runtime.clock)
         self.runtime = replace(runtime, breakers=runtime.breakers if runtime.breakers is not None else self.board.tools)
         self._tools = dict(tools or {})
+        self._worlds = Worlds()
+        self._homes: OrderedDict[str, DomainRuntime] = OrderedDict()
         self._pending: OrderedDict[str, _Kept] = OrderedDict()
         self._running: set[str] = set()
+
+    def home(
+        self, domain: str, root: WorkingRoot, *, version: int | None = None, granted: Set[str] = READ_ONLY
+    ) -> DomainRuntime:
+        """A domain as its next plan finds it: a world that lasts is as the plan before left it.
+
+        Raises:
+            SchemaError: there is no such domain or version.
+        """
+        tools = self._tools.get(domain)
+        if tools is not None:
+            found = get_domain(domain, version)
+            return DomainRuntime(domain=found, root=root, granted=frozenset(granted), runtime=self.runtime, tools=tools)
+        world = self._worlds.world(domain)
+        return open_domain(domain, root, version=version, granted=granted, runtime=self.runtime, world=world)
 
     async def run(
         self, plan: CheckedPlan, root: WorkingRoot, *, home: DomainRuntime | None = None, review: bool = False
@@ -95,7 +112,7 @@ class PlanRuns:
         """Run a plan, or keep it until somebody says yes.
 
         Args:
-            home: the domain that the plan is of, where it has a world or tools of its own.
+            home: the domain that the plan is of, with its world and tools; by default as `home` gives it.
             review: a person must see the whole plan, whatever its steps are.
 
         Raises:
@@ -107,6 +124,8 @@ class PlanRuns:
         decisions = decide(plan, policy)
         refuse_blocked(decisions)
         wanted = tuple(one for one in decisions if one.decision == "confirm")
+        if home is None:
+            home = self.home(plan.domain.name, root, version=plan.domain.version, granted=plan.granted)
         if wanted and self.runtime.confirm is None:
             return self._keep(plan, root, home, wanted)
         return await self._run(plan, root, home, replace(self.runtime, policy=policy))
@@ -143,37 +162,50 @@ class PlanRuns:
         if execution in self._running:
             raise ConflictError(f"the execution {execution} runs right now; wait for it", field="execution")
         ledger = self.runtime.ledger
-        domain = None if ledger is None else ledger.execution(execution).plan.get("domain")
-        return await self._counted(execution, resume(execution, runtime=self.runtime, tools=self._tools.get(str(domain))))
+        if ledger is None:
+            return await resume(execution, runtime=self.runtime)
+        home = self._homes.get(execution)
+        if home is None:
+            row = ledger.execution(execution)
+            home = self.home(str(row.plan.get("domain")), WorkingRoot(row.root))
+        runtime = replace(self.runtime, observe=home.runtime.observe)
+        return await self._counted(execution, home, resume(execution, runtime=runtime, tools=home.tools))
 
     @property
     def running(self) -> frozenset[str]:
         """Executions that run right now."""
         return frozenset(self._running)
 
-    async def _run(self, plan: CheckedPlan, root: WorkingRoot, home: DomainRuntime | None, runtime: Runtime) -> ExecutionReport:
+    async def _run(self, plan: CheckedPlan, root: WorkingRoot, home: DomainRuntime, runtime: Runtime) -> ExecutionReport:
         execution = secrets.token_hex(16)
-        tools = self._tools.get(plan.domain.name)
-        if home is not None:
-            tools = tools if home.tools is None else home.tools
-            runtime = replace(runtime, observe=home.runtime.observe)
+        runtime = replace(runtime, observe=home.runtime.observe)
+        tools = home.tools if home.tools is not None else self._tools.get(plan.domain.name)
+        work = run_plan(plan, root, tools=tools, runtime=runtime, execution=execution)
         try:
-            return await self._counted(execution, run_plan(plan, root, tools=tools, runtime=runtime, execution=execution))
-        except SchemaError as error:
+            return await self._counted(execution, home, work)
+        except (SchemaError, ConfigError) as error:
             raise NoToolsError(
-                f"plans of {plan.domain.name} can be checked here and not run: {error.message}", field="domain"
+                f"plans of {plan.domain.name} can be checked here and not run: {error.message}"
+                + (f" ({error.field} in the file of --tools)" if isinstance(error, ConfigError) else ""),
+                field="domain",
             ) from error
 
-    async def _counted(self, execution: str, work: Awaitable[T]) -> T:
+    async def _counted(self, execution: str, home: DomainRuntime, work: Awaitable[ExecutionReport]) -> ExecutionReport:
+        """Do the work of an execution. Until it is over, its world is kept, so that it is resumed in the same one."""
         self._running.add(execution)
+        if home.world is not None and home.domain.name not in LASTING:
+            self._homes[execution] = home
+            while len(self._homes) > MOST_WORLDS:
+                self._homes.popitem(last=False)
         try:
-            return await work
+            report = await work
         finally:
             self._running.discard(execution)
+        if report.status != "unsettled":
+            self._homes.pop(execution, None)
+        return report
 
-    def _keep(
-        self, plan: CheckedPlan, root: WorkingRoot, home: DomainRuntime | None, wanted: tuple[StepDecision, ...]
-    ) -> Pending:
+    def _keep(self, plan: CheckedPlan, root: WorkingRoot, home: DomainRuntime, wanted: tuple[StepDecision, ...]) -> Pending:
         self._forget_late()
         if len(self._pending) >= MOST_PENDING:
             raise ConflictError(f"{MOST_PENDING} plans wait for a yes already; answer some of them first", field="plan")

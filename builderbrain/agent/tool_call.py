@@ -25,7 +25,9 @@ from builderbrain.errors import (
 )
 from builderbrain.plan import CheckedPlan
 from builderbrain.plan.domain import OK_RESULT, Skill
+from builderbrain.tools.api.client import ApiSettings
 from builderbrain.tools.base import Failure, Results, Tool, ToolContext
+from builderbrain.tools.chat.sources import Source
 from builderbrain.tools.configured import ToolSettings
 from builderbrain.tools.mcp import (
     KeptSessions,
@@ -36,18 +38,24 @@ from builderbrain.tools.mcp import (
     list_definitions,
     mcp_tool,
 )
+from builderbrain.tools.pages.driver import PageDriver
+from builderbrain.tools.pages.settings import SiteSettings
 from builderbrain.tools.registry import tools_of
 from builderbrain.tools.root import WorkingRoot
 from builderbrain.tools.simulated import simulated_tools
 
 __all__ = [
+    "ApiSettings",
     "Call",
     "Failure",
     "KeptSessions",
     "McpDeclaredResult",
     "McpServer",
     "McpSkill",
+    "PageDriver",
     "Settled",
+    "SiteSettings",
+    "Source",
     "Tool",
     "ToolCaller",
     "ToolSettings",

@@ -141,6 +141,12 @@ class NoToolsError(BuilderBrainError):
     code = "no_tools"
 
 
+class NoRailError(BuilderBrainError):
+    """Nothing here makes plans of this domain from words: it has no rail, or one that cannot be used."""
+
+    code = "no_rail"
+
+
 class LedgerError(BuilderBrainError):
     """The ledger of executions refuses: a step claimed twice, an unknown execution, a file that is no ledger."""
 

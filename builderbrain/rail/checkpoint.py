@@ -8,21 +8,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from builderbrain.errors import CheckpointError, ConfigError
 from builderbrain.rail.config import RailConfig
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.rail.skill_book import SkillBook
 
+WEIGHT_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What weights can be shipped in, by name."""
 WEIGHTS_NAME = "rail.safetensors"
 CONFIG_NAME = "config.json"
 BOOK_NAME = "skills.json"
 """The skill book, only beside a rail whose book says more than that of a new rail."""
 
 
-def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any] | None = None) -> None:
-    """Write a rail; load(save(rail)) is the same rail bit for bit.
+def save_rail(
+    rail: BuilderRail,
+    folder: Path,
+    *,
+    information: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write a rail; load(save(rail)) is the same rail bit for bit, unless a narrower `dtype` rounds its weights.
 
     Args:
+        dtype: of the weights in the file, one of `WEIGHT_DTYPES`; by default their own.
         information: JSON values for the manifest, such as what the rail was trained on.
 
     Raises:
@@ -33,6 +44,8 @@ def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any]
     from builderbrain.storage import canonical_json, write_directory_atomic
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in rail.state_dict().items()}
+    if dtype is not None:
+        tensors = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     files = {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
     if _has_history(rail):
         files[BOOK_NAME] = canonical_json(rail.book.to_json())
@@ -41,27 +54,19 @@ def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any]
 
 
 def load_rail(folder: Path) -> BuilderRail:
-    """Read a rail in eval mode, on the CPU.
+    """Read a rail in eval mode, on the CPU, its weights in float32 whatever they are in the file.
 
     Raises:
-        CheckpointError: a file is missing, torn, or holds other tensors than the configuration says, or a skill book that
-            contradicts itself or the rail.
+        CheckpointError: a file is missing, torn, not as the manifest beside it says, or holds other tensors than the
+            configuration says, or a skill book that contradicts itself or the rail.
         ConfigError: the configuration is of another version of the project.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
-    for path in (config_path, weights_path):
-        if not path.is_file():
-            raise CheckpointError(
-                f"expected a rail in {folder}, but {path.name} is missing; train one or name its folder", field="rail"
-            )
-    try:
-        value = json.loads(config_path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{config_path} is not JSON: {error}", field="rail") from error
-    rail = BuilderRail(RailConfig.from_json(value))
+    rail = BuilderRail(load_rail_config(folder))
+    _verify(folder)
+    weights_path = folder / WEIGHTS_NAME
     try:
         tensors = load_file(weights_path)
     except SafetensorError as error:
@@ -80,6 +85,42 @@ def load_rail(folder: Path) -> BuilderRail:
     if book is not None:
         rail.adopt(book)
     return rail.eval()
+
+
+def load_rail_config(folder: Path) -> RailConfig:
+    """The configuration of a rail on disk, without its weights.
+
+    Raises:
+        CheckpointError: a file is missing.
+        ConfigError: it is not JSON, or of another version of the project.
+    """
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"expected a rail in {folder}, but {name} is missing; train one or name its folder", field="rail"
+            )
+    path = folder / CONFIG_NAME
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}", field="rail") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"expected an object in {path}, got {type(value).__name__}; use another copy", field="rail")
+    return RailConfig.from_json(value)
+
+
+def _verify(folder: Path) -> None:
+    """Compare the files with the manifest that was written with them, where there is one."""
+    from builderbrain.storage import MANIFEST_NAME, read_manifest, sha256_file
+
+    if not (folder / MANIFEST_NAME).is_file():
+        return
+    for name, entry in read_manifest(folder).files.items():
+        path = folder / name
+        if path.is_file() and sha256_file(path) != entry.sha256:
+            raise CheckpointError(
+                f"{path} is not as its manifest says: it is torn or was altered; use another copy", field=name
+            )
 
 
 def _has_history(rail: BuilderRail) -> bool:

@@ -15,17 +15,18 @@ from builderbrain.agent.ledger import Ledger
 from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.policy import Policy
 from builderbrain.agent.runs import PlanRuns
-from builderbrain.decode.temperature import Temperature
 from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
-from builderbrain.serve.deferral import ServedDeferral
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
+from builderbrain.serve.react import react_router
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.tool_settings import ServedTools
 
 logger = logging.getLogger(__name__)
 
@@ -34,20 +35,20 @@ def agent_routers(
     settings: ServeSettings,
     service: Service,
     *,
-    grammar: CompiledConstraint,
-    temperature: Temperature,
+    domains: GoalDomains,
     compile_grammar: Callable[[str], CompiledConstraint],
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
-    deferral: ServedDeferral | None = None,
+    served: ServedTools | None = None,
     lookups: LookupGate | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
     Args:
-        grammar, temperature: of the domain of goals.
+        domains: how goals of each domain are decoded.
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
-        deferral, lookups: see `goals_router`.
+        served: what the tools need to know of the world, and those of MCP servers; closed with the server.
+        lookups: see `goals_router`.
 
     Raises:
         ConfigError: the state folder cannot be used.
@@ -58,31 +59,31 @@ def agent_routers(
     if ledger is not None and ledger.unfinished():
         logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
     policy = Policy(confirmed_levels=frozenset({"mutating", "meta"}) if settings.confirm_writes else frozenset())
-    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder)
+    served = served if served is not None else ServedTools()
+    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, settings=served.settings)
     board = BreakerBoard(emit=service.telemetry.breaker_changed)
-    runs = PlanRuns(runtime, board=board, tools=tools)
+    runs = PlanRuns(runtime, board=board, tools={**served.domains, **(tools or {})})
     root = WorkingRoot(settings.root)
     allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
     granted = frozenset({"read_only", *(level for level, allow in allowed.items() if allow)})
-    write = argument_writer(service, compile_grammar)
+    write = argument_writer(service, compile_grammar, domains.writer)
     hand_over = None if settings.hand_off_file is None else handed_to_file(Path(settings.hand_off_file))
     routers = [
         goals_router(
             service,
-            grammar=grammar,
+            domains=domains,
             root=root,
-            temperature=temperature,
             runs=runs,
             granted=granted,
             write=write,
             hand_over=hand_over,
-            deferral=deferral,
             lookups=lookups,
         ),
+        react_router(service, domains=domains, root=root, runs=runs, granted=granted, write=write),
         repair_router(service, write),
         PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),
     ]
-    return routers, [] if ledger is None else [_OpenLedger(ledger)]
+    return routers, [served, *([] if ledger is None else [_OpenLedger(ledger)])]
 
 
 class _OpenLedger:

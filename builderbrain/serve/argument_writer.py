@@ -21,21 +21,24 @@ _NOT_WRITTEN: tuple[type[BuilderBrainError], ...] = (SchemaError, GrammarRefused
 """Nothing can be written there; the plan is then refused for its own faults."""
 
 
-def argument_writer(service: Service, compile_grammar: Callable[[str], CompiledConstraint]) -> WriteArgument:
-    """Writes with the default model. To be called from a thread of the event loop that serves.
+def argument_writer(
+    service: Service, compile_grammar: Callable[[str], CompiledConstraint], model_of: Callable[[str], str] | None = None
+) -> WriteArgument:
+    """Writes arguments. To be called from a thread of the event loop that serves.
 
     Args:
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
+        model_of: the name of the model that writes for a domain; may block. By default the default model writes for all.
     """
 
-    async def decode(request: ArgumentRequest, constraint: CompiledConstraint) -> str | None:
+    async def decode(request: ArgumentRequest, model: str, constraint: CompiledConstraint) -> str | None:
         tokenizer = service.backend.tokenizer
         begun = f"{request.before}\n" if request.before else ""
         begun = f"{begun}s{request.number}={request.skill}({request.argument}="
         prompt = [*plan_prompt(tokenizer, request.goal), *tokenizer.encode(begun)]
         room = service.room(prompt, None, default=MAX_ARGUMENT_TOKENS, field="goal")
         output = OutputRequest(
-            model=service.served(None).name,
+            model=model,
             prompt=tuple(prompt),
             parameters=SamplingParameters(max_tokens=room, temperature=0.0),
             constraint=constraint,
@@ -47,7 +50,8 @@ def argument_writer(service: Service, compile_grammar: Callable[[str], CompiledC
     def write(request: ArgumentRequest) -> str | None:
         try:
             grammar = argument_grammar(request.domain, request.version, request.skill, request.argument, request.number)
-            return from_thread.run(decode, request, compile_grammar(grammar))
+            model = service.served(None).name if model_of is None else model_of(request.domain)
+            return from_thread.run(decode, request, model, compile_grammar(grammar))
         except _NOT_WRITTEN:
             return None
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from fastapi import FastAPI
 
-from builderbrain.decode.domain_temperatures import domain_temperatures
 from builderbrain.decode.host_model import HostModel
 from builderbrain.decode.model import TokenModel
 from builderbrain.errors import BuilderBrainError, CheckpointError, ConfigError, UnsupportedModelError
@@ -22,7 +21,6 @@ from builderbrain.hosts.decode_graphs import GraphPlan, graph_sizes
 from builderbrain.hosts.load import NANO, load_host
 from builderbrain.hosts.recording import CudaRecorder
 from builderbrain.hosts.tokenizer import HuggingFaceTokenizer
-from builderbrain.plan import load_grammar
 from builderbrain.rail.batched_model import BatchedModel
 from builderbrain.rail.batching import PAGE_SIZE, Batcher
 from builderbrain.rail.bundled import bundled_rail_of
@@ -31,18 +29,20 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails, rail_folders
 from builderbrain.serve.engine import Engine
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
+from builderbrain.serve.tool_settings import ServedTools, load_tools
 from builderbrain.serve.version_store import VersionStore
 
 logger = logging.getLogger(__name__)
 
-DOMAIN = "repo_assistant"
 MOST_CAPTURED = 512
 """Tokens from which on a device takes longer for a pass than the host for launching it, whatever the base."""
 _CACHED_TEXTS = 8
@@ -59,7 +59,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
     """
     keys, calibrations = keys_of(settings), calibrations_of(settings)  # what is wrong with a file shows before a model is read
-    temperature = domain_temperatures().get(DOMAIN, 0.0)
+    tools = ServedTools() if settings.tools is None else load_tools(Path(settings.tools))
     registry = RegistryReader(Path(settings.registry))
     live = registry.live() if settings.rail is None else None
     folder = registry.live_path() if live is not None else _rail_folder(settings)
@@ -111,19 +111,27 @@ def compose(settings: ServeSettings) -> FastAPI:
     def own_grammar(source: str) -> CompiledConstraint:
         return masks.compile(Constraint(kind="grammar", source=source), trusted=True)
 
+    store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
+    domain_rails = DomainRails(
+        folders=rail_folders(settings, host, live=live is not None),
+        host=host,
+        make=lambda found: _model(host, batcher, found),
+        backend=backend,
+        listener=store.opened,
+    )
     deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
+    domains = GoalDomains(service, own_grammar, rails=domain_rails, deferral=deferral)
+    domains.open(DEFAULT_DOMAIN)  # its grammar is ready when the first goal comes
     running, more = agent_routers(
         settings,
         service,
-        grammar=own_grammar(load_grammar(DOMAIN)),
-        temperature=temperature,
+        domains=domains,
         compile_grammar=own_grammar,
-        deferral=deferral,
+        served=tools,
         lookups=lookups_of(settings),
     )
     routers = list(running)
     lifetimes: list[Lifetime] = list(more)
-    store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     follower = None
     if rail is not None and settings.rail is None:
         follower = LiveFollower(

@@ -1,12 +1,13 @@
-"""`POST /v1/goals`: a goal becomes a plan under the domain's grammar, is checked, run below a confined root, and answered.
+"""`POST /v1/goals`: a goal of any domain becomes a plan under its grammar, is checked, run, and answered.
 
-Plans are decoded through the engine like any other output, so that a client that leaves cancels them at once. A plan that the
-checker refuses is repaired, decoded again, or answered by what the domain falls back on (docs/plans.md).
+The domain's rail decodes the plan. One that the checker refuses is repaired, decoded again, or answered by what the domain
+falls back on (docs/plans.md). Plans of a domain with a simulated world act on it, those of others below a confined root.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -14,40 +15,37 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.agent.domain_runtime import open_domain
-from builderbrain.agent.executor import Runtime, WorkingRoot
-from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalRunner, check_goal
+from builderbrain.agent.executor import WorkingRoot
+from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, GoalResult, GoalRunner, check_goal
 from builderbrain.agent.hand_off import HandOver
 from builderbrain.agent.lookup import LookupGate
-from builderbrain.agent.proposal import PlanProposal, PlanRequest
 from builderbrain.agent.runs import PlanRuns
-from builderbrain.decode.base import Generation, SamplingParameters
-from builderbrain.decode.plan_prompt import plan_prompt
-from builderbrain.decode.temperature import Temperature
-from builderbrain.errors import LedgerError, PolicyError
-from builderbrain.grammar.base import CompiledConstraint
+from builderbrain.errors import LedgerError, NoRailError, NoToolsError, PolicyError
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
-from builderbrain.rail.confidence import Confidence
-from builderbrain.serve.deferral import ALTERNATIVES, ServedDeferral, plan_confidence
+from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
-from builderbrain.serve.generation import OutputRequest, generate, results
+from builderbrain.serve.goal_domains import GoalDomain, GoalDomains
 from builderbrain.serve.openapi import GENERATING, described
+from builderbrain.serve.plan_requests import name_the_domains
+from builderbrain.serve.proposing import proposed_by
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import GoalReply
 from builderbrain.serve.roots import below
 from builderbrain.serve.service import Service
 
-MAX_PLAN_TOKENS = 256
 MAX_RUNNING_PLANS = 8
-AGAIN_TEMPERATURE = 0.7
-"""Of a plan that is decoded because the one before was refused: at the domain's own temperature it would be the same."""
+PLANNING = (*GENERATING, NoRailError, NoToolsError, PolicyError, LedgerError)
+"""What a route raises that makes plans and runs them."""
+
+DomainName = Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=name_the_domains)]
 
 
 class GoalRequest(RequestModel):
     """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing."""
 
     goal: str = Field(max_length=MAX_GOAL_CHARACTERS)
+    domain: DomainName = DEFAULT_DOMAIN
     root: str | None = Field(default=None, max_length=4096)
     dry_run: bool | None = None
 
@@ -55,95 +53,67 @@ class GoalRequest(RequestModel):
 def goals_router(
     service: Service,
     *,
-    grammar: CompiledConstraint,
+    domains: GoalDomains,
     root: WorkingRoot,
-    temperature: Temperature = 0.0,
-    runs: PlanRuns | None = None,
+    runs: PlanRuns,
     granted: frozenset[str] = READ_ONLY,
     write: WriteArgument | None = None,
     hand_over: HandOver | None = None,
-    deferral: ServedDeferral | None = None,
     lookups: LookupGate | None = None,
 ) -> APIRouter:
     """The route.
 
     Args:
-        service: decodes the plans, with its default model.
-        grammar: the plan grammar of the domain.
+        service: decodes the plans.
+        domains: with which model, and how.
         root: where tools may read.
-        temperature: of the plans; the domain's. Those that are deferred by their confidence are the likeliest ones.
-        runs: runs the plans, with the breakers; by default without a ledger.
+        runs: runs the plans, with the breakers and the worlds.
         granted: levels that plans may use.
         write: writes single arguments, for repair and templates.
         hand_over: hands a goal to a person when no plan is accepted.
-        deferral: what says which plans are sure enough to be run; without a fitted confidence all are.
         lookups: what says whether to look something up before a person is asked.
     """
-    confidence = None if deferral is None else deferral.confidence
-    policy = None if deferral is None else deferral.plans
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
-    shared = runs if runs is not None else PlanRuns(Runtime())
-
-    async def propose(request: PlanRequest) -> PlanProposal:
-        return await _propose(service, grammar, temperature, request, confidence)
 
     @router.post("/v1/goals")
-    @described(
-        "Plan a goal, check the plan, run it and answer.",
-        body=GoalRequest,
-        reply=GoalReply,
-        raises=(*GENERATING, PolicyError, LedgerError),
-    )
+    @described("Plan a goal, check the plan, run it and answer.", body=GoalRequest, reply=GoalReply, raises=PLANNING)
     async def goals(request: Request) -> Response:
         body = await read_request(request, GoalRequest)
         check_goal(body.goal)
         folder = root if body.root is None else await to_thread.run_sync(below, root, body.root)
+        domain = await to_thread.run_sync(domains.open, body.domain)
         async with places:
-            home = open_domain("repo_assistant", folder, granted=granted)
-            runner = GoalRunner(propose, home, runs=shared, write=write, hand_over=hand_over, deferral=policy, lookups=lookups)
+            runner = GoalRunner(
+                proposed_by(service, domain),
+                runs.home(domain.name, folder, granted=granted),
+                runs=runs,
+                write=write,
+                hand_over=hand_over,
+                deferral=None if domain.deferral is None else domain.deferral.plans,
+                lookups=lookups,
+            )
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
-        service.telemetry.answered(accepted=result.verdict.accepted)
-        service.telemetry.fell_back(result.fallback)
-        if result.repair is not None:
-            service.telemetry.repaired(result.repair)
-        if result.deferral is not None:
-            service.telemetry.deferred(result.deferral)
-        if result.lookup is not None:
-            service.telemetry.looked_up(result.lookup.net)
-        return json_reply(result.to_json())
+        _count(service, result)
+        return json_reply({"domain": domain.name, **result.to_json(), **not_deferred(domain)})
 
     return router
 
 
-async def _propose(
-    service: Service,
-    grammar: CompiledConstraint,
-    temperature: Temperature,
-    request: PlanRequest,
-    confidence: Confidence | None,
-) -> PlanProposal:
-    prompt = plan_prompt(service.backend.tokenizer, request.goal, request.observations)  # short, see `check_goal`
-    room = service.room(prompt, None, default=MAX_PLAN_TOKENS, field="goal")
-    again = request.attempt > 1
-    output = OutputRequest(
-        model=service.served(None).name,
-        prompt=tuple(prompt),
-        parameters=SamplingParameters(
-            max_tokens=room if request.max_tokens is None else min(room, request.max_tokens),
-            temperature=AGAIN_TEMPERATURE if again else temperature if confidence is None else 0.0,
-            seed=request.attempt - 1,
-            logprobs=None if confidence is None else ALTERNATIVES,
-        ),
-        constraint=grammar,
-    )
-    generation: Generation = (await results(service.engine, [generate(service.backend, output)]))[0]
-    service.record(generation)
-    return PlanProposal(
-        text=generation.text,
-        weight_version=generation.weight_version,
-        finish_reason=generation.finish_reason,
-        tokens=len(generation.tokens),
-        confidence=None if confidence is None else plan_confidence(confidence, generation),
-        features={"tokens": float(len(prompt))},
-    )
+def not_deferred(domain: GoalDomain) -> dict[str, Any]:
+    """What a reply says where nothing tells sure plans from others."""
+    if domain.deferral is not None:
+        return {}
+    said = f"no confidence is fitted here for plans of {domain.name}, so every plan that the checker accepts is run"
+    return {"deferral_off": said}
+
+
+def _count(service: Service, result: GoalResult) -> None:
+    service.telemetry.answered(accepted=result.verdict.accepted)
+    service.telemetry.fell_back(result.fallback)
+    if result.repair is not None:
+        service.telemetry.repaired(result.repair)
+    if result.deferral is not None:
+        service.telemetry.deferred(result.deferral)
+    if result.lookup is not None:
+        service.telemetry.looked_up(result.lookup.net)

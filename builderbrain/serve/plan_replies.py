@@ -143,3 +143,27 @@ class KnownExecutionDetailReply(KnownExecutionReply):
 
     plan: dict[str, Any]
     entries: list[EntryReply]
+
+
+class RoundReply(BaseModel):
+    """One plan of a loop. `execution` is null when it was not run to its end: refused, waiting, repeated or cut off."""
+
+    plan: dict[str, Any] | None
+    verdict: VerdictReply
+    repair: dict[str, Any] | None
+    fallback: list[dict[str, Any]]
+    execution: dict[str, Any] | None
+
+
+class LoopReply(BaseModel):
+    """What became of a goal that several plans were made for. `ended` says why the last was the last; `complete` is true when
+    nothing is open; `tokens` is what all plans cost; `confirmation` waits for a person's yes."""
+
+    domain: str
+    answer: str
+    ended: Literal["done", "repeated", "refused", "stopped", "failed", "pending", "rounds", "steps", "tokens", "time"]
+    complete: bool
+    tokens: int
+    rounds: list[RoundReply]
+    confirmation: dict[str, Any] | None
+    deferral_off: str | None = None

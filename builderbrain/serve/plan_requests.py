@@ -15,14 +15,15 @@ from builderbrain.serve.fields import RequestModel
 Level = Literal["read_only", "mutating", "meta"]
 
 
-def _name_the_domains(schema: dict[str, Any]) -> None:
+def name_the_domains(schema: dict[str, Any]) -> None:
+    """Puts the domains that exist into the schema of a field, for the OpenAPI document."""
     schema["enum"] = list(domain_names())
 
 
 class PlanRequestBody(RequestModel):
     """A plan in canonical JSON, whose own `domain` may be left out, or in text form. `grant` are levels beyond `read_only`."""
 
-    domain: str = Field(min_length=1, max_length=128, json_schema_extra=_name_the_domains)
+    domain: str = Field(min_length=1, max_length=128, json_schema_extra=name_the_domains)
     plan: Any
     grant: Annotated[list[Level], Field(max_length=3, fail_fast=True)] | None = None
 

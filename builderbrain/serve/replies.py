@@ -34,6 +34,7 @@ _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
     (errors.ConfirmationNotFoundError, 404, "not_found_error"),
     (errors.LedgerError, 409, "conflict_error"),
     (errors.NoToolsError, 409, "conflict_error"),
+    (errors.NoRailError, 409, "conflict_error"),
     (errors.VersionNotFoundError, 404, "not_found_error"),
     (errors.ConflictError, 409, "conflict_error"),
     (errors.RegistryBusyError, 409, "conflict_error"),

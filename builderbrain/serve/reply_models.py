@@ -308,8 +308,9 @@ class LookupReply(BaseModel):
 
 class GoalReply(BaseModel):
     """What became of a goal. `plan` is null when the proposal does not parse; `trace` is empty when nothing was run. A deferred
-    plan is not run: the answer asks a person."""
+    plan is not run: the answer asks a person; `deferral_off` says why no plan of this domain is deferred here."""
 
+    domain: str
     answer: str
     plan: dict[str, Any] | None
     verdict: VerdictReply
@@ -323,6 +324,7 @@ class GoalReply(BaseModel):
     breakers: list[dict[str, Any]] = []
     review_required: bool = False
     deferral: DeferralReply | None = None
+    deferral_off: str | None = None
     lookup: LookupReply | None = None
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from builderbrain.config import load_config
 from builderbrain.errors import ConfigError
@@ -22,6 +22,10 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def _mapping(metavar: str, text: str) -> Any:
+    return field(default_factory=dict, metadata={"help": text, "metavar": metavar})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """One field per option; `--max-num-seqs` is `max_num_seqs`."""
@@ -31,8 +35,12 @@ class ServeSettings:
     host: str = _option("127.0.0.1", "address to listen on")
     port: int = _option(8000, "port to listen on; 0 takes a free one")
     rail: str | None = _option(None, "folder of a builder rail, or none for the base alone; default: live, else bundled")
+    domain_rail: Mapping[str, str] = _mapping(
+        "DOMAIN=FOLDER", "rail that makes plans of a domain from words, or none; default: the one that comes with the base"
+    )
     registry: str = _option("versions", "folder of the version registry")
     root: str = _option(".", "folder that the tools of /v1/goals and /v1/plans/run may read")
+    tools: str | None = _option(None, "YAML file that says where an API is, which site, what may be cited, which MCP servers")
     state_dir: str | None = _option(None, "folder of the ledger and the journals of executions; plans with effects need it")
     allow_writes: bool = _option(False, "let plans use mutating skills, where a request grants them")
     allow_meta: bool = _option(False, "let plans use meta skills, where a request grants them")
@@ -116,7 +124,9 @@ def parse_settings(arguments: Sequence[str]) -> ServeSettings:
         flag = "--" + option.name.replace("_", "-")
         kinds = [kind for kind in get_args(hints[option.name]) or (hints[option.name],) if kind is not type(None)]
         shared: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": option.metadata["help"]}
-        if kinds == [bool]:
+        if get_origin(hints[option.name]) is Mapping:
+            parser.add_argument(flag, type=_pair, action="append", metavar=option.metadata["metavar"], **shared)
+        elif kinds == [bool]:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
         elif isinstance(kinds[0], str):
             parser.add_argument(flag, choices=kinds, **shared)
@@ -124,5 +134,24 @@ def parse_settings(arguments: Sequence[str]) -> ServeSettings:
             parser.add_argument(flag, type=kinds[0], metavar=kinds[0].__name__.upper(), **shared)
     given = vars(parser.parse_args(arguments))
     path = given.pop("config")
+    for name, value in given.items():
+        if get_origin(hints[name]) is Mapping:
+            given[name] = _unique(name, value)
     # JSON is YAML, so what was typed on the command line arrives as it was typed.
     return load_config(ServeSettings, path, [f"{name}={json.dumps(value)}" for name, value in given.items()])
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return key, value
+
+
+def _unique(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(f"--{name.replace('_', '-')} names {key} twice; keep one", field=name)
+        found[key] = value
+    return found

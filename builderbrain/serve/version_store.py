@@ -22,6 +22,7 @@ from builderbrain.gate.registry import Registry
 from builderbrain.gate.standing import commands_for, may_stay_served, require_servable, standing_of
 from builderbrain.hosts.base import Host
 from builderbrain.rail.checkpoint import load_rail
+from builderbrain.rail.fitting import misfit
 from builderbrain.rail.rail import BuilderRail
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ class VersionStore:
     def on_open(self, listener: Callable[[TokenModel], object]) -> None:
         """Tell of every model that `open` makes."""
         self._opened = listener
+
+    def opened(self, model: TokenModel) -> None:
+        """Tell the listener of a model that was made elsewhere."""
+        self._opened(model)
 
     def tensors(self, version: str) -> Mapping[str, Tensor] | None:
         """The tensors of a version's file, verified; None where the registry has no such version.
@@ -132,7 +137,7 @@ class VersionStore:
         """
         self.reader.verify(version)
         rail = load_rail(self.reader.root / version)
-        wrong = misfit(rail, self._host)
+        wrong = misfit(rail.config, self._host)
         if wrong is not None:
             raise ConflictError(f"version {version} does not fit the base that is served: {wrong}", field="version")
         model = self._make(rail, version)
@@ -174,16 +179,3 @@ class VersionStore:
         moved = Registry(self.reader.root).rollback(expected_live=expected_live)
         logger.info("version %s was rolled back to over HTTP", moved.version)
         return {"live": moved.version, "previous": list(moved.previous), "sequence": moved.sequence}
-
-
-def misfit(rail: BuilderRail, host: Host) -> str | None:
-    """Why a rail cannot run beside a base; None when it can."""
-    config = rail.config
-    for name, wanted, got in (
-        ("states of width", config.d_model, host.d_model),
-        ("logits of width", config.vocab_size, host.vocab_size),
-        ("taps at layers", tuple(config.tap_points), tuple(host.tap_points)),
-    ):
-        if wanted != got:
-            return f"the rail reads {name} {wanted}, the base gives {got}"
-    return None

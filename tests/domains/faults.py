@@ -11,32 +11,18 @@ import anyio
 import pytest
 
 from builderbrain.agent import DomainRuntime
-from builderbrain.domains.phone_flow import PhoneCall, load_script, scripts
 from builderbrain.domains.robot_cell import Box
-from builderbrain.domains.simulator import Simulator
 from builderbrain.errors import TransientToolError
 from builderbrain.plan import Plan
 from builderbrain.plan._generated import DOMAINS
 from builderbrain.tools.base import Tool, ToolContext
-from tests.agent.turned_clock import TurnedClock
 from tests.domains.cell_monitor import WatchedCell
+from tests.domains.faulty_server import SERVER_FAULTS
+from tests.domains.stages import Stage
+from tests.domains.stalling_clock import StallingClock
 
 Run = Callable[[Tool, ToolContext, Mapping[str, Any]], Any]
 SHORT_SECONDS = 0.3
-
-
-class StallingClock(TurnedClock):
-    """Sleeps without end at the sleep of a number that a fault sets."""
-
-    sleeps_left: int | None = None
-
-    async def sleep(self, seconds: float) -> None:
-        if self.sleeps_left is not None:
-            self.sleeps_left -= 1
-            if self.sleeps_left < 0:
-                self.sleeps_left = None
-                await anyio.sleep_forever()
-        await super().sleep(seconds)
 
 
 async def _hang(*_: Any) -> Any:
@@ -97,8 +83,14 @@ CELL_EVENTS: dict[str, tuple[float, Callable[[WatchedCell], None]]] = {
 }
 
 
-def inject(fault: str, plan: Plan, step: str, home: DomainRuntime, patch: pytest.MonkeyPatch) -> DomainRuntime:
-    """The runtime with the fault in the tool of a step, from that step's first call on."""
+def inject(fault: str, plan: Plan, step: str, stage: Stage, patch: pytest.MonkeyPatch) -> DomainRuntime:
+    """The runtime with the fault in the tool of a step, from that step's first call on, or at the server that it asks."""
+    home = stage.home
+    if fault in SERVER_FAULTS:
+        assert stage.server is not None
+        skill = next(each.skill for each in plan.steps if each.id == step)
+        stage.server.faults[stage.places[skill]] = fault
+        return home
     assert home.tools is not None
     skills = {each.id: each.skill for each in plan.steps}
     step_skill = skills[step]
@@ -130,11 +122,5 @@ def inject(fault: str, plan: Plan, step: str, home: DomainRuntime, patch: pytest
         short = replace(known.skills[step_skill], timeout_seconds=SHORT_SECONDS)
         patch.setitem(DOMAINS, (known.name, known.version), replace(known, skills={**known.skills, step_skill: short}))
         home = replace(home, domain=DOMAINS[known.name, known.version])
-    return replace(home, tools={**home.tools, step_skill: Tool(skill=step_skill, run=run, was_done=tool.was_done)})
-
-
-def world_of(domain: str, fault: str) -> Simulator:
-    """A new world; of a call, the one whose script has the name of the fault."""
-    if domain == "robot_cell":
-        return WatchedCell()
-    return PhoneCall(load_script(fault if fault in scripts() else "usual"))
+    faulty = Tool(skill=step_skill, run=run, was_done=tool.was_done, network=tool.network)
+    return replace(home, tools={**home.tools, step_skill: faulty})

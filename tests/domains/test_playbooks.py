@@ -2,74 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from builderbrain.agent import DomainRuntime, ExecutionReport, Ledger, Runtime, WorkingRoot, open_domain
-from builderbrain.agent.breakers import ToolBreakers
+from builderbrain.agent import DomainRuntime, ExecutionReport
 from builderbrain.agent.locks import ResourceLocks, ResourceName
-from builderbrain.agent.policy import ConfirmationRequest
 from builderbrain.domains.phone_flow import PhoneCall, scripts
-from builderbrain.domains.robot_cell.layout import SAFE_POSE
-from builderbrain.domains.simulator import Simulator
 from builderbrain.tools.base import ToolContext
 from tests.domains.cell_monitor import WatchedCell
-from tests.domains.faults import CELL_EVENTS, TOOL_FAULTS, StallingClock, inject, world_of
-from tests.plan.conftest import ROOT
+from tests.domains.faults import CELL_EVENTS, TOOL_FAULTS, inject
+from tests.domains.faulty_server import SERVER_FAULTS
+from tests.domains.playbooks import DOMAINS, Row, check_row, playbook
+from tests.domains.stages import Stages, forbidden_in, home_of, simulated, stages, world_of
 
-DOMAINS = ("robot_cell", "phone_flow")
-LEVELS = frozenset({"read_only", "mutating"})
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a playbook. `step` is where the fault happens; `-` in a cell is nothing."""
-
-    domain: str
-    plan: str
-    fault: str
-    step: str
-    becomes: str
-    fallbacks: str
-    execution: str
-    afterwards: str
+ROWS = [row for domain in DOMAINS for row in playbook(domain).rows]
 
 
-@cache
-def playbook(domain: str) -> tuple[Mapping[str, str], tuple[Row, ...]]:
-    """Plans by name, and the rows of the table."""
-    text = (ROOT / "docs" / "domains" / f"{domain}.playbook.md").read_text(encoding="utf-8")
-    plans = dict(re.findall(r"Plan `(\w+)`[^\n]*\n\n```\n(.*?)\n```", text, re.DOTALL))
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| (\S+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
-    return plans, tuple(Row(domain, *(cell.strip().replace("`", "") for cell in row)) for row in rows)
-
-
-ROWS = [row for domain in DOMAINS for row in playbook(domain)[1]]
-
-
-async def yes(_: ConfirmationRequest) -> bool:
-    return True
-
-
-def home_of(domain: str, folder: Path, world: Simulator) -> DomainRuntime:
-    clock = StallingClock()
-    runtime = Runtime(
-        ledger=Ledger(folder / "ledger.db"),
-        clock=clock,
-        locks=ResourceLocks(),
-        breakers=ToolBreakers(clock),
-        confirm=yes,
-        journal_folder=folder,
-    )
-    return open_domain(domain, WorkingRoot(folder), granted=LEVELS, runtime=runtime, world=world)
+@pytest.fixture(scope="module")
+def made() -> Iterator[Stages]:
+    with stages() as found:
+        yield found
 
 
 def run(home: DomainRuntime, text: str) -> ExecutionReport:
@@ -79,91 +37,39 @@ def run(home: DomainRuntime, text: str) -> ExecutionReport:
     return anyio.run(main)
 
 
-def afterwards(world: Simulator) -> str:
-    """The world in words."""
-    if isinstance(world, WatchedCell):
-        state = world.state
-        where = "in the safe pose" if state.point == SAFE_POSE else "where it was"
-        moves = "stopped" if state.drive == "stopped" else "ready"
-        part = "nothing" if state.held is None else f"the {state.held.part.kind.name}"
-        return f"{moves} {where}, holds {part}"
-    assert isinstance(world, PhoneCall)
-    if world.transfers:
-        return f"handed over to {world.transfers[0][0]}"
-    if world.callbacks:
-        return "callback promised"
-    return "in the queue" if world.queued else {"waiting": "on hold"}.get(world.call, world.call)
-
-
-def forbidden(world: Simulator, report: ExecutionReport) -> list[str]:
-    """What may never happen, and did."""
-    said = " ".join(event.said for event in report.events)
-    found = ["the monitor saw a limit exceeded"] if "AssertionError" in said else []
-    if isinstance(world, WatchedCell):
-        world.check_parts()
-        found += ["the arm moves"] if world.state.moving else []
-    if isinstance(world, PhoneCall) and world.customer is None:
-        found += ["handed over unverified"] if world.transfers or world.callbacks else []
-        found += ["a record was read for somebody unverified"] if world.records_read or world.notes else []
-    return found
-
-
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row.domain}-{row.fault}-{row.step}" for row in ROWS])
-def test_a_fault_leads_to_what_the_playbook_says(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = playbook(row.domain)[0][row.plan]
-    world = world_of(row.domain, row.fault)
-    home = home_of(row.domain, tmp_path, world)
-    if row.step != "-":
-        home = inject(row.fault, home.parse(text), row.step, home, monkeypatch)
-    report = run(home, text)
-    assert forbidden(world, report) == []
-    hit = next((entry for entry in report.entries if entry.status in ("failed", "unknown")), None)
-    step = hit.id if hit is not None else row.step if row.step != "-" else report.entries[-1].id
-    becomes = {entry.id: entry.status for entry in report.entries}[step]
-    fallbacks = ", ".join(f"{one.skill} {one.status}" for one in report.fallbacks) or "-"
-    found = replace(
-        row,
-        becomes=f"{step} {becomes}" if row.step != step else becomes,
-        fallbacks=fallbacks,
-        execution=report.status,
-        afterwards=afterwards(world),
-    )
-    assert found == row
-    the_trace_tells(row, report, step)
-
-
-def the_trace_tells(row: Row, report: ExecutionReport, step: str) -> None:
-    """The journal has, in order: the failure, each fallback, the stop, each undo, the end."""
-    kinds = [(event.kind, event.step) for event in report.events]
-    assert kinds[-1] == ("ended", None)
-    entry = next(entry for entry in report.entries if entry.id == step)
-    if entry.status == "failed":
-        first = kinds.index(("precondition_lost" if entry.error_code == "precondition_lost" else "attempt", step))
-        told = [event for event in report.events if event.kind == "fallback"]
-        assert [event.details["skill"] for event in told] == [one.skill for one in report.fallbacks]
-        assert all(event.step == step and report.events.index(event) > first for event in told)
-        assert entry.error is not None
-        assert any(entry.error in event.said for event in report.events if event.step == step)
-    if report.status != "finished":
-        assert report.reason is not None
-        assert kinds.index(("stopped", None)) < kinds.index(("ended", None))
-        assert [event.step for event in report.events if event.kind == "undo"] == [undo.step for undo in report.undos]
-    assert all(entry.error for entry in report.entries if entry.status in ("failed", "blocked", "unknown", "undone"))
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_a_fault_leads_to_what_the_playbook_says(
+    row: Row, made: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = made.stage(row.domain, row.fault, tmp_path)
+    check_row(row, stage, lambda home: run(home, playbook(row.domain).plans[row.plan]), monkeypatch)
 
 
 def test_the_playbooks_name_every_fault() -> None:
-    for domain in DOMAINS:
-        named = {row.fault for row in playbook(domain)[1]}
-        own = set(CELL_EVENTS) if domain == "robot_cell" else set(scripts())
-        assert named == own | set(TOOL_FAULTS) | {"is unavailable once", "hangs halfway"}
+    own = {
+        "robot_cell": {*CELL_EVENTS, "hangs halfway"},
+        "phone_flow": {*scripts(), "hangs halfway"},
+        "api_json": {*SERVER_FAULTS, "nothing"},
+        "ui_macro": {*SERVER_FAULTS, "nothing"},
+        "chat_social": {"nothing"},
+        "repo_assistant": {"nothing"},
+    }
+    assert set(own) == set(DOMAINS)
+    for domain, faults in own.items():
+        named = {row.fault for row in playbook(domain).rows}
+        expected = faults | set(TOOL_FAULTS) | {"is unavailable once"}
+        if domain in ("chat_social", "repo_assistant"):  # their skills only look or speak: nothing is had that could be lost
+            expected -= {fault for fault in TOOL_FAULTS if fault.endswith("after its effect")}
+        assert named == expected, domain
 
 
 def test_after_a_person_has_looked_the_part_is_brought_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = WatchedCell()
-    home = home_of("robot_cell", tmp_path, cell)
+    stage = simulated("robot_cell", tmp_path, cell)
+    home = stage.home
     lay = [(part.kind.name, part.at) for part in cell.state.parts]
-    deliver = playbook("robot_cell")[0]["deliver"]
-    report = run(inject("e-stop is pressed", home.parse(deliver), "s5", home, monkeypatch), deliver)
+    deliver = playbook("robot_cell").plans["deliver"]
+    report = run(inject("e-stop is pressed", home.parse(deliver), "s5", stage, monkeypatch), deliver)
     assert report.status == "unsettled"
     assert home.runtime.ledger is not None
     assert home.runtime.ledger.unfinished() == (report.execution,)
@@ -177,13 +83,13 @@ def test_after_a_person_has_looked_the_part_is_brought_back(tmp_path: Path, monk
     assert settled.status == "stopped"
     assert {undo.step: undo.status for undo in settled.undos}["s3"] == "undone"
     assert sorted((part.kind.name, part.at) for part in cell.state.parts) == sorted(lay)
-    assert forbidden(cell, settled) == []
+    assert forbidden_in(cell, settled) == []
 
 
 def test_a_second_plan_waits_until_the_arm_is_free(tmp_path: Path) -> None:
     """The second is started in the middle of the first, which goes on when the second has asked for the arm."""
     home = home_of("robot_cell", tmp_path, WatchedCell())
-    first = playbook("robot_cell")[0]["deliver"]
+    first = playbook("robot_cell").plans["deliver"]
     second = 's1=rotate(angle_deg=90)\ns2=precheck(zone="bin") after s1\ns3=move(route=s2.route) after s2'
     reports: list[ExecutionReport] = []
 
@@ -238,7 +144,7 @@ def test_what_was_said_is_free_and_stands_in_the_call(tmp_path: Path) -> None:
 def test_a_goal_runs_in_any_domain(tmp_path: Path) -> None:
     from builderbrain.agent import GoalRunner, PlanProposal, proposed_in_thread
 
-    plan: Any = PlanProposal(text=playbook("phone_flow")[0]["callback"], weight_version="v")
+    plan: Any = PlanProposal(text=playbook("phone_flow").plans["callback"], weight_version="v")
     world = world_of("phone_flow", "callback_unreachable")
     home = home_of("phone_flow", tmp_path, world)
     result = GoalRunner(proposed_in_thread(lambda _: plan), home).run("Call me back.")

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from builderbrain.agent.executor import WorkingRoot
+from builderbrain.agent import PlanRuns, Runtime, WorkingRoot
 from builderbrain.decode.base import Generation, SamplingParameters, TokenLogprob
 from builderbrain.decode.generate import generate
 from builderbrain.decode.host_model import HostModel
@@ -34,6 +34,7 @@ from builderbrain.serve.deferral import (
     outcomes_router,
     plan_confidence,
 )
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.service import Service
 from builderbrain.serve.telemetry import Telemetry
@@ -76,10 +77,18 @@ def planner(root: Path, folder: Path) -> Iterator[httpx.Client]:
     """A client of a server that defers by a folder; its model proposes the same plan for every goal."""
     service = scripted_service(PLAN)
     engine: Any = service.backend.mask_engine
-    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
+
+    def compiled(source: str) -> Any:
+        return engine.compile(Constraint(kind="grammar", source=source), trusted=True)
+
     served = ServedDeferral.load(folder, weight_version="script-1", telemetry=service.telemetry)
     routers = (
-        goals_router(service, grammar=grammar, root=WorkingRoot(root), deferral=served),
+        goals_router(
+            service,
+            domains=GoalDomains(service, compiled, deferral=served),
+            root=WorkingRoot(root),
+            runs=PlanRuns(Runtime()),
+        ),
         outcomes_router(served.policies),
     )
     with (

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from builderbrain.agent.executor import WorkingRoot
+from builderbrain.agent import PlanRuns, Runtime, WorkingRoot
 from builderbrain.decode.base import SamplingParameters
 from builderbrain.decode.temperature import TemperatureSchedule
 from builderbrain.grammar.base import Constraint
-from builderbrain.plan import load_grammar
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.model_backend import ModelBackend
 from tests.serve.running import running_server
@@ -25,12 +25,18 @@ GOAL = {"goal": "search for the promotion gate and then open it"}
 
 
 @contextmanager
-def planner(root: Path, text: str = PLAN, *, ends: bool = True, **options: Any) -> Iterator[httpx.Client]:
+def planner(
+    root: Path, text: str = PLAN, *, ends: bool = True, temperature: Any = None, **options: Any
+) -> Iterator[httpx.Client]:
     """A client of a server whose model proposes `text` for every goal."""
     service = scripted_service(text, ends=ends)
     engine: Any = service.backend.mask_engine
-    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar("repo_assistant")), trusted=True)
-    router = goals_router(service, grammar=grammar, root=WorkingRoot(root), **options)
+
+    def compiled(source: str) -> Any:
+        return engine.compile(Constraint(kind="grammar", source=source), trusted=True)
+
+    domains = GoalDomains(service, compiled, temperature=temperature)
+    router = goals_router(service, domains=domains, root=WorkingRoot(root), runs=PlanRuns(Runtime()), **options)
     with (
         running_server(service, routers=(router,)) as started,
         httpx.Client(base_url=started.url, trust_env=False, timeout=60) as http,
@@ -41,7 +47,9 @@ def planner(root: Path, text: str = PLAN, *, ends: bool = True, **options: Any) 
 def test_a_goal_is_planned_run_and_answered(tree: Path) -> None:
     with planner(tree) as http:
         reply = http.post("/v1/goals", json=GOAL).json()
-    assert set(reply) == {"answer", "plan", "verdict", "trace", "weight_version"}
+    assert set(reply) == {"domain", "answer", "plan", "verdict", "trace", "weight_version", "deferral_off"}
+    assert reply["domain"] == "repo_assistant"
+    assert "no confidence is fitted" in reply["deferral_off"]
     assert reply["verdict"] == {"accepted": True, "faults": [], "confirm": []}
     assert [step["skill"] for step in reply["plan"]["steps"]] == ["search", "read"]
     assert [(entry["id"], entry["skill"], entry["ok"]) for entry in reply["trace"]] == [

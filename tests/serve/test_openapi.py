@@ -28,9 +28,9 @@ from schemathesis.specs.openapi.checks import (
 from builderbrain.errors import PolicyError
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.engine import GrammarEngine
-from builderbrain.plan import load_grammar
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.boundary import OPEN_PATHS, is_administrative
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.openapi import described
 from builderbrain.serve.openapi import document as document_of
 from builderbrain.serve.service import Service
@@ -70,8 +70,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         routers, _ = agent_routers(
             ServeSettings(**folders),
             service,
-            grammar=compiled(load_grammar("repo_assistant")),
-            temperature=0.0,
+            domains=GoalDomains(service, compiled),
             compile_grammar=compiled,
         )
         return routers
@@ -135,6 +134,7 @@ LIMITS = {"/v1/chat/completions": "max_tokens", "/v1/responses": "max_output_tok
 """Where nothing else does, these bound an output, which would have as many tokens as the context has room for."""
 REFUSED_BY_POLICY = (
     "POST /v1/goals",
+    "POST /v1/react",
     "POST /v1/plans/dry-run",
     "POST /v1/plans/run",
     "POST /v1/plans/confirm",
@@ -214,6 +214,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ),
     ("POST", "/v1/plans/check", {"domain": "repo_assistant", "plan": "s1=fly()"}),
     ("POST", "/v1/goals", {"goal": "list the files"}),
+    ("POST", "/v1/react", {"goal": "list the files", "max_plans": 1, "max_tokens": 40}),
 ]
 
 

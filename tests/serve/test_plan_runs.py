@@ -12,8 +12,8 @@ import pytest
 
 from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import Constraint
-from builderbrain.plan import load_grammar
 from builderbrain.serve.agent_routes import agent_routers
+from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.settings import ServeSettings
 from builderbrain.tools.base import Tool
 from tests.agent.workshop import Effects, workshop
@@ -39,8 +39,7 @@ def desk(
     routers, lifetimes = agent_routers(
         ServeSettings(root=str(tree), **settings),
         service,
-        grammar=compiled(load_grammar("repo_assistant")),
-        temperature=0.0,
+        domains=GoalDomains(service, compiled),
         compile_grammar=compiled,
         tools={"workshop": dict(tools or {})},
     )
