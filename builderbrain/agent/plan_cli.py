@@ -18,13 +18,9 @@ import anyio
 import anyio.to_thread
 
 from builderbrain.agent.answer import compose_answer, compose_dry_run
-from builderbrain.agent.domain_runtime import open_domain
 from builderbrain.agent.executor import Runtime, WorkingRoot, resume, run_plan
-from builderbrain.agent.goal import GoalRunner, check_goal
 from builderbrain.agent.ledger import Ledger
-from builderbrain.agent.local_model import DEFAULT_DOMAIN, load_planner
 from builderbrain.agent.policy import ConfirmationRequest, Policy, decide
-from builderbrain.agent.proposal import proposed_in_thread
 from builderbrain.agent.report import ExecutionReport
 from builderbrain.errors import BuilderBrainError, ConfigError, PlanRejectedError, PolicyError
 from builderbrain.plan import CheckedPlan, Verdict, checked
@@ -33,6 +29,7 @@ from builderbrain.plan.domain import SAFETY_LEVELS
 
 _OWN = frozenset({"goal", "dry-run", "run", "resume"})
 NANO = "builderbrain-nano"
+DEFAULT_DOMAIN = "repo_assistant"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -105,12 +102,15 @@ def _root(options: argparse.Namespace) -> WorkingRoot:
 
 
 def _goal(options: argparse.Namespace) -> int:
-    check_goal(options.goal)
+    from builderbrain.agent.goal_cli import planner_for, run_goal  # brings a model
+
     root = _root(options)
-    propose = proposed_in_thread(load_planner(options.domain, rail=options.rail, base=options.model))
+    propose = planner_for(options.goal, options.domain, rail=options.rail, base=options.model)
     with _runtime(options) as runtime:
-        home = open_domain(options.domain, root, granted=granted_by(options), runtime=runtime)
-        result = anyio.run(GoalRunner(propose, home).run_async, options.goal, options.dry_run)
+        granted = granted_by(options)
+        result = run_goal(
+            options.goal, options.domain, propose, root=root, granted=granted, runtime=runtime, dry_run=options.dry_run
+        )
     print(json.dumps(result.to_json(), indent=2, ensure_ascii=False) if options.json else result.answer)
     if not result.verdict.accepted:
         return 1

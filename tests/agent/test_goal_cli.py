@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builderbrain.agent import PlanProposal, PlanRequest, plan_cli
+from builderbrain.agent import PlanProposal, PlanRequest, goal_cli
 from builderbrain.agent.plan_cli import main
 from builderbrain.rail.checkpoint import save_rail
 from tests.rail.conftest import family_host, make_rail
@@ -27,7 +27,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         def load(domain: str, *, rail: Path | None, base: str) -> Callable[[PlanRequest], PlanProposal]:
             return lambda request: PlanProposal(text=text, weight_version="v1")
 
-        monkeypatch.setattr(plan_cli, "load_planner", load)
+        monkeypatch.setattr(goal_cli, "load_planner", load)
 
     return say
 
