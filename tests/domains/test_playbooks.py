@@ -150,4 +150,4 @@ def test_a_goal_runs_in_any_domain(tmp_path: Path) -> None:
     result = GoalRunner(proposed_in_thread(lambda _: plan), home).run("Call me back.")
     assert result.verdict.accepted
     assert result.report is not None
-    assert "Since s4 failed, escalate was run." in result.answer
+    assert "Since s3 failed, escalate was run." in result.answer
