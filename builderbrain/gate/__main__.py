@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("--base", required=True, help="base model")
     judge.add_argument("--output", type=Path, required=True, help="folder to create")
     judge.add_argument("--seed", type=int, default=0, help="of the labelled answers (default: 0)")
+    judge.add_argument("--labelled", type=Path, nargs="*", default=[], help="JSONL files of your own labelled answers")
     return root
 
 

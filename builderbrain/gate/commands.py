@@ -133,15 +133,21 @@ def verify(options: Namespace) -> int:
 
 def train_judge_for(options: Namespace) -> int:
     """Fit a judge for a base and save it."""
+    from builderbrain.gate.labelled import load_labelled
+    from builderbrain.gate.signals import FAMILIES
     from builderbrain.gate.subject import base_features_of
     from builderbrain.gate.train_judge import retrain
     from builderbrain.hosts.load import load_host
 
+    labelled = load_labelled(options.labelled)
     host = load_host(options.base)
-    judge = retrain(options.output, base_features_of(host), base_name=host.name, seed=options.seed)
+    judge = retrain(options.output, base_features_of(host), base_name=host.name, seed=options.seed, labelled=labelled)
     print(f"{options.output}: judge {judge.version}")
-    for name, value in judge.report.items():
-        print(f"  {name}: {value:.4g}")
+    print(f"{'family':10}{'AUROC':>8}{'calibration error':>20}{'largest fall':>14}")
+    for family in FAMILIES:
+        row = judge.report[family]
+        fall = row["largest_fall_under_injection"]
+        print(f"{family:10}{row['auroc']:>8.4f}{row['calibration_error']:>20.4f}{fall:>14.2g}")
     return 0
 
 

@@ -16,7 +16,7 @@ from builderbrain.decode.generate import generate
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.evaluate import SubjectAnswer
-from builderbrain.gate.risk import DOMAIN, BaseFeatures
+from builderbrain.gate.features import DOMAIN, BaseFeatures
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
