@@ -95,6 +95,14 @@ class Registry(RegistryReader):
             audit.append("added", {"version": version, "parent": parent})
         return version
 
+    def write_signed(self, path: Path, value: Mapping[str, Any]) -> None:
+        """Keep a small file beside the versions, signed, in one step (JSON values).
+
+        Raises:
+            OSError: the write failed; the file is as it was.
+        """
+        self._key.write(path, value)
+
     def begin_attempt(self, version: str) -> int:
         """Number of a new evaluation, from 1. Recorded before it runs, so that a discarded try still spends its alpha."""
         with self._writing() as audit:
@@ -155,8 +163,11 @@ class Registry(RegistryReader):
             self._prune(audit, moved)
             return moved
 
-    def rollback(self, *, expected_live: str | None = None) -> Live:
+    def rollback(self, *, expected_live: str | None = None, evidence: Mapping[str, Any] | None = None) -> Live:
         """Make the newest former version that still verifies live again.
+
+        Args:
+            evidence: why, for the audit log (JSON values).
 
         Raises:
             RegistryBusyError: another promoter is at work, or live is not `expected_live` (when given).
@@ -178,7 +189,7 @@ class Registry(RegistryReader):
                     skipped[version] = error.message
                     continue
                 moved = Live(version=version, previous=live.previous[index + 1 :], sequence=live.sequence + 1)
-                return self._move(audit, ROLLBACK, live, moved, {"skipped": skipped})
+                return self._move(audit, ROLLBACK, live, moved, {"skipped": skipped, **(evidence or {})})
             refused = "; ".join(skipped.values()) or "there is none"
             raise VersionNotFoundError(f"no former version to go back to: {refused}; promote another one", field="registry")
 
