@@ -6,11 +6,12 @@ import json
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from builderbrain.errors import BatteryError, ConfigError
+from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError
 from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
 from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import PROMOTION
@@ -23,18 +24,33 @@ TRAINING_HASHES = "training_prompts.sha256"
 
 
 def evaluate_candidate(options: Namespace) -> int:
-    """Evaluate a candidate against live, record the report, and print it."""
+    """Evaluate a candidate against live, record the report, and print it; a refusal is recorded too."""
+    registry = Registry(options.registry)
+    version = _version(registry, options.candidate)
+    try:
+        report = _evaluated(options, registry, version)
+    except BuilderBrainError as error:
+        with suppress(BuilderBrainError, OSError):  # what is wrong with the evaluation is what has to be said
+            registry.record_refusal(version, field=error.field, reason=error.message)
+        raise
+    from builderbrain.gate.report import as_text
+
+    if options.output is not None:
+        write_atomic(options.output, canonical_json(report))
+    print(as_text(report), end="")
+    return 0 if report["verdict"]["decision"] == "promote" else 1
+
+
+def _evaluated(options: Namespace, registry: Registry, version: str) -> dict[str, Any]:
     # Torch and the model libraries are only needed here.
     from builderbrain.gate.evaluate import evaluate
-    from builderbrain.gate.report import as_text, build_report
+    from builderbrain.gate.report import build_report
     from builderbrain.gate.risk import RiskJudge
     from builderbrain.gate.subject import open_subjects
 
-    registry = Registry(options.registry)
     limits = read_limits(options.limits)
     battery = _battery(registry, options.battery)
     judge = RiskJudge.load(options.judge)
-    version = _version(registry, options.candidate)
     live = registry.live()
     if live is None:
         message = "nothing is live to compare with, and the base brings no rail; promote the first version without a report"
@@ -51,6 +67,7 @@ def evaluate_candidate(options: Namespace) -> int:
         temperature=options.temperature,
         max_tokens=options.max_tokens,
     )
+    opened.base.load(registry, opened.base_features)
     judge.check_base(opened.base_features)
     attempt = registry.begin_attempt(version)
     start = time.monotonic()
@@ -75,12 +92,14 @@ def evaluate_candidate(options: Namespace) -> int:
         judge=judge,
         base=opened.base_name,
         seconds=time.monotonic() - start,
+        base_seconds=opened.base.base_seconds,
     )
     registry.record_report(report)
-    if options.output is not None:
-        write_atomic(options.output, canonical_json(report))
-    print(as_text(report), end="")
-    return 0 if report["verdict"]["decision"] == "promote" else 1
+    try:
+        opened.base.save(registry, opened.base_features)
+    except OSError as error:
+        print(f"the battery's base states are not kept for the next evaluation: {error}", file=sys.stderr)
+    return report
 
 
 def promote(options: Namespace) -> int:

@@ -111,6 +111,15 @@ class Registry(RegistryReader):
             audit.append("attempt", {"version": version, "attempt": attempt})
             return attempt
 
+    def record_refusal(self, version: str, *, field: str | None, reason: str) -> None:
+        """Note in the audit log that an evaluation was refused: its battery, judge or data would not do.
+
+        Raises:
+            RegistryBusyError: another process is at work.
+        """
+        with self._writing() as audit:
+            audit.append("refused", {"version": version, "field": field, "reason": reason})
+
     def record_report(self, report: Mapping[str, Any]) -> Path:
         """Sign and keep an evaluation, and note its hash in the audit log.
 
@@ -246,8 +255,10 @@ class Registry(RegistryReader):
     def _prune(self, audit: AuditLog, live: Live) -> None:
         """Remove candidates beyond the newest `keep`; live and its predecessors are never touched."""
         kept = {live.version, *live.previous}
+        # By the log and not by the files' times, which a jump of the clock puts in disorder.
+        added = {entry.details["version"]: entry.sequence for entry in audit.verify() if entry.event == "added"}
         others = [version for version in self.versions() if version not in kept]
-        others.sort(key=lambda version: (self.root / version).stat().st_mtime_ns)
+        others.sort(key=lambda version: (added.get(version, 0), version))
         for version in others[: max(0, len(others) - self.keep)]:
             # Renamed first, so that a crash while deleting leaves a stale name and not a torn version.
             doomed = self.root / f".{version}.{secrets.token_hex(4)}.tmp"

@@ -32,8 +32,13 @@ def build_report(
     judge: RiskJudge,
     base: str,
     seconds: float,
+    base_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """A JSON object with the verdict in it; `verdict.recompute` gives the same verdict from it."""
+    """A JSON object with the verdict in it; `verdict.recompute` gives the same verdict from it.
+
+    Args:
+        seconds, base_seconds: of the evaluation, and of the base's layers within it (of the rest, most is the rails').
+    """
     readings = [observation.reading for observation in observations]
     differences = [observation.difference for observation in observations if observation.compared]
     return {
@@ -48,6 +53,7 @@ def build_report(
         "base": base,
         "judge": dict(judge.report),
         "seconds": round(seconds, 3),
+        "base_seconds": round(base_seconds, 3),
         "readings": [_row(reading) for reading in readings],
         "differences": differences,
         "verdict": decide(readings, differences, limits=limits, attempt=attempt).to_json(),
