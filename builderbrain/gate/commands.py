@@ -7,14 +7,14 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError
 from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
 from builderbrain.gate.rail_folder import read_rail_folder
-from builderbrain.gate.reader import PROMOTION
+from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RegistryReader
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.verdict import Limits
 from builderbrain.storage import canonical_json, write_atomic
@@ -148,6 +148,37 @@ def verify(options: Namespace) -> int:
     for name, fault in results.items():
         print(f"{name:16}  {fault.message if fault else 'whole'}")
     return 1 if any(results.values()) else 0
+
+
+def trace(options: Namespace) -> int:
+    """Walk from an answer's tokens to the versions that drew them, and from each to where it came from."""
+    from builderbrain.gate.trace import TokenSpan, as_text, lineage_of, read_answer, spans_of
+
+    registry = RegistryReader(options.registry)
+    spans: list[TokenSpan] = []
+    if len(options.answer) == ID_LENGTH and not Path(options.answer).exists():
+        versions = [options.answer]
+    else:
+        spans = spans_of(read_answer(Path(options.answer)), choice=options.choice, token=options.token)
+        versions = list(dict.fromkeys(span.version for span in spans))
+    lineages = {version: lineage_of(registry, version) for version in versions}
+    if options.output is not None:
+        found = {"spans": [asdict(span) for span in spans], "versions": [row.to_json() for row in lineages.values()]}
+        write_atomic(options.output, canonical_json(found))
+    print(as_text(spans, lineages), end="")
+    return 0
+
+
+def diff(options: Namespace) -> int:
+    """Print what is different between two versions, and write the page."""
+    from builderbrain.gate.diff import as_text, difference
+    from builderbrain.gate.diff_page import as_page
+
+    found = difference(RegistryReader(options.registry), options.old, options.new)
+    if options.html is not None:
+        write_atomic(options.html, as_page(found).encode())
+    print(as_text(found), end="")
+    return 0
 
 
 def train_judge_for(options: Namespace) -> int:

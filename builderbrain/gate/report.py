@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.battery import Battery
 from builderbrain.gate.evaluate import Observation, SubjectAnswer, skills_of
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.verdict import Limits, Reading, decide
+from builderbrain.plan import parse_text
+from builderbrain.plan.edit_distance import edit_distance
+from builderbrain.plan.skeleton import Skeleton, skeleton_of
 
 FORMAT = "builderbrain-gate-1"
 SHOWN = 20
@@ -58,6 +62,7 @@ def build_report(
         "differences": differences,
         "verdict": decide(readings, differences, limits=limits, attempt=attempt).to_json(),
         "goldens": _goldens(observations),
+        "plans": _plan_distances(observations),
         "changed": _changed(observations),
     }
 
@@ -92,7 +97,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         "",
         *(_golden_line(domain, row) for domain, row in report["goldens"].items()),
         f"prompts: {numbers['prompts']}, missing readings: {numbers['faults']}, largest rise: {numbers['max_delta']:+.4f}",
-        f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s",
+        f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s, "
+        f"{report.get('base_seconds', 0.0):.1f} s of it in the base",
     ]
     if report["changed"]:
         lines += ["", "changed answers, largest rise in risk first:"]
@@ -129,6 +135,28 @@ def _goldens(observations: Sequence[Observation]) -> dict[str, dict[str, int]]:
         for name, value in (("all", True), ("old", old), ("new", new), ("won", new and not old), ("lost", old and not new)):
             row[name] += int(value)
     return table
+
+
+def _plan_distances(observations: Sequence[Observation]) -> dict[str, Any]:
+    """Edits between the graphs of live's plan and the candidate's: in all, and per prompt whose plans both parse and differ."""
+    found: dict[str, int] = {}
+    compared = 0
+    for observation in observations:
+        graphs = [_graph_of(answer) for answer in (observation.old, observation.new)]
+        if graphs[0] is None or graphs[1] is None:
+            continue
+        compared += 1
+        distance = edit_distance(graphs[0], graphs[1]).upper
+        if distance:
+            found[observation.prompt.id] = distance
+    return {"compared": compared, "edits": sum(found.values()), "by_prompt": found}
+
+
+def _graph_of(answer: SubjectAnswer | None) -> Skeleton | None:
+    try:
+        return None if answer is None else skeleton_of(parse_text(answer.plan_text))
+    except PlanSyntaxError:
+        return None
 
 
 def _changed(observations: Sequence[Observation]) -> list[dict[str, Any]]:
