@@ -1,4 +1,4 @@
-"""`python -m builderbrain.gate`: evaluate, promote, rollback, list, verify, trace, diff, train-judge.
+"""`python -m builderbrain.gate`: evaluate, promote, rollback, list, verify, merge, trace, diff, train-judge.
 
 Exit codes: 0 done, 1 the candidate may not be promoted (evaluate) or something does not verify (verify), 2 refused.
 """
@@ -46,6 +46,11 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check files, signatures, the pointer and the audit log")
     verify.add_argument("version", nargs="?", default=None, help="one version (default: everything)")
 
+    merge = commands.add_parser("merge", help="merge two skills of the live version into a new candidate")
+    merge.add_argument("keep", type=int, help="id of the skill that stays")
+    merge.add_argument("give", type=int, help="id of the skill that is merged into it")
+    merge.add_argument("--if-due", type=int, default=None, metavar="N", help="only after N promotions since the last merge")
+
     trace = commands.add_parser("trace", help="walk from an answer, or a version, to its training, data and report")
     trace.add_argument("answer", help="a JSON file with a reply of the server, or a version")
     trace.add_argument("--choice", type=int, default=0, help="which of several outputs (default: 0)")
@@ -83,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rollback": commands.rollback,
         "list": commands.list_versions,
         "verify": commands.verify,
+        "merge": commands.merge,
         "trace": commands.trace,
         "diff": commands.diff,
         "train-judge": commands.train_judge_for,

@@ -150,6 +150,19 @@ def verify(options: Namespace) -> int:
     return 1 if any(results.values()) else 0
 
 
+def merge(options: Namespace) -> int:
+    """Add a candidate in which two skills of the live version are one."""
+    from builderbrain.gate.merge import merge_is_due, merge_skills  # brings torch
+
+    registry = Registry(options.registry)
+    if options.if_due is not None and not merge_is_due(registry.audit_entries(), options.if_due):
+        print(f"no merge is due: fewer than {options.if_due} promotions since the last one")
+        return 0
+    version = merge_skills(registry, keep=options.keep, give=options.give)
+    print(f"candidate: {version} (skill {options.give} merged into {options.keep}); run `evaluate {version}`, then `promote`")
+    return 0
+
+
 def trace(options: Namespace) -> int:
     """Walk from an answer's tokens to the versions that drew them, and from each to where it came from."""
     from builderbrain.gate.trace import TokenSpan, as_text, lineage_of, read_answer, spans_of

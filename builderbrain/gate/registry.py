@@ -92,7 +92,9 @@ class Registry(RegistryReader):
             )
             fail_point("registry.added")
             self.verify(version)
-            audit.append("added", {"version": version, "parent": parent})
+            details = {"version": version, "parent": parent}
+            merged = (information or {}).get("merge")
+            audit.append("added", details if merged is None else {**details, "merge": merged})
         return version
 
     def write_signed(self, path: Path, value: Mapping[str, Any]) -> None:
