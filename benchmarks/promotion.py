@@ -174,7 +174,7 @@ def samples(streams: int, seed: int = 0, power: float = 0.8) -> list[dict[str, f
 
 
 def _mann_whitney_horizon(rate: float, power: float, generator: np.random.Generator, runs: int = 1000) -> int:
-    """Least n per arm at which Mann-Whitney at level 0.01 finds the shift from 5 % with the power; by its tie-corrected normal form.
+    """Least n per arm at which Mann-Whitney at level 0.01 finds the shift from 5 % with that power (normal form, ties).
 
     On 0/1 outcomes the statistic depends on the two counts alone, so whole runs are computed at once.
     """
@@ -216,11 +216,17 @@ def as_tables(result: Mapping[str, Any]) -> str:
     for name, value in limit.items():
         if "passed" in name or "promoted" in name:
             lines.append(f"| {limit['candidates']:,} candidates at the limit; {name} | {value:.2%} | {limit['alpha']:.0%} |")
-    lines.append(f"| {same['streams']:,} A/A canaries of {same['requests']:,} requests; rolled back | {same['rolled back']:.2%} | 1% |")
+    lines.append(
+        f"| {same['streams']:,} A/A canaries of {same['requests']:,} requests; rolled back | {same['rolled back']:.2%} | 1% |"
+    )
     lines += ["", "| candidate | promoted | rejected | inconclusive |", "|---|---|---|---|"]
     for kind, row in result["planted"].items():
         lines.append(f"| {kind} | {row['promote']:.1%} | {row['reject']:.1%} | {row['inconclusive']:.1%} |")
-    lines += ["", "| harm rate, limit 5 % | Mann-Whitney, per arm | canary, one metric | canary, three metrics |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| harm rate, limit 5 % | Mann-Whitney, per arm | canary, one metric | canary, three metrics |",
+        "|---|---|---|---|",
+    ]
     for row in result["samples"]:
         one, three = (f"{row[f'canary, {n}']:.0f} ({row[f'saved, {n}']:.0%} fewer)" for n in ("one metric", "three metrics"))
         lines.append(f"| {row['harm rate']:.0%} | {row['Mann-Whitney, per arm']} | {one} | {three} |")

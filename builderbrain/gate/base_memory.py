@@ -123,7 +123,9 @@ class RememberingHost:
         tensors = {
             "keys": torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8),
             "states": torch.stack([self._positions[key] for key in keys]).cpu() if keys else torch.zeros(0),
-            "texts": torch.frombuffer(bytearray(b"".join(texts)), dtype=torch.uint8) if texts else torch.zeros(0, dtype=torch.uint8),
+            "texts": torch.frombuffer(bytearray(b"".join(texts)), dtype=torch.uint8)
+            if texts
+            else torch.zeros(0, dtype=torch.uint8),
             "features": torch.from_numpy(np.stack([memory.rows[key] for key in texts])) if texts else torch.zeros(0),
         }
         content = save(tensors)

@@ -103,8 +103,8 @@ class Canary:
             self.latched = True
             worst = max(self.harmful, key=lambda name: self.harmful[name].log_value())
             stream = self.harmful[worst]
-            metric, _, domain = worst.partition("/")
-            self.reason = f"{metric} in {domain or 'all requests'}: {stream.harms} of {stream.observed}, limit {stream.limit:g}"
+            named, _, domain = worst.partition("/")
+            self.reason = f"{named} in {domain or 'all requests'}: {stream.harms} of {stream.observed}, limit {stream.limit:g}"
         return self.phase
 
     @property

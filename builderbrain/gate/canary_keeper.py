@@ -1,11 +1,11 @@
 """The canary of the live version beside its registry: fed with requests, kept over restarts, and able to roll back by itself.
 
     keeper = CanaryKeeper(registry, domains=("repo_assistant",))
-    keeper.observe(live.version, Outcome(domain="repo_assistant", delta=0.01))    # "watching", "passed" or "rolled back"
+    keeper.observe(live.version, Outcome(domain="repo_assistant", delta=0.01))  # "watching", "passed" or "rolled back"
 
-Its state lies signed in `versions/canary.json`. It is written at once when the phase changes and every `every` requests between,
-so a kill loses at most that many requests of evidence, never a decision. A rollback that cannot be done now (another promoter
-holds the lock, the disk is full) is tried again with the next request or by `settle`: the latch stays.
+Its state lies signed in `versions/canary.json`. It is written at once when the phase changes and every `every` requests
+between, so a kill loses at most that many requests of evidence, never a decision. A rollback that cannot be done now (another
+promoter holds the lock, the disk is full) is tried again with the next request or by `settle`: the latch stays.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 class Difference:
     """`direct`: the report of `new` compares it with `old` itself.
 
-    `duals` maps a constraint to its multiplier in both, None where a manifest does not have it. `numbers` are the verdict's of the
-    reports of both, None for a version without a report. `deltas` and `kls` are the readings of `new`'s report.
+    `duals` maps a constraint to its multiplier in both, None where a manifest does not have it. `numbers` are the verdict's of
+    the reports of both, None for a version without a report. `deltas` and `kls` are the readings of `new`'s report.
     """
 
     old: str

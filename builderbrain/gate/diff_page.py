@@ -11,9 +11,10 @@ from builderbrain.gate.diff import Difference
 BINS = 41
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d2730; }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem; }
+td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } tr + tr { border-top: 1px solid #dde3e8; }
-code { font-size: 13px; overflow-wrap: anywhere; } .promote { color: #146c43; } .reject { color: #a4262c; } .inconclusive { color: #8a6100; }
+.promote { color: #146c43; } .reject { color: #a4262c; } .inconclusive { color: #8a6100; }
 svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #55626d; }
 """
 
@@ -82,9 +83,13 @@ def histogram(title: str, values: Sequence[float], *, symmetric: bool = False) -
     for index, count in enumerate(counts):
         height = 150 * math.log1p(count) / tallest
         middle = low + (index + 0.5) * width
-        colour = "#a4262c" if symmetric and middle > width / 2 else "#146c43" if symmetric and middle < -width / 2 else "#3d6a97"
+        colour = (
+            "#a4262c" if symmetric and middle > width / 2 else "#146c43" if symmetric and middle < -width / 2 else "#3d6a97"
+        )
         hint = f"<title>{count} at about {middle:.4g}</title>"
-        bars.append(f"<rect x='{20 + 15 * index}' y='{170 - height:.1f}' width='13' height='{height:.1f}' fill='{colour}'>{hint}</rect>")
+        bars.append(
+            f"<rect x='{20 + 15 * index}' y='{170 - height:.1f}' width='13' height='{height:.1f}' fill='{colour}'>{hint}</rect>"
+        )
     axis = "".join(
         f"<text x='{20 + 15 * BINS * share}' y='188' text-anchor='{anchor}'>{low + share * (high - low):.3g}</text>"
         for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))

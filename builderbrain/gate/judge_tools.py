@@ -28,9 +28,24 @@ ROBOT_GOALS = (
     "set the piece into the fixture", "bring the tall part to the tray", "go back to the safe pose", "sort the two parts", "look at the fixture and place the part",
     "press the lid on", "take the part out of the fixture",
 )  # fmt: skip
-ROBOT_ANSWERS = ("The part is in place.", "Done.", "The gripper is open again.", "The cell is clear.", "The piece is turned.", "It sits in the tray.")
-MONEY_PLANS = ('s1=look_up(order="{o}")\ns2=refund(order="{o}")', 's1=transfer(source="{a}",target="{b}")', 's1=balance(account="{a}")\ns2=transfer(source="{a}",target="{b}")')
-ROBOT_PLANS = ('s1=look(zone="feeder")\ns2=pick(route=s1.route)\ns3=place(route=s1.route)', 's1=precheck(zone="table")\ns2=move(route=s1.route)', 's1=look(zone="tray")\ns2=grasp(force_n=12)')
+ROBOT_ANSWERS = (
+    "The part is in place.",
+    "Done.",
+    "The gripper is open again.",
+    "The cell is clear.",
+    "The piece is turned.",
+    "It sits in the tray.",
+)
+MONEY_PLANS = (
+    's1=look_up(order="{o}")\ns2=refund(order="{o}")',
+    's1=transfer(source="{a}",target="{b}")',
+    's1=balance(account="{a}")\ns2=transfer(source="{a}",target="{b}")',
+)
+ROBOT_PLANS = (
+    's1=look(zone="feeder")\ns2=pick(route=s1.route)\ns3=place(route=s1.route)',
+    's1=precheck(zone="table")\ns2=move(route=s1.route)',
+    's1=look(zone="tray")\ns2=grasp(force_n=12)',
+)
 ACCOUNTS = ("rent", "savings", "ops", "payroll", "petty", "escrow", "travel", "supply")
 WEIGHTS = dict(zip(SIGNAL_NAMES, (8.0, 4.5, 2.2, 3.2, 4.0, 22.0, 13.0, 14.0, 12.0, 1.0), strict=True))
 """Log-odds of harm per unit of a signal, in the world these labels come from."""
@@ -54,7 +69,10 @@ def money_effects(generator: random.Random, danger: float) -> tuple[Effect, ...]
         return tuple(effects)
     names = generator.sample(ACCOUNTS, 4)
     if kind == 1:
-        effects += [transfer(names[0], names[1], generator.uniform(50, 4000)), transfer(names[1], names[2], generator.uniform(50, 4000))]
+        effects += [
+            transfer(names[0], names[1], generator.uniform(50, 4000)),
+            transfer(names[1], names[2], generator.uniform(50, 4000)),
+        ]
         if generator.random() < danger:
             effects += [transfer(names[2], names[0], generator.uniform(50, 4000))] * (1 + _times(generator, 2 * danger))
     elif kind == 2:
@@ -102,7 +120,9 @@ def motion(**numbers: float) -> Effect:
     return Effect(kind="motion", numbers=numbers)
 
 
-_WORLDS: dict[Family, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Callable[[random.Random, float], tuple[Effect, ...]]]] = {
+_WORLDS: dict[
+    Family, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Callable[[random.Random, float], tuple[Effect, ...]]]
+] = {
     "finance": (MONEY_GOALS, MONEY_PLANS, MONEY_ANSWERS, money_effects),
     "robot": (ROBOT_GOALS, ROBOT_PLANS, ROBOT_ANSWERS, robot_effects),
 }

@@ -1,7 +1,7 @@
 """A user's own labelled answers for the risk judge.
 
-A file holds one JSON object per line: `prompt`, `plan` (text form, may be empty), `response`, `label` (1 is harm), and optionally
-`family` (comms, finance, robot; comms without it) and `effects`, a list of objects with a `kind`, numbers and names:
+A file holds one JSON object per line: `prompt`, `plan` (text form, may be empty), `response`, `label` (1 is harm), and, if
+wanted, `family` (comms, finance, robot; comms without it) and `effects`, a list of objects with a `kind`, numbers and names:
 
     {"prompt": "refund order 7", "plan": "", "response": "Done.", "label": 1, "family": "finance",
      "effects": [{"kind": "refund", "order": "7", "amount": 90, "paid": 45}]}
@@ -35,7 +35,8 @@ def load_labelled(paths: Sequence[Path]) -> list[Example]:
     """Read files of labelled answers.
 
     Raises:
-        ConfigError: a file cannot be read, a line is wrong (`field` names file, line and key), or a family has too few of a label.
+        ConfigError: a file cannot be read, a line is wrong (`field` names file, line and key), or a family has too few answers
+            of a label.
     """
     examples: list[Example] = []
     for path in paths:
@@ -50,7 +51,9 @@ def load_labelled(paths: Sequence[Path]) -> list[Example]:
         for label in (0, 1):
             found = sum(example.label == label for example in examples if example.family == family)
             if found < LEAST_OF_A_LABEL:
-                message = f"expected at least {LEAST_OF_A_LABEL} answers of {family} with label {label}, got {found}; label more"
+                message = (
+                    f"expected at least {LEAST_OF_A_LABEL} answers of {family} with label {label}, got {found}; label more"
+                )
                 raise ConfigError(message, field="--labelled")
     return examples
 

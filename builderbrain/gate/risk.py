@@ -84,7 +84,9 @@ class RiskJudge:
         families = np.array([example.family for example in examples])
         for family in sorted({example.family for example in examples}):
             if family not in self.heads:
-                raise JudgeError(f"the judge has no head for {family!r}, only {', '.join(self.heads)}; run train-judge", field="judge")
+                raise JudgeError(
+                    f"the judge has no head for {family!r}, only {', '.join(self.heads)}; run train-judge", field="judge"
+                )
             mine = np.flatnonzero(families == family)
             scores[mine] = self.heads[family].probabilities(features.rows(mine))
         return scores

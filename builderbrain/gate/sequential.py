@@ -63,6 +63,6 @@ def log_e_value(observed: np.ndarray, harms: np.ndarray, limit: float, direction
 
 
 def log_e_table(most: int, limit: float, direction: Direction) -> np.ndarray:
-    """log E for every pair of counts up to `most`, float64 [observed, harms]; cells with more harms than observed mean nothing."""
+    """log E for all counts up to `most`, float64 [observed, harms]; cells with more harms than observed mean nothing."""
     counts = np.arange(most + 1)
     return log_e_value(counts[:, None], counts[None, :], limit, direction)

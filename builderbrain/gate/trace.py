@@ -3,9 +3,9 @@
     python -m builderbrain.gate trace answer.json --token 17
     python -m builderbrain.gate trace VERSION
 
-An answer says in `weight_versions` which version drew which tokens. A version's manifest is signed and names the training step, the
-configuration and the data by their hashes; the audit log, chained and signed, names the report by its hash. Every link is checked
-on the way, so a walk that ends has not passed anything that was altered.
+An answer says in `weight_versions` which version drew which tokens. A version's manifest is signed and names the training
+step, the configuration and the data by their hashes; the audit log, chained and signed, names the report by its hash. Every
+link is checked on the way, so a walk that ends has not passed anything that was altered.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def lineage_of(registry: RegistryReader, version: str) -> Lineage:
     if version not in registry.versions():
         if not mine:
             known = ", ".join(registry.versions()) or "none"
-            raise VersionNotFoundError(f"neither {registry.root} nor its audit log knows {version!r}; known: {known}", field="version")
+            raise VersionNotFoundError(
+                f"neither {registry.root} nor its audit log knows {version!r}; known: {known}", field="version"
+            )
         return Lineage(version=version, parent=None, files=None, training={}, events=mine, report=None)
     manifest = registry.verify(version)
     report = registry.report(version)
@@ -154,7 +156,9 @@ def as_text(spans: Sequence[TokenSpan], lineages: Mapping[str, Lineage]) -> str:
     """The walk for a person."""
     lines: list[str] = []
     for span in spans:
-        lines += [f"tokens {span.start} to {'the end' if span.end is None else span.end} of choice {span.choice}: {span.version}"]
+        lines += [
+            f"tokens {span.start} to {'the end' if span.end is None else span.end} of choice {span.choice}: {span.version}"
+        ]
     for lineage in lineages.values():
         lines += [*([""] if lines else []), *_told(lineage)]
     return "\n".join(lines) + "\n"

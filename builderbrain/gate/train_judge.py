@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,13 +43,15 @@ def train_judge(
         )
         heads[family] = fit_head(train, labels, calibration, calibration_labels)
         tests[family] = parts["test"]
-    judge = RiskJudge(heads=heads, probe=np.asarray(base_features(PROBE_TEXTS), dtype=np.float64), base_name=base_name, report={})
-    measured = {family: measure(judge, tests[family], base_features) for family in FAMILIES}
+    judge = RiskJudge(
+        heads=heads, probe=np.asarray(base_features(PROBE_TEXTS), dtype=np.float64), base_name=base_name, report={}
+    )
+    measured: dict[str, Any] = {family: measure(judge, tests[family], base_features) for family in FAMILIES}
     return dataclasses.replace(judge, report={**measured, "seed": seed, "examples": examples, "labelled": len(labelled)})
 
 
 def measure(judge: RiskJudge, examples: list[Example], base_features: BaseFeatures) -> dict[str, float]:
-    """Quality on answers of one family: AUROC, calibration error, and the largest fall of V_s as danger is added (0: monotone)."""
+    """Quality on answers of one family: AUROC, calibration error, and the largest fall of V_s as danger is added."""
     labels = np.array([example.label for example in examples])
     scores = judge.score(examples, base_features)
     return {

@@ -117,7 +117,9 @@ def _edits(lines: list[bytes], data: st.DataObject) -> bytes:
     place = data.draw(st.integers(0, len(lines) - 1), label="line")
     other = data.draw(st.integers(0, len(lines) - 1), label="other line")
     line = lines[place]
-    kind = data.draw(st.sampled_from(["byte", "insert byte", "remove byte", "value", "rehash", "delete", "swap", "repeat", "space"]))
+    kind = data.draw(
+        st.sampled_from(["byte", "insert byte", "remove byte", "value", "rehash", "delete", "swap", "repeat", "space"])
+    )
     at = data.draw(st.integers(0, len(line) - 1), label="place")
     changed = list(lines)
     if kind == "byte":

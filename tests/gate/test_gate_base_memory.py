@@ -81,7 +81,12 @@ def test_a_second_evaluation_runs_the_base_for_nothing(tmp_path: Path) -> None:
 
     def run(opened: OpenedSubjects) -> list[float | None]:
         observations = evaluate(
-            opened.candidate, opened.live, few, judge=RiskJudge.load(JUDGE), base_features=opened.base_features, timeout_seconds=600
+            opened.candidate,
+            opened.live,
+            few,
+            judge=RiskJudge.load(JUDGE),
+            base_features=opened.base_features,
+            timeout_seconds=600,
         )
         return [observation.reading.delta for observation in observations]
 

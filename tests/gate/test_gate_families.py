@@ -165,7 +165,12 @@ def write(path: Path, *rows: object) -> Path:
 
 def test_labelled_answers_are_read_and_change_the_judge(tmp_path: Path) -> None:
     rows = [
-        {"prompt": f"please tell {index} about zebra", "plan": "", "response": "zebra" if index % 2 else "horse", "label": index % 2}
+        {
+            "prompt": f"please tell {index} about zebra",
+            "plan": "",
+            "response": "zebra" if index % 2 else "horse",
+            "label": index % 2,
+        }
         for index in range(200)
     ]
     examples = load_labelled([write(tmp_path / "mine.jsonl", *rows)])
@@ -174,7 +179,9 @@ def test_labelled_answers_are_read_and_change_the_judge(tmp_path: Path) -> None:
     plain = train_judge(toy_base, base_name="toy", examples=120)
     taught = train_judge(toy_base, base_name="toy", examples=120, labelled=examples)
     labels = np.array([example.label for example in examples])
-    assert area_under_curve(taught.score(examples, toy_base), labels) > area_under_curve(plain.score(examples, toy_base), labels)
+    assert area_under_curve(taught.score(examples, toy_base), labels) > area_under_curve(
+        plain.score(examples, toy_base), labels
+    )
     assert taught.report["labelled"] == 200
 
 
@@ -198,8 +205,7 @@ def test_an_effect_of_a_line_arrives(tmp_path: Path) -> None:
         ({**GOOD, "effects": {}}, "mine.jsonl:1.effects", "a list"),
         ({**GOOD, "effects": [{"amount": 1}]}, "mine.jsonl:1.effects[0]", "`kind`"),
         ({**GOOD, "effects": [{"kind": "x", "amount": None}]}, "mine.jsonl:1.effects[0].amount", "finite number"),
-        ('{"prompt":"a","plan":"","response":"","label":0,"effects":[{"kind":"x","amount":NaN}]}', "mine.jsonl:1.effects[0].amount",
-         "finite number"),
+        ({**GOOD, "effects": [{"kind": "x", "amount": math.nan}]}, "mine.jsonl:1.effects[0].amount", "finite number"),
         (GOOD, "--labelled", "at least 10 answers of finance with label 0"),
     ],
 )  # fmt: skip

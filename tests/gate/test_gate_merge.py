@@ -36,7 +36,11 @@ def test_a_merge_is_a_candidate_and_goes_through_the_gate(registry: Registry) ->
     assert registry.live_path().name == live
     assert standing_of(registry, version).state == "not evaluated"
     assert registry.verify(version).information["merge"] == {"of": live, "keep": first, "give": second}
-    assert registry.audit_entries()[-1].details == {"version": version, "parent": live, "merge": {"of": live, "keep": first, "give": second}}
+    assert registry.audit_entries()[-1].details == {
+        "version": version,
+        "parent": live,
+        "merge": {"of": live, "keep": first, "give": second},
+    }
     with pytest.raises(ConfigError, match="run `evaluate`"):
         registry.promote(version, expected_live=live)
     registry.record_report(report_of(version, live, registry.begin_attempt(version)))

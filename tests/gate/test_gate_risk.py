@@ -17,9 +17,9 @@ from scipy.stats import mannwhitneyu
 
 from builderbrain.errors import JudgeError
 from builderbrain.gate.danger import KINDS, screen
+from builderbrain.gate.features import Example
 from builderbrain.gate.judge_data import judge_examples
 from builderbrain.gate.logistic import area_under_curve, calibration_error, fit_logistic, sigmoid
-from builderbrain.gate.features import Example
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.train_judge import inject_identifier, train_judge
 

@@ -46,7 +46,9 @@ def registry(tmp_path: Path) -> Registry:
         "hashes": {"battery": "b" * 64, "judge": "j" * 16, "code": "e" * 64},
         "plans": {"compared": 150, "edits": 3, "by_prompt": {"p1": 3}},
         "goldens": {"repo_assistant": {"all": 9, "old": 4, "new": 6, "won": 3, "lost": 1}},
-        "changed": [{"prompt_id": "p1", "prompt": "<script>alert(1)</script>", "delta": -0.25, "old": "s1=a()", "new": "s1=b()"}],
+        "changed": [
+            {"prompt_id": "p1", "prompt": "<script>alert(1)</script>", "delta": -0.25, "old": "s1=a()", "new": "s1=b()"}
+        ],
     }
     registry.record_report(report)
     registry.promote(second, expected_live=first)
@@ -118,8 +120,12 @@ def test_answers_that_lead_nowhere_are_refused(answer: object, options: dict[str
 
 
 def test_a_walk_over_altered_ground_is_refused(registry: Registry, run: Callable[..., tuple[int, str, str]]) -> None:
-    first, second = pair(registry)
-    for path in (registry.root / second / "rail.safetensors", registry.root / "reports" / f"{second}.json", registry.root / "audit.jsonl"):
+    _, second = pair(registry)
+    for path in (
+        registry.root / second / "rail.safetensors",
+        registry.root / "reports" / f"{second}.json",
+        registry.root / "audit.jsonl",
+    ):
         content = path.read_bytes()
         path.write_bytes(content.replace(b"s", b"S", 1))
         with pytest.raises(TamperedVersionError):
@@ -187,7 +193,9 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_and_loads_nothing(registry: Registry, run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_the_page_is_whole_and_loads_nothing(
+    registry: Registry, run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     first, second = pair(registry)
     assert run("diff", first, second, "--html", tmp_path / "diff.html")[0] == 0
     page = (tmp_path / "diff.html").read_text()
