@@ -49,7 +49,9 @@ def stage(registry: Registry, folder: Path, number: int, *, steps: int, settings
     live = registry.live_path()
     record = folder / f"stage-{number}.json"
     if record.exists():
-        return dict(json.loads(record.read_text(encoding="utf-8")))
+        done: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        if any(e.event == "promoted" and e.details["version"] == done["version"] for e in registry.audit_entries()):
+            return done
     rail = trained(folder / f"run-{number}", steps=steps, seed=number, start=live, settings=settings)
     version = registry.add(rail, parent=live.name)
     report = registry.report(version)
@@ -58,9 +60,10 @@ def stage(registry: Registry, folder: Path, number: int, *, steps: int, settings
         report = registry.report(version)
     if report is None or report["verdict"]["decision"] != "promote":
         return None
-    registry.promote(version, expected_live=live.name)
+    # Written first: a kill in between is told from the log, and the stage is not trained on its own result.
     row = {"version": version, "before": live.name, "held_out": held_out(folder / f"run-{number}")}
     record.write_text(json.dumps(row), encoding="utf-8")
+    registry.promote(version, expected_live=live.name)
     return row
 
 

@@ -31,8 +31,8 @@ from builderbrain.hosts.cached_states import base_identity
 
 logger = logging.getLogger(__name__)
 DIGEST_BYTES = 16
-MAX_POSITIONS = 100_000
-"""Positions kept at most; then new ones are run and not kept. Of the bundled base 6 KB each."""
+MAX_BYTES = 512 << 20
+"""Of states kept at most; then new positions are run and not kept. The bundled base has 6 KB a position, room for 87,000."""
 STATES_FILE, SIGNED_FILE = "base_states.safetensors", "base_states.json"
 
 
@@ -55,7 +55,7 @@ class PrefixCache:
 class RememberingHost:
     """The `Host` protocol over another host, for one sequence at a time; batches and lengths go through unremembered."""
 
-    def __init__(self, host: Host, *, max_positions: int = MAX_POSITIONS) -> None:
+    def __init__(self, host: Host, *, max_bytes: int = MAX_BYTES) -> None:
         self.host = host
         self.name, self.d_model, self.vocab_size = host.name, host.d_model, host.vocab_size
         self.num_layers, self.max_length, self.tap_points = host.num_layers, host.max_length, host.tap_points
@@ -64,7 +64,7 @@ class RememberingHost:
         self.base_seconds = 0.0
         """Spent in the base's layers."""
         self._positions: dict[bytes, Tensor] = {}
-        self._most = max_positions
+        self._room = max_bytes
 
     def new_cache(self) -> PrefixCache:
         """See `Host`."""
@@ -93,8 +93,8 @@ class RememberingHost:
         # What is known stays what it was, so that a prefix has one set of states, however it was reached.
         together = torch.stack([rows[:, i] if state is None else state for i, state in enumerate(known)], dim=1)
         for i, key in enumerate(keys):
-            if known[i] is None and len(self._positions) < self._most:
-                self._positions[key] = together[:, i].clone()
+            if known[i] is None:
+                self._keep(key, together[:, i])
         return _states(tokens, together[:, None])
 
     def final_norm(self, states: Tensor) -> Tensor:
@@ -151,7 +151,7 @@ class RememberingHost:
             return False
         tensors = load(content)
         for key, row in zip(_split(tensors["keys"]), tensors["states"], strict=True):
-            self._positions[key] = row.to(self.device)
+            self._keep(key, row.to(self.device))
         for key, row in zip(_split(tensors["texts"]), tensors["features"], strict=True):
             memory.rows[key] = row.numpy()
         return True
@@ -160,6 +160,12 @@ class RememberingHost:
         """What the states depend on beside the tokens."""
         parts = (base_identity(self.host), self.tap_points, str(self.dtype), self.device.type, str(torch.__version__))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _keep(self, key: bytes, state: Tensor) -> None:
+        size = state.numel() * state.element_size()
+        if size <= self._room:
+            self._positions[key] = state.clone()
+            self._room -= size
 
     def _run(self, tokens: Tensor, cache: Cache | None, lengths: Tensor | None) -> BaseStates:
         start = time.perf_counter()

@@ -51,7 +51,7 @@ def test_steps_rows_and_forks_agree_with_the_base(host: Host) -> None:
 
 
 def test_what_is_full_is_run_and_not_kept(host: Host) -> None:
-    base = RememberingHost(host, max_positions=2)
+    base = RememberingHost(host, max_bytes=2 * 8 * 192 * 4)
     for _ in range(2):
         assert torch.allclose(base.forward(ids(5, 6, 7)).taps[-1], host.forward(ids(5, 6, 7)).taps[-1], atol=1e-4)
     assert base.misses == 6
