@@ -26,12 +26,12 @@ TRAINING_HASHES = "training_prompts.sha256"
 def evaluate_candidate(options: Namespace) -> int:
     """Evaluate a candidate against live, record the report, and print it; a refusal is recorded too."""
     registry = Registry(options.registry)
-    version = _version(registry, options.candidate)
     try:
-        report = _evaluated(options, registry, version)
+        report = _evaluated(options, registry)
     except BuilderBrainError as error:
-        with suppress(BuilderBrainError, OSError):  # what is wrong with the evaluation is what has to be said
-            registry.record_refusal(version, field=error.field, reason=error.message)
+        if registry.versions():
+            with suppress(BuilderBrainError, OSError):  # what is wrong with the evaluation is what has to be said
+                registry.record_refusal(_named(options.candidate), field=error.field, reason=error.message)
         raise
     from builderbrain.gate.report import as_text
 
@@ -41,7 +41,15 @@ def evaluate_candidate(options: Namespace) -> int:
     return 0 if report["verdict"]["decision"] == "promote" else 1
 
 
-def _evaluated(options: Namespace, registry: Registry, version: str) -> dict[str, Any]:
+def _named(target: str) -> str:
+    """The id that a candidate has or would have; what was typed where it is neither a version nor a rail's folder."""
+    try:
+        return read_rail_folder(Path(target)).content_hash()[:ID_LENGTH]
+    except (BuilderBrainError, OSError, ValueError):
+        return target
+
+
+def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
     # Torch and the model libraries are only needed here.
     from builderbrain.gate.evaluate import evaluate
     from builderbrain.gate.report import build_report
@@ -51,6 +59,7 @@ def _evaluated(options: Namespace, registry: Registry, version: str) -> dict[str
     limits = read_limits(options.limits)
     battery = _battery(registry, options.battery)
     judge = RiskJudge.load(options.judge)
+    version = _version(registry, options.candidate)
     live = registry.live()
     if live is None:
         message = "nothing is live to compare with, and the base brings no rail; promote the first version without a report"
