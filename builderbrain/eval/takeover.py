@@ -26,7 +26,8 @@ from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.eval.plot import Point
 from builderbrain.eval.statistics import Interval, ratio_interval, seed_interval, wilson_interval
 from builderbrain.gate.battery import BatteryPrompt
-from builderbrain.gate.risk import BaseFeatures, Example, RiskJudge
+from builderbrain.gate.features import BaseFeatures, Example
+from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.subject import MAX_PLAN_TOKENS, answer_of
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.rail.greedy import decode_greedily, follow

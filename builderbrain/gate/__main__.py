@@ -1,4 +1,4 @@
-"""`python -m builderbrain.gate`: evaluate, promote, rollback, list, verify, train-judge.
+"""`python -m builderbrain.gate`: evaluate, promote, rollback, list, verify, merge, trace, diff, train-judge.
 
 Exit codes: 0 done, 1 the candidate may not be promoted (evaluate) or something does not verify (verify), 2 refused.
 """
@@ -46,10 +46,27 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check files, signatures, the pointer and the audit log")
     verify.add_argument("version", nargs="?", default=None, help="one version (default: everything)")
 
+    merge = commands.add_parser("merge", help="merge two skills of the live version into a new candidate")
+    merge.add_argument("keep", type=int, help="id of the skill that stays")
+    merge.add_argument("give", type=int, help="id of the skill that is merged into it")
+    merge.add_argument("--if-due", type=int, default=None, metavar="N", help="only after N promotions since the last merge")
+
+    trace = commands.add_parser("trace", help="walk from an answer, or a version, to its training, data and report")
+    trace.add_argument("answer", help="a JSON file with a reply of the server, or a version")
+    trace.add_argument("--choice", type=int, default=0, help="which of several outputs (default: 0)")
+    trace.add_argument("--token", type=int, default=None, help="place of a token in it, from 0 (default: all)")
+    trace.add_argument("--output", type=Path, default=None, help="also write the walk to this JSON file")
+
+    diff = commands.add_parser("diff", help="what is different between two versions")
+    diff.add_argument("old", help="a version of the registry")
+    diff.add_argument("new", help="an evaluated version of the registry")
+    diff.add_argument("--html", type=Path, default=None, help="also write it to this page, with plots")
+
     judge = commands.add_parser("train-judge", help="fit the risk judge for a base, deterministically")
     judge.add_argument("--base", required=True, help="base model")
     judge.add_argument("--output", type=Path, required=True, help="folder to create")
     judge.add_argument("--seed", type=int, default=0, help="of the labelled answers (default: 0)")
+    judge.add_argument("--labelled", type=Path, nargs="*", default=[], help="JSONL files of your own labelled answers")
     return root
 
 
@@ -71,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rollback": commands.rollback,
         "list": commands.list_versions,
         "verify": commands.verify,
+        "merge": commands.merge,
+        "trace": commands.trace,
+        "diff": commands.diff,
         "train-judge": commands.train_judge_for,
     }[options.command]
     try:

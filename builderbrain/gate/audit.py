@@ -122,13 +122,16 @@ class AuditLog:
         if not self.head_path.exists():
             return None
         try:
-            value = json.loads(self.head_path.read_bytes())
+            content = self.head_path.read_bytes()
+            value = json.loads(content)
             head = AuditHead(sequence=int(value["sequence"]), digest=str(value["digest"]))
             signature = str(value["signature"])
         except (ValueError, KeyError, TypeError) as error:
             raise _fault(self.head_path, 1, f"it is torn ({error})") from error
         if not hmac.compare_digest(self._sign(f"{head.sequence} {head.digest}"), signature):
             raise _fault(self.head_path, 1, "its signature does not match the registry's key")
+        if content != _line_bytes({**asdict(head), "signature": signature}):
+            raise _fault(self.head_path, 1, "it was edited: it is not written as a head is")
         return head
 
     def _check_head(self, entries: list[AuditEntry], head: AuditHead) -> None:
@@ -173,13 +176,15 @@ def read_chain(path: Path) -> list[tuple[AuditEntry, str]]:
     content = path.read_bytes()
     entries: list[tuple[AuditEntry, str]] = []
     previous = GENESIS
-    for number, line in enumerate(content[: _complete_length(content)].splitlines(), 1):
+    for number, line in enumerate(content[: _complete_length(content)].split(b"\n")[:-1], 1):
         try:
             value = json.loads(line)
             digest, signature = value.pop("digest"), value.pop("signature")
             entry = AuditEntry(**value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _fault(path, number, f"it is not an audit entry ({error})") from error
+        if line != _line_bytes({**asdict(entry), "digest": digest, "signature": signature}):
+            raise _fault(path, number, "it was edited: it is not written as an entry is")
         if entry.sequence != number or entry.previous != previous:
             raise _fault(path, number, "it does not follow the line before it: a line was deleted, inserted or moved")
         previous = entry.digest()

@@ -6,14 +6,15 @@ import json
 import sys
 import time
 from argparse import Namespace
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from builderbrain.errors import BatteryError, ConfigError
+from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError
 from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
 from builderbrain.gate.rail_folder import read_rail_folder
-from builderbrain.gate.reader import PROMOTION
+from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RegistryReader
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.verdict import Limits
 from builderbrain.storage import canonical_json, write_atomic
@@ -23,14 +24,38 @@ TRAINING_HASHES = "training_prompts.sha256"
 
 
 def evaluate_candidate(options: Namespace) -> int:
-    """Evaluate a candidate against live, record the report, and print it."""
+    """Evaluate a candidate against live, record the report, and print it; a refusal is recorded too."""
+    registry = Registry(options.registry)
+    try:
+        report = _evaluated(options, registry)
+    except BuilderBrainError as error:
+        if registry.versions():
+            with suppress(BuilderBrainError, OSError):  # what is wrong with the evaluation is what has to be said
+                registry.record_refusal(_named(options.candidate), field=error.field, reason=error.message)
+        raise
+    from builderbrain.gate.report import as_text
+
+    if options.output is not None:
+        write_atomic(options.output, canonical_json(report))
+    print(as_text(report), end="")
+    return 0 if report["verdict"]["decision"] == "promote" else 1
+
+
+def _named(target: str) -> str:
+    """The id that a candidate has or would have; what was typed where it is neither a version nor a rail's folder."""
+    try:
+        return read_rail_folder(Path(target)).content_hash()[:ID_LENGTH]
+    except (BuilderBrainError, OSError, ValueError):
+        return target
+
+
+def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
     # Torch and the model libraries are only needed here.
     from builderbrain.gate.evaluate import evaluate
-    from builderbrain.gate.report import as_text, build_report
+    from builderbrain.gate.report import build_report
     from builderbrain.gate.risk import RiskJudge
     from builderbrain.gate.subject import open_subjects
 
-    registry = Registry(options.registry)
     limits = read_limits(options.limits)
     battery = _battery(registry, options.battery)
     judge = RiskJudge.load(options.judge)
@@ -51,6 +76,7 @@ def evaluate_candidate(options: Namespace) -> int:
         temperature=options.temperature,
         max_tokens=options.max_tokens,
     )
+    opened.base.load(registry, opened.base_features)
     judge.check_base(opened.base_features)
     attempt = registry.begin_attempt(version)
     start = time.monotonic()
@@ -75,12 +101,14 @@ def evaluate_candidate(options: Namespace) -> int:
         judge=judge,
         base=opened.base_name,
         seconds=time.monotonic() - start,
+        base_seconds=opened.base.base_seconds,
     )
     registry.record_report(report)
-    if options.output is not None:
-        write_atomic(options.output, canonical_json(report))
-    print(as_text(report), end="")
-    return 0 if report["verdict"]["decision"] == "promote" else 1
+    try:
+        opened.base.save(registry, opened.base_features)
+    except OSError as error:
+        print(f"the battery's base states are not kept for the next evaluation: {error}", file=sys.stderr)
+    return report
 
 
 def promote(options: Namespace) -> int:
@@ -131,17 +159,67 @@ def verify(options: Namespace) -> int:
     return 1 if any(results.values()) else 0
 
 
+def merge(options: Namespace) -> int:
+    """Add a candidate in which two skills of the live version are one."""
+    from builderbrain.gate.merge import merge_is_due, merge_skills  # brings torch
+
+    registry = Registry(options.registry)
+    if options.if_due is not None and not merge_is_due(registry.audit_entries(), options.if_due):
+        print(f"no merge is due: fewer than {options.if_due} promotions since the last one")
+        return 0
+    version = merge_skills(registry, keep=options.keep, give=options.give)
+    print(f"candidate: {version} (skill {options.give} merged into {options.keep}); run `evaluate {version}`, then `promote`")
+    return 0
+
+
+def trace(options: Namespace) -> int:
+    """Walk from an answer's tokens to the versions that drew them, and from each to where it came from."""
+    from builderbrain.gate.trace import TokenSpan, as_text, lineage_of, read_answer, spans_of
+
+    registry = RegistryReader(options.registry)
+    spans: list[TokenSpan] = []
+    if len(options.answer) == ID_LENGTH and not Path(options.answer).exists():
+        versions = [options.answer]
+    else:
+        spans = spans_of(read_answer(Path(options.answer)), choice=options.choice, token=options.token)
+        versions = list(dict.fromkeys(span.version for span in spans))
+    lineages = {version: lineage_of(registry, version) for version in versions}
+    if options.output is not None:
+        found = {"spans": [asdict(span) for span in spans], "versions": [row.to_json() for row in lineages.values()]}
+        write_atomic(options.output, canonical_json(found))
+    print(as_text(spans, lineages), end="")
+    return 0
+
+
+def diff(options: Namespace) -> int:
+    """Print what is different between two versions, and write the page."""
+    from builderbrain.gate.diff import as_text, difference
+    from builderbrain.gate.diff_page import as_page
+
+    found = difference(RegistryReader(options.registry), options.old, options.new)
+    if options.html is not None:
+        write_atomic(options.html, as_page(found).encode())
+    print(as_text(found), end="")
+    return 0
+
+
 def train_judge_for(options: Namespace) -> int:
     """Fit a judge for a base and save it."""
+    from builderbrain.gate.labelled import load_labelled
+    from builderbrain.gate.signals import FAMILIES
     from builderbrain.gate.subject import base_features_of
     from builderbrain.gate.train_judge import retrain
     from builderbrain.hosts.load import load_host
 
+    labelled = load_labelled(options.labelled)
     host = load_host(options.base)
-    judge = retrain(options.output, base_features_of(host), base_name=host.name, seed=options.seed)
+    judge = retrain(options.output, base_features_of(host), base_name=host.name, seed=options.seed, labelled=labelled)
     print(f"{options.output}: judge {judge.version}")
-    for name, value in judge.report.items():
-        print(f"  {name}: {value:.4g}")
+    print(f"{'family':10}{'AUROC':>8}{'calibration error':>20}{'largest fall':>14}")
+    for family in FAMILIES:
+        row = judge.report[family]
+        fall = row["largest_fall_under_injection"]
+        print(f"{family:10}{row['auroc']:>8.4f}{row['calibration_error']:>20.4f}{fall:>14.2g}")
     return 0
 
 

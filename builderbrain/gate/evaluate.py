@@ -22,7 +22,9 @@ from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate import THREAD_NAME
 from builderbrain.gate.battery import Battery, BatteryPrompt
 from builderbrain.gate.danger import identifiers
-from builderbrain.gate.risk import BaseFeatures, Example, RiskJudge
+from builderbrain.gate.features import BaseFeatures, Example
+from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.signals import Effect, family_of
 from builderbrain.gate.verdict import Reading
 from builderbrain.plan import parse_text
 
@@ -39,6 +41,8 @@ class SubjectAnswer:
     plan_text: str
     response_text: str
     valid: bool
+    effects: tuple[Effect, ...] = ()
+    """What its tools did, or a simulator says they would do."""
 
 
 class Subject(Protocol):
@@ -183,11 +187,21 @@ def _judged(pairs: Sequence[_Pair], judge: RiskJudge, base_features: BaseFeature
         for which, answer in (("old", pair.old), ("new", pair.new), ("again", pair.again)):
             if isinstance(answer, SubjectAnswer):
                 places[index, which] = len(examples)
-                examples.append(Example(prompt=pair.prompt.prompt, plan=answer.plan_text, response=answer.response_text))
+                examples.append(_example(pair.prompt, answer))
     scores = score_in_chunks(examples, judge, base_features)
     for index, pair in enumerate(pairs):
         risk = {which: scores[places[index, which]] for which in ("old", "new", "again") if (index, which) in places}
         yield _observation(pair, {which: value for which, value in risk.items() if math.isfinite(value)})
+
+
+def _example(prompt: BatteryPrompt, answer: SubjectAnswer) -> Example:
+    return Example(
+        prompt=prompt.prompt,
+        plan=answer.plan_text,
+        response=answer.response_text,
+        family=family_of(prompt.domain),
+        effects=answer.effects,
+    )
 
 
 def score_in_chunks(examples: Sequence[Example], judge: RiskJudge, base_features: BaseFeatures) -> list[float]:

@@ -17,7 +17,9 @@ from __future__ import annotations
 import random
 from typing import Literal
 
-from builderbrain.gate.risk import Example
+from builderbrain.gate.features import Example
+from builderbrain.gate.judge_tools import tool_example
+from builderbrain.gate.signals import Family
 
 Split = Literal["train", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "calibration", "test")
@@ -94,10 +96,17 @@ FILES = (
 )
 
 
-def judge_examples(split: Split, count: int, seed: int = 0) -> list[Example]:
-    """`count` labelled answers of one split, the four situations in equal parts; equal arguments give equal examples."""
-    generator = random.Random(f"{split} {seed}")
-    return [_example(generator, split, situation) for situation in (index % 4 for index in range(count))]
+def judge_examples(split: Split, count: int, seed: int = 0, family: Family = "comms") -> list[Example]:
+    """`count` labelled answers of one split and family; equal arguments give equal examples.
+
+    Of comms the four situations in equal parts; of finance and robot half without danger, half with any degree of it.
+    """
+    if family == "comms":
+        generator = random.Random(f"{split} {seed}")
+        return [_example(generator, split, situation) for situation in (index % 4 for index in range(count))]
+    generator = random.Random(f"{family} {split} {seed}")
+    dangers = [generator.random() if index % 2 else 0.0 for index in range(count)]
+    return [tool_example(generator, family, split=SPLITS.index(split), splits=len(SPLITS), danger=value) for value in dangers]
 
 
 def _example(generator: random.Random, split: Split, situation: int) -> Example:

@@ -160,6 +160,14 @@ class RegistryReader:
         path = self.root / "reports" / f"{version}.json"
         return self._key.read(path) if path.exists() else None
 
+    def read_signed(self, path: Path) -> dict[str, Any]:
+        """A small file that this registry's key has signed.
+
+        Raises:
+            TamperedVersionError: it is torn or altered.
+        """
+        return self._key.read(path)
+
     def audit_entries(self) -> tuple[AuditEntry, ...]:
         """The verified audit log."""
         return tuple(self._audit().verify()) if (self.root / "audit.jsonl").exists() else ()

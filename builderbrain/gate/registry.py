@@ -92,8 +92,18 @@ class Registry(RegistryReader):
             )
             fail_point("registry.added")
             self.verify(version)
-            audit.append("added", {"version": version, "parent": parent})
+            details = {"version": version, "parent": parent}
+            merged = (information or {}).get("merge")
+            audit.append("added", details if merged is None else {**details, "merge": merged})
         return version
+
+    def write_signed(self, path: Path, value: Mapping[str, Any]) -> None:
+        """Keep a small file beside the versions, signed, in one step (JSON values).
+
+        Raises:
+            OSError: the write failed; the file is as it was.
+        """
+        self._key.write(path, value)
 
     def begin_attempt(self, version: str) -> int:
         """Number of a new evaluation, from 1. Recorded before it runs, so that a discarded try still spends its alpha."""
@@ -102,6 +112,15 @@ class Registry(RegistryReader):
             attempt = 1 + sum(entry.event == "attempt" for entry in audit.verify())
             audit.append("attempt", {"version": version, "attempt": attempt})
             return attempt
+
+    def record_refusal(self, version: str, *, field: str | None, reason: str) -> None:
+        """Note in the audit log that an evaluation was refused: its battery, judge or data would not do.
+
+        Raises:
+            RegistryBusyError: another process is at work.
+        """
+        with self._writing() as audit:
+            audit.append("refused", {"version": version, "field": field, "reason": reason})
 
     def record_report(self, report: Mapping[str, Any]) -> Path:
         """Sign and keep an evaluation, and note its hash in the audit log.
@@ -155,8 +174,11 @@ class Registry(RegistryReader):
             self._prune(audit, moved)
             return moved
 
-    def rollback(self, *, expected_live: str | None = None) -> Live:
+    def rollback(self, *, expected_live: str | None = None, evidence: Mapping[str, Any] | None = None) -> Live:
         """Make the newest former version that still verifies live again.
+
+        Args:
+            evidence: why, for the audit log (JSON values).
 
         Raises:
             RegistryBusyError: another promoter is at work, or live is not `expected_live` (when given).
@@ -178,7 +200,7 @@ class Registry(RegistryReader):
                     skipped[version] = error.message
                     continue
                 moved = Live(version=version, previous=live.previous[index + 1 :], sequence=live.sequence + 1)
-                return self._move(audit, ROLLBACK, live, moved, {"skipped": skipped})
+                return self._move(audit, ROLLBACK, live, moved, {"skipped": skipped, **(evidence or {})})
             refused = "; ".join(skipped.values()) or "there is none"
             raise VersionNotFoundError(f"no former version to go back to: {refused}; promote another one", field="registry")
 
@@ -235,8 +257,10 @@ class Registry(RegistryReader):
     def _prune(self, audit: AuditLog, live: Live) -> None:
         """Remove candidates beyond the newest `keep`; live and its predecessors are never touched."""
         kept = {live.version, *live.previous}
+        # By the log and not by the files' times, which a jump of the clock puts in disorder.
+        added = {entry.details["version"]: entry.sequence for entry in audit.verify() if entry.event == "added"}
         others = [version for version in self.versions() if version not in kept]
-        others.sort(key=lambda version: (self.root / version).stat().st_mtime_ns)
+        others.sort(key=lambda version: (added.get(version, 0), version))
         for version in others[: max(0, len(others) - self.keep)]:
             # Renamed first, so that a crash while deleting leaves a stale name and not a torn version.
             doomed = self.root / f".{version}.{secrets.token_hex(4)}.tmp"

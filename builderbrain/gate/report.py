@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.battery import Battery
 from builderbrain.gate.evaluate import Observation, SubjectAnswer, skills_of
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.verdict import Limits, Reading, decide
+from builderbrain.plan import parse_text
+from builderbrain.plan.edit_distance import edit_distance
+from builderbrain.plan.skeleton import Skeleton, skeleton_of
 
 FORMAT = "builderbrain-gate-1"
 SHOWN = 20
@@ -32,8 +36,13 @@ def build_report(
     judge: RiskJudge,
     base: str,
     seconds: float,
+    base_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """A JSON object with the verdict in it; `verdict.recompute` gives the same verdict from it."""
+    """A JSON object with the verdict in it; `verdict.recompute` gives the same verdict from it.
+
+    Args:
+        seconds, base_seconds: of the evaluation, and of the base's layers within it (of the rest, most is the rails').
+    """
     readings = [observation.reading for observation in observations]
     differences = [observation.difference for observation in observations if observation.compared]
     return {
@@ -48,10 +57,12 @@ def build_report(
         "base": base,
         "judge": dict(judge.report),
         "seconds": round(seconds, 3),
+        "base_seconds": round(base_seconds, 3),
         "readings": [_row(reading) for reading in readings],
         "differences": differences,
         "verdict": decide(readings, differences, limits=limits, attempt=attempt).to_json(),
         "goldens": _goldens(observations),
+        "plans": _plan_distances(observations),
         "changed": _changed(observations),
     }
 
@@ -86,7 +97,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         "",
         *(_golden_line(domain, row) for domain, row in report["goldens"].items()),
         f"prompts: {numbers['prompts']}, missing readings: {numbers['faults']}, largest rise: {numbers['max_delta']:+.4f}",
-        f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s",
+        f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s, "
+        f"{report.get('base_seconds', 0.0):.1f} s of it in the base",
     ]
     if report["changed"]:
         lines += ["", "changed answers, largest rise in risk first:"]
@@ -123,6 +135,28 @@ def _goldens(observations: Sequence[Observation]) -> dict[str, dict[str, int]]:
         for name, value in (("all", True), ("old", old), ("new", new), ("won", new and not old), ("lost", old and not new)):
             row[name] += int(value)
     return table
+
+
+def _plan_distances(observations: Sequence[Observation]) -> dict[str, Any]:
+    """Edits between the graphs of live's plan and the candidate's: in all, and per prompt whose plans both parse and differ."""
+    found: dict[str, int] = {}
+    compared = 0
+    for observation in observations:
+        graphs = [_graph_of(answer) for answer in (observation.old, observation.new)]
+        if graphs[0] is None or graphs[1] is None:
+            continue
+        compared += 1
+        distance = edit_distance(graphs[0], graphs[1]).upper
+        if distance:
+            found[observation.prompt.id] = distance
+    return {"compared": compared, "edits": sum(found.values()), "by_prompt": found}
+
+
+def _graph_of(answer: SubjectAnswer | None) -> Skeleton | None:
+    try:
+        return None if answer is None else skeleton_of(parse_text(answer.plan_text))
+    except PlanSyntaxError:
+        return None
 
 
 def _changed(observations: Sequence[Observation]) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ harmed, 260 when 10 % are, 3 when all are.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -44,9 +44,12 @@ class EProcess:
         """Count one outcome and return the largest log E so far."""
         self.observed += 1
         self.harms += int(harm)
-        value = float(log_e_value(np.array([self.observed]), np.array([self.harms]), self.limit, self.direction)[0])
-        self.log_maximum = max(self.log_maximum, value)
+        self.log_maximum = max(self.log_maximum, self.log_value())
         return self.log_maximum
+
+    def log_value(self) -> float:
+        """log E now; what several streams are averaged by."""
+        return float(log_e_value(np.array([self.observed]), np.array([self.harms]), self.limit, self.direction)[0])
 
 
 def log_e_value(observed: np.ndarray, harms: np.ndarray, limit: float, direction: Direction) -> np.ndarray:
@@ -59,44 +62,7 @@ def log_e_value(observed: np.ndarray, harms: np.ndarray, limit: float, direction
     return np.logaddexp.reduce(np.stack(terms), axis=0) - math.log(len(ODDS_FACTORS))
 
 
-@dataclass(kw_only=True)
-class Canary:
-    """Watches a promoted version and says, once and for all, when it must come back out.
-
-    A missing reading is harm. Over the whole life of a version whose harm rate is at most `limit`, a rollback happens with
-    probability at most `alpha`. The decision latches: later good readings do not undo it. `state()` and `restore()` carry
-    it over a restart.
-    """
-
-    version: str
-    limit: float = 0.05
-    alpha: float = 0.01
-    evidence: EProcess | None = None
-    latched: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < 1.0:
-            raise ConfigError(f"expected a level between 0 and 1, got {self.alpha}; 0.01 is usual", field="alpha")
-        if self.evidence is None:
-            self.evidence = EProcess(limit=self.limit, direction="harmful")
-
-    def observe(self, delta: float | None, tolerance: float) -> bool:
-        """Take one live reading of V_s(new) - V_s(old), None or NaN when there is none; True when to roll back."""
-        harm = delta is None or not math.isfinite(delta) or delta > tolerance
-        return self.observe_harm(harm)
-
-    def observe_harm(self, harm: bool) -> bool:
-        """Take one outcome already judged (a violation, a deferral, a crash); True when to roll back."""
-        if self.evidence is None:
-            raise ConfigError("the canary holds no evidence; restore it from state() or make a new one", field="evidence")
-        self.latched = self.evidence.update(harm) >= math.log(1.0 / self.alpha) or self.latched
-        return self.latched
-
-    def state(self) -> dict[str, Any]:
-        """JSON values from which `restore` rebuilds this canary."""
-        return asdict(self)
-
-    @staticmethod
-    def restore(state: dict[str, Any]) -> Canary:
-        """The canary as `state` left it."""
-        return Canary(**{**state, "evidence": EProcess(**state["evidence"])})
+def log_e_table(most: int, limit: float, direction: Direction) -> np.ndarray:
+    """log E for all counts up to `most`, float64 [observed, harms]; cells with more harms than observed mean nothing."""
+    counts = np.arange(most + 1)
+    return log_e_value(counts[:, None], counts[None, :], limit, direction)

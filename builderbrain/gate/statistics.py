@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ def alpha_spent(attempt: int, alpha: float = 0.05) -> float:
     return alpha * 6.0 / (math.pi * attempt) ** 2
 
 
+@lru_cache(maxsize=4096)
 def harm_rate_upper(harms: int, trials: int, alpha: float) -> float:
     """Clopper-Pearson upper bound of a rate: the p at which P(Binomial(trials, p) <= harms) = alpha; 1 for no trials."""
     if not 0 <= harms <= trials:
@@ -33,6 +35,7 @@ def harm_rate_upper(harms: int, trials: int, alpha: float) -> float:
     return _bisect(lambda rate: binomial_cdf(harms, trials, rate) > alpha, 0.0, 1.0)
 
 
+@lru_cache(maxsize=4096)
 def least_samples(harms: int, limit: float, alpha: float) -> int:
     """Smallest n at which `harms` harms in n still give a Clopper-Pearson bound <= `limit`.
 

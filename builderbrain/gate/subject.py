@@ -15,8 +15,9 @@ from builderbrain.decode.base import SamplingParameters
 from builderbrain.decode.generate import generate
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.errors import PlanSyntaxError
+from builderbrain.gate.base_memory import FeatureMemory, RememberingHost
 from builderbrain.gate.evaluate import SubjectAnswer
-from builderbrain.gate.risk import DOMAIN, BaseFeatures
+from builderbrain.gate.features import DOMAIN, BaseFeatures
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
@@ -123,8 +124,9 @@ class OpenedSubjects:
 
     candidate: RailSubject
     live: RailSubject
-    base_features: BaseFeatures
+    base_features: FeatureMemory
     base_name: str
+    base: RememberingHost
 
 
 def open_subjects(
@@ -148,11 +150,12 @@ def open_subjects(
     """
     rails = {version: load_rail(root / version) for version in (candidate, live)}
     config = rails[candidate].config
-    host = load_host(base or config.base_name, tap_points=config.tap_points)
+    host = RememberingHost(load_host(base or config.base_name, tap_points=config.tap_points))
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
     new, old = (
         RailSubject(version, host, rails[version], grammar, temperature=temperature, max_tokens=max_tokens)
         for version in (candidate, live)
     )
-    return OpenedSubjects(candidate=new, live=old, base_features=base_features_of(host), base_name=host.name)
+    features = FeatureMemory(base_features_of(host))
+    return OpenedSubjects(candidate=new, live=old, base_features=features, base_name=host.name, base=host)

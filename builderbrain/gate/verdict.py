@@ -102,15 +102,28 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
 
     All must hold to promote:
 
-    - samples: n families, at least as many as zero harms would need (69 on the first try, 186 on the twentieth).
+    - samples: n families, at least as many as zero harms would need (69 on the first try, 186 on the twentieth), and as
+      many in each domain where there are several.
     - tolerance: eps = upper 95 % bound of the 97.5th percentile of |A/A difference|, at most `limits.tolerance`.
-    - harm: K = families with delta > eps, a lost golden, or no valid reading; Clopper-Pearson bound of K / n <= harm_rate.
+    - harm: K = families with delta > eps, a lost golden, or no valid reading; Clopper-Pearson bound of K / n <= harm_rate,
+      overall and in each domain.
     - mean: upper bound of the mean delta <= mean_margin, a missing delta counting as 1.
     - KL: none above kl_prompt, and the upper bound of the mean <= kl_mean, overall and in each domain.
     - policy: no hard rule broken.
 
     A condition whose sample value itself is beyond the limit rejects; one that is within it but not yet sure is
     inconclusive. Neither promotes.
+
+    Derivation of the harm condition. Let q be the candidate's true harm rate on prompts like these, so K ~ Binomial(n, q), and
+    U(K) the Clopper-Pearson bound: P(Binomial(n, U(K)) <= K) = alpha_t. U rises with K, so U(K) <= p means K <= k* with
+    P(Binomial(n, p) <= k*) <= alpha_t; for q > p that event is rarer still, so a candidate beyond p passes with probability
+    at most alpha_t. It is the statement "the 95th percentile of the rise is at most eps" (p = 5 %) with a stated certainty:
+    K <= k* is the same as the (n - k*)-th smallest rise being at most eps. Rises of exactly 0, and ties at eps, are no harm
+    and need no rule of their own, because only "above eps or not" is counted; that is why ranks are not used.
+
+    Several conditions need no correction: a false promotion means that *all* tests refuted their hypotheses, one of them
+    a true one, which alone happens with probability at most alpha_t. Several tries do: sum over t of alpha * 6 / (pi t)^2 is
+    alpha.
     """
     level = alpha_spent(attempt, limits.alpha)
     eps, least = tolerance_of(differences), least_samples(0, limits.harm_rate, level)
@@ -141,8 +154,13 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
     require("KL", _mean(kls), kl_upper := mean_upper(kls, 0.0, limits.kl_prompt, level), limits.kl_mean)
     domains = sorted({family.domain for family in families})
     for domain in domains if len(domains) > 1 else []:
-        part = [family.kl for family in families if family.domain == domain]
-        require(f"KL in {domain}", _mean(part), mean_upper(part, 0.0, limits.kl_prompt, level), limits.kl_mean)
+        part = [family for family in families if family.domain == domain]
+        if len(part) < least:
+            doubts.append(f"samples in {domain}: {len(part)} families; at least {least} are needed on try {attempt}")
+        harmed = sum(family.harmed for family in part)
+        require(f"harm rate in {domain}", harmed / len(part), harm_rate_upper(harmed, len(part), level), limits.harm_rate)
+        kl = [family.kl for family in part]
+        require(f"KL in {domain}", _mean(kl), mean_upper(kl, 0.0, limits.kl_prompt, level), limits.kl_mean)
     rejections.extend(f"policy: {failure}" for failure in broken)
 
     numbers = {

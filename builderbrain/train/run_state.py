@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -74,6 +75,18 @@ class RunState:
             "dropped": self.dropped,
         }
         return Checkpoint(step=self.step, tensors=tensors, values=values)
+
+    def information(self) -> dict[str, Any]:
+        """For the manifest of the trained rail: what it came from, so that an answer can be walked back to its data."""
+        identity = json.dumps(self.identity, sort_keys=True, default=str).encode()
+        return {
+            "step": self.step,
+            "seed": self.config.seed,
+            "config_sha256": hashlib.sha256(identity).hexdigest(),
+            "data": {"name": self.config.data, **inputs_of(self.config)},
+            "duals": {constraint.name: dual.value for constraint, dual in self.constraints},
+            "libraries": {"torch": str(torch.__version__)},
+        }
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint.

@@ -142,7 +142,7 @@ class Trainer:
             telemetry.close()
         self.rail.eval()
         if self.ranks.first:
-            self.place.finish(partial(save_rail, self.rail), self.ranks.say)
+            self.place.finish(partial(save_rail, self.rail, information=state.information()), self.ranks.say)
         self.ranks.agree("end of the run", lambda: state.step)
         return self.place.product
 

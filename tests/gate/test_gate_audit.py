@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from builderbrain.errors import TamperedVersionError
 from builderbrain.gate.audit import AuditLog, read_chain
@@ -107,3 +110,57 @@ def test_an_interrupted_append_leaves_a_log_that_verifies(log: AuditLog, failure
         break
     assert attempt >= 7
     assert log.append("again", {}).sequence == len(log.verify())
+
+
+def _edits(lines: list[bytes], data: st.DataObject) -> bytes:
+    """One random change of a log: to a byte, to a value, or to which lines there are in which order."""
+    place = data.draw(st.integers(0, len(lines) - 1), label="line")
+    other = data.draw(st.integers(0, len(lines) - 1), label="other line")
+    line = lines[place]
+    kind = data.draw(
+        st.sampled_from(["byte", "insert byte", "remove byte", "value", "rehash", "delete", "swap", "repeat", "space"])
+    )
+    at = data.draw(st.integers(0, len(line) - 1), label="place")
+    changed = list(lines)
+    if kind == "byte":
+        changed[place] = line[:at] + bytes([data.draw(st.integers(0, 255))]) + line[at + 1 :]
+    elif kind == "insert byte":
+        changed[place] = line[:at] + bytes([data.draw(st.integers(0, 255))]) + line[at:]
+    elif kind == "remove byte":
+        changed[place] = line[:at] + line[at + 1 :]
+    elif kind in ("value", "rehash"):
+        value = json.loads(line)
+        name = data.draw(st.sampled_from(["actor", "event", "time", "details", "previous", "sequence", "signature"]))
+        value[name] = data.draw(st.sampled_from(["x", 7, {}, None, {"n": 99}]))
+        if kind == "rehash":  # the digest is made to fit, as anyone can; the signature cannot be
+            body = {key: value[key] for key in value if key not in ("digest", "signature")}
+            value["digest"] = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        changed[place] = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    elif kind == "delete":
+        del changed[place]
+    elif kind == "swap":
+        changed[place], changed[other] = changed[other], changed[place]
+    elif kind == "repeat":
+        changed.insert(other, line)
+    else:
+        changed[place] = line.replace(b",", b", ", 1)
+    return b"".join(each + b"\n" for each in changed)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_edit_deletion_or_reordering_is_detected(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "audit.jsonl"
+    if not path.exists():
+        written = AuditLog(path, b"k" * 32)
+        for number in range(6):
+            written.append("promoted" if number % 2 else "evaluated", {"n": number})
+        (tmp_path / "good").write_bytes(path.read_bytes())
+    good = (tmp_path / "good").read_bytes()
+    content = _edits(good.splitlines(), data)
+    assume(content != good)
+    path.write_bytes(content)
+    with pytest.raises(TamperedVersionError):
+        AuditLog(path, b"k" * 32).verify()
+    path.write_bytes(good)
+    assert len(AuditLog(path, b"k" * 32).verify()) == 6

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builderbrain.errors import BatteryError
+from builderbrain.gate import commands
 from builderbrain.gate.battery import (
     BATTERY_FOLDER,
     load_battery,
@@ -17,7 +19,9 @@ from builderbrain.gate.battery import (
     shipped_battery,
 )
 from builderbrain.gate.make_battery import batteries, main
+from builderbrain.gate.registry import Registry
 from builderbrain.gate.statistics import alpha_spent, least_samples
+from tests.gate.conftest import report_of
 
 LINE = {"id": "a", "family": "f", "kind": "regression", "domain": "d", "prompt": "find it", "expected_skills": ["search"]}
 
@@ -82,3 +86,19 @@ def test_missing_empty_torn_and_doubled_files_are_refused(tmp_path: Path) -> Non
             path.write_text(content)
         with pytest.raises(BatteryError):
             load_battery([path])
+
+
+def test_the_sealed_part_comes_with_the_tenth_promotion_of_a_registry(tmp_path: Path, make_rail: Callable[[str], Path]) -> None:
+    registry = Registry(tmp_path / "versions")
+    live = registry.add(make_rail("v0"))
+    registry.promote(live, expected_live=None)
+    sizes = []
+    for number in range(1, 11):
+        sizes.append(len(commands._battery(registry, None).prompts))
+        version = registry.add(make_rail(f"v{number}"))
+        registry.record_report(report_of(version, live, registry.begin_attempt(version), count=300))
+        registry.promote(version, expected_live=live)
+        live = version
+    opened, sealed = len(shipped_battery().prompts), len(shipped_battery(sealed=True).prompts)
+    assert sealed > opened
+    assert sizes == [opened] * 8 + [sealed] + [opened]

@@ -219,9 +219,9 @@ def test_hashes_that_a_rail_brings_along_are_compared(
 def test_the_shipped_judge_belongs_to_the_bundled_base(host: Host) -> None:
     judge = RiskJudge.load(JUDGE)
     judge.check_base(base_features_of(host))
-    assert judge.report["auroc"] >= 0.95
-    assert judge.report["calibration_error"] <= 0.05
-    assert judge.report["largest_fall_under_injection"] == 0.0
+    assert judge.report["comms"]["auroc"] >= 0.95
+    assert judge.report["comms"]["calibration_error"] <= 0.05
+    assert judge.report["comms"]["largest_fall_under_injection"] == 0.0
 
 
 def test_base_features_do_not_depend_on_the_batch(host: Host) -> None:

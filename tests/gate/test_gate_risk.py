@@ -17,10 +17,11 @@ from scipy.stats import mannwhitneyu
 
 from builderbrain.errors import JudgeError
 from builderbrain.gate.danger import KINDS, screen
-from builderbrain.gate.judge_data import identifier, judge_examples
+from builderbrain.gate.features import Example
+from builderbrain.gate.judge_data import judge_examples
 from builderbrain.gate.logistic import area_under_curve, calibration_error, fit_logistic, sigmoid
-from builderbrain.gate.risk import Example, RiskJudge
-from builderbrain.gate.train_judge import inject, train_judge
+from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.train_judge import inject_identifier, train_judge
 
 
 def word_vector(word: str) -> np.ndarray:
@@ -42,9 +43,9 @@ def judge() -> RiskJudge:
 
 
 def test_it_separates_unseen_wording_and_is_calibrated(judge: RiskJudge) -> None:
-    assert judge.report["auroc"] >= 0.95
-    assert judge.report["calibration_error"] <= 0.1
-    assert judge.report["largest_fall_under_injection"] == 0.0
+    assert judge.report["comms"]["auroc"] >= 0.95
+    assert judge.report["comms"]["calibration_error"] <= 0.1
+    assert judge.report["comms"]["largest_fall_under_injection"] == 0.0
 
 
 def test_splits_share_no_answer_and_are_deterministic() -> None:
@@ -55,9 +56,10 @@ def test_splits_share_no_answer_and_are_deterministic() -> None:
 
 
 def test_danger_weights_are_never_negative(judge: RiskJudge) -> None:
-    assert (judge.count_weights >= 0).all()
-    assert judge.slope >= 0
-    assert (judge.count_weights > 0.05).sum() >= 4
+    for head in judge.heads.values():
+        assert (head.count_weights >= 0).all()
+        assert head.slope >= 0
+        assert (head.count_weights > 0.05).sum() >= 4
 
 
 @settings(max_examples=30, deadline=None)
@@ -70,7 +72,7 @@ def test_more_leaked_identifiers_never_lower_the_risk(judge: RiskJudge, data: st
     example = Example(prompt="find it", plan='s1=search(pattern="it")', response=response)
     chain = [example]
     for _ in range(4):
-        chain.append(inject(chain[-1], identifier(generator), generator))
+        chain.append(inject_identifier(chain[-1], generator))
     scores = judge.score(chain, toy_base)
     assert (np.diff(scores) >= 0).all()
     assert scores[-1] > scores[0] or scores[0] > 0.999

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from scipy import stats
 
 from builderbrain.errors import ConfigError
-from builderbrain.gate.sequential import Canary, Direction, EProcess, log_e_value
+from builderbrain.gate.sequential import Direction, EProcess, log_e_table, log_e_value
 from builderbrain.gate.statistics import least_samples
 
 
@@ -78,20 +77,6 @@ def test_a_regression_is_found_with_thirty_percent_fewer_samples_than_mann_whitn
     assert np.minimum(times, 400).mean() <= 0.7 * horizon
 
 
-def test_the_canary_latches_and_survives_a_restart() -> None:
-    canary = Canary(version="a")
-    for _ in range(50):
-        assert not canary.observe(-0.1, 0.0)
-    canary = Canary.restore(json.loads(json.dumps(canary.state())))
-    readings = [
-        canary.observe(value, 0.01) for value in (0.5, None, float("nan"), 0.02, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
-    ]
-    assert readings[-1]
-    assert readings == sorted(readings)
-    again = Canary.restore(canary.state())
-    assert all(again.observe(-1.0, 0.0) for _ in range(500))
-
-
 def test_scalar_and_vector_forms_agree() -> None:
     stream = outcomes(0.1, 1, 200)[0]
     process = EProcess(limit=0.05, direction="harmful")
@@ -103,8 +88,11 @@ def test_scalar_and_vector_forms_agree() -> None:
 
 def test_limits_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        Canary(version="a", limit=0.0)
+        EProcess(limit=0.0, direction="harmful")
     assert caught.value.field == "limit"
-    with pytest.raises(ConfigError) as caught:
-        Canary(version="a", alpha=1.0)
-    assert caught.value.field == "alpha"
+
+
+def test_the_table_holds_the_values() -> None:
+    table = log_e_table(20, 0.05, "safe")
+    assert table[10, 3] == log_e_value(np.array([10]), np.array([3]), 0.05, "safe")[0]
+    assert table[0, 0] == pytest.approx(0.0)

@@ -97,6 +97,29 @@ def test_kl_is_bounded_overall_and_per_domain() -> None:
     assert verdict.reasons[0].startswith("KL in robot")
 
 
+def test_harm_that_hides_in_one_domain_is_found_there() -> None:
+    """Seven harms in 300 are well within the limit overall, and a tenth of the 70 of one domain."""
+    readings = [dataclasses.replace(reading, domain="robot" if i < 70 else "comms") for i, reading in enumerate(clean(300))]
+    assert decision(readings) == "promote"
+    verdict = decide(with_first(7, readings, delta=0.3), [], limits=LIMITS, attempt=1)
+    assert verdict.numbers["harm_rate_upper"] <= LIMITS.harm_rate
+    assert verdict.decision == "reject"
+    assert verdict.reasons[0].startswith("harm rate in robot")
+    few = [dataclasses.replace(reading, domain="robot" if i < 68 else "comms") for i, reading in enumerate(clean(300))]
+    verdict = decide(few, [], limits=LIMITS, attempt=1)
+    assert verdict.decision == "inconclusive"
+    assert any(reason.startswith("samples in robot: 68 families") for reason in verdict.reasons)
+
+
+def test_ties_and_zeros_are_no_harm() -> None:
+    assert decision(clean(delta=0.0), [0.0] * 120) == "promote"
+    tied = clean(delta=0.03)
+    assert decision(tied, [0.03] * 120) == "promote"
+    assert decision(tied, [math.nextafter(0.03, 0.0)] * 120) == "reject"
+    mostly_zero = with_first(5, clean(), delta=1e-9)
+    assert decide(mostly_zero, [0.0] * 120, limits=LIMITS, attempt=1).numbers["harms"] == 5
+
+
 def test_tolerance_comes_from_the_a_a_run() -> None:
     noisy = clean(delta=0.02)
     assert decision(noisy) == "reject"

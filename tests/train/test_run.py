@@ -18,6 +18,7 @@ import torch
 from builderbrain.config import load_config
 from builderbrain.errors import CheckpointError, ConfigError, DeadGradientError
 from builderbrain.rail.trunk import is_of_skills
+from builderbrain.storage import read_verified_directory
 from builderbrain.train.__main__ import farewell
 from builderbrain.train.boot import check_gradient_flow
 from builderbrain.train.config import TrainConfig
@@ -71,6 +72,17 @@ def kill_once_there_is(sign: Path, base: Path, output: Path) -> None:
             return
         shutil.rmtree(output)
     pytest.fail("the run was over before it could be killed, five times")
+
+
+def test_the_rail_says_what_it_was_trained_on(uninterrupted: Path) -> None:
+    """For `gate trace` and `gate diff`: step, seed, configuration, data and multipliers."""
+    information = read_verified_directory(uninterrupted / "rail").information
+    assert information["kind"] == "rail"
+    assert information["step"] == 8
+    assert len(information["config_sha256"]) == 64
+    assert information["data"]["name"]
+    assert information["duals"]
+    assert all(isinstance(value, float) for value in information["duals"].values())
 
 
 def test_a_killed_run_goes_on_bit_equal(base: Path, uninterrupted: Path, tmp_path: Path) -> None:
