@@ -90,13 +90,20 @@ class PlanRuns:
         self._running: set[str] = set()
 
     async def run(
-        self, plan: CheckedPlan, root: WorkingRoot, *, home: DomainRuntime | None = None, review: bool = False
+        self,
+        plan: CheckedPlan,
+        root: WorkingRoot,
+        *,
+        home: DomainRuntime | None = None,
+        review: bool = False,
+        asker: str | None = None,
     ) -> ExecutionReport | Pending:
         """Run a plan, or keep it until somebody says yes.
 
         Args:
             home: the domain that the plan is of, where it has a world or tools of its own.
             review: a person must see the whole plan, whatever its steps are.
+            asker: see `Runtime`; by default that of the runtime of `home`, then that of these runs.
 
         Raises:
             PolicyError: a step is blocked, or the person that the runtime asks did not say yes.
@@ -109,10 +116,15 @@ class PlanRuns:
         wanted = tuple(one for one in decisions if one.decision == "confirm")
         if wanted and self.runtime.confirm is None:
             return self._keep(plan, root, home, wanted)
-        return await self._run(plan, root, home, replace(self.runtime, policy=policy))
+        if asker is None and home is not None:
+            asker = home.runtime.asker
+        return await self._run(plan, root, home, replace(self.runtime, policy=policy, asker=asker or self.runtime.asker))
 
-    async def answer(self, token: str, *, yes: bool) -> ExecutionReport | None:
+    async def answer(self, token: str, *, yes: bool, asker: str | None = None) -> ExecutionReport | None:
         """Run the plan that waits under a token, or drop it (None).
+
+        Args:
+            asker: who answers, and so gets the results; see `Runtime`.
 
         Raises:
             ConfirmationNotFoundError: no plan waits under it; it was answered, or its time is over.
@@ -132,7 +144,9 @@ class PlanRuns:
         async def confirm(request: ConfirmationRequest) -> bool:
             return {(one.step, one.skill) for one in request.steps} <= asked
 
-        return await self._run(kept.pending.plan, kept.root, kept.home, replace(self.runtime, confirm=confirm))
+        return await self._run(
+            kept.pending.plan, kept.root, kept.home, replace(self.runtime, confirm=confirm, asker=asker or self.runtime.asker)
+        )
 
     async def resume(self, execution: str) -> ExecutionReport:
         """Go on with an execution that was cut off; see `executor.resume`.

@@ -23,6 +23,7 @@ class TraceEntry:
         error: why it failed, was skipped or blocked; None when done.
         error_code: code of the error class for a failed step, else None.
         attempts: how often the tool was called; 0 when it did not run, or ran before a restart.
+        age_seconds: how old the results were where they come from an earlier or equal call; None where the tool was called.
     """
 
     id: str
@@ -34,6 +35,7 @@ class TraceEntry:
     error: str | None = None
     error_code: str | None = None
     attempts: int = 0
+    age_seconds: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -52,4 +54,5 @@ class TraceEntry:
             "status": self.status,
             "error": self.error,
             "error_code": self.error_code,
+            "age_seconds": None if self.age_seconds is None else round(self.age_seconds, 6),
         }

@@ -14,6 +14,7 @@ from builderbrain.agent.hand_off import handed_to_file
 from builderbrain.agent.ledger import Ledger
 from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.policy import Policy
+from builderbrain.agent.result_cache import ResultCache, read_sizes
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.decode.temperature import Temperature
 from builderbrain.errors import ConfigError
@@ -58,7 +59,9 @@ def agent_routers(
     if ledger is not None and ledger.unfinished():
         logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
     policy = Policy(confirmed_levels=frozenset({"mutating", "meta"}) if settings.confirm_writes else frozenset())
-    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder)
+    results = ResultCache(sizes=read_sizes(settings.tool_cache) if settings.tool_cache else None)
+    service.telemetry.watch_caches("tool_results", results.use)
+    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, results=results)
     board = BreakerBoard(emit=service.telemetry.breaker_changed)
     runs = PlanRuns(runtime, board=board, tools=tools)
     root = WorkingRoot(settings.root)

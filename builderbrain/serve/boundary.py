@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from builderbrain.errors import AdministrationError, AuthenticationError, BodyTooLargeError, DeadlineError, InvalidRequestError
@@ -31,6 +32,7 @@ ADMIN_PATHS = frozenset(
     {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}
 )
 """Routes that change the server at the places where other servers have them."""
+ADMINISTRATOR = "administrator"
 BODY_SECONDS = 30.0
 WRITE_SECONDS = 30.0
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -55,6 +57,11 @@ class Keys:
 def is_administrative(path: str) -> bool:
     """Whether a route asks for the administrator's key."""
     return path in ADMIN_PATHS or path.startswith(ADMIN_PREFIXES)
+
+
+def asker_of(request: Request) -> str | None:
+    """Who asks, told from every other caller as the limits tell them; None where no boundary has looked."""
+    return getattr(request.state, "asker", None)
 
 
 class Boundary:
@@ -94,7 +101,9 @@ class Boundary:
         scope.setdefault("state", {})["request_id"] = request_id
         outgoing = _Outgoing(send, request_id, self._on_status)
         try:
-            with self._limits.place(self._authenticate(scope, headers)):
+            caller = self._authenticate(scope, headers)
+            scope["state"]["asker"] = caller or ADMINISTRATOR
+            with self._limits.place(caller):
                 body = await self._read_body(headers, receive)
                 if body is None:
                     return

@@ -31,6 +31,7 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.cache_metrics import watch_caches
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
@@ -83,6 +84,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         models = {name: served, f"{name}:base": base}
     masks = GrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
     masks.warm_up()
+    jump = None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size))
     backend = ModelBackend(
         models,
         root=settings.model,
@@ -90,7 +92,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         facts=tokenizer_facts(host.tokenizer),
         description=f"{settings.model} {host.dtype} {settings.quantization}",
         max_length=context,
-        jump=None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
+        jump=jump,
     )
     telemetry = Telemetry(name)
     engine = Engine(
@@ -100,6 +102,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         observer=telemetry,
         run_model=(lambda: None) if batcher is None else batcher.run,
     )
+    watch_caches(telemetry, masks, jump=jump, pool=batcher.pool if batcher is not None and batcher.reuse else None)
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
     if batcher is not None:
         pool = batcher.pool

@@ -29,6 +29,7 @@ from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
 from builderbrain.rail.confidence import Confidence
+from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.deferral import ALTERNATIVES, ServedDeferral, plan_confidence
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.generation import OutputRequest, generate, results
@@ -100,7 +101,7 @@ def goals_router(
         check_goal(body.goal)
         folder = root if body.root is None else await to_thread.run_sync(below, root, body.root)
         async with places:
-            home = open_domain("repo_assistant", folder, granted=granted)
+            home = open_domain("repo_assistant", folder, granted=granted, runtime=Runtime(asker=asker_of(request)))
             runner = GoalRunner(propose, home, runs=shared, write=write, hand_over=hand_over, deferral=policy, lookups=lookups)
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)

@@ -270,6 +270,7 @@ class TraceEntryReply(BaseModel):
     status: str
     error: str | None
     error_code: str | None
+    age_seconds: float | None
 
 
 class DisagreementReply(BaseModel):

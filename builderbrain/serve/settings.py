@@ -37,6 +37,9 @@ class ServeSettings:
     allow_writes: bool = _option(False, "let plans use mutating skills, where a request grants them")
     allow_meta: bool = _option(False, "let plans use meta skills, where a request grants them")
     confirm_writes: bool = _option(False, "ask a person before every mutating or meta step, whatever its schema says")
+    tool_cache: str | None = _option(
+        None, "most results of tools kept by domain: DOMAIN=ENTRIES:BYTES,...; 512:4194304 for any that is not named"
+    )
     hand_off_file: str | None = _option(None, "file that goals are appended to for a person when no plan is accepted")
     max_model_len: int | None = _option(None, "tokens of prompt and output together; the model's own length when not given")
     quantization: Literal["none", "nf4", "int8", "mxfp4"] = _option("none", "how the base is kept in memory")

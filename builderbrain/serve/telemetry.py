@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -14,6 +15,7 @@ from builderbrain.decode.base import TokenDetails
 from builderbrain.deferral.policy import Deferral, DeferralRecord
 from builderbrain.errors import BuilderBrainError
 from builderbrain.grammar.base import ConstraintReport
+from builderbrain.grammar.cache import CacheUse
 from builderbrain.plan.repair import Repair
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
@@ -28,6 +30,7 @@ class Telemetry:
 
     def __init__(self, model_name: str) -> None:
         self._registry = CollectorRegistry()
+        self._mutex = threading.Lock()
         self._model = model_name
         self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens processed.")
         self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens generated.")
@@ -70,6 +73,8 @@ class Telemetry:
         )
         self._moved = self._counter("bb:deferral_records", "Outcomes told and shifts found, by domain.", "domain", "kind")
         self._thresholds: list[Callable[[], Mapping[str, float | None]]] = []
+        self._prompt = self._reused = 0
+        self._caches: dict[str, Callable[[], Mapping[str, CacheUse]]] = {}
         self._lookups = self._histogram(
             "bb:lookup_net_utility", "Expected utility, less its cost, of the best lookup for a deferred goal.", _UTILITIES
         )
@@ -89,6 +94,18 @@ class Telemetry:
     def watch_passes(self, counts: Mapping[str, int]) -> None:
         """Read how many passes of the model ran in which way from this at every scrape; its keys do not change."""
         self._registry.register(_PassCounter(self._model, counts))
+
+    def watch_caches(self, cache: str, read: Callable[[], Mapping[str, CacheUse]]) -> None:
+        """Read what a cache was asked for, by what it is divided into, from this at every scrape; "" where it is one."""
+        if not self._caches:
+            self._registry.register(_CacheFigures(self._model, self._caches))
+        self._caches[cache] = read
+
+    def prefix_use(self, entries: int, evictions: int) -> CacheUse:
+        """What the prefix cache was asked for, in tokens of prompts; it holds `entries` pages."""
+        with self._mutex:
+            hits, misses = self._reused, self._prompt - self._reused
+        return CacheUse(hits=hits, misses=misses, entries=entries, evictions=evictions)
 
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
@@ -111,6 +128,8 @@ class Telemetry:
 
     def finished(self, *, prompt_tokens: int, cached_tokens: int, tokens: int, reason: str) -> None:
         """An output reached its end; `cached_tokens` of its prompt had not to be run."""
+        with self._mutex:
+            self._prompt, self._reused = self._prompt + prompt_tokens, self._reused + cached_tokens
         self._prompt_tokens.labels(self._model).inc(prompt_tokens)
         self._prefix_queries.labels(self._model).inc(prompt_tokens)
         self._prefix_hits.labels(self._model).inc(cached_tokens)
@@ -203,6 +222,41 @@ class _ThresholdGauge(Collector):
             for domain, threshold in sorted(read().items()):
                 family.add_metric([self._model, domain], 2.0 if threshold is None else threshold)
         yield family
+
+
+class _CacheFigures(Collector):
+    """What caches keep count of themselves: the same figures of every cache."""
+
+    def __init__(self, model: str, caches: Mapping[str, Callable[[], Mapping[str, CacheUse]]]) -> None:
+        self._model, self._caches = model, caches
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """See `Collector`."""
+        labels = ["model_name", "cache", "part"]
+        found = [
+            ([self._model, cache, part], use)
+            for cache, read in sorted(self._caches.items())
+            for part, use in sorted(read().items())
+        ]
+        for name, text, figure in (
+            ("bb:cache_hits", "What caches were asked for and had.", "hits"),
+            ("bb:cache_misses", "What caches were asked for and had not.", "misses"),
+            ("bb:cache_evictions", "What caches dropped for want of room.", "evictions"),
+        ):
+            counter = CounterMetricFamily(name, text, labels=labels)
+            for values, use in found:
+                if getattr(use, figure) is not None:
+                    counter.add_metric(values, getattr(use, figure))
+            yield counter
+        for name, text, figure in (
+            ("bb:cache_entries", "What caches hold.", "entries"),
+            ("bb:cache_bytes", "What caches hold, in bytes.", "size_bytes"),
+        ):
+            gauge = GaugeMetricFamily(name, text, labels=labels)
+            for values, use in found:
+                if getattr(use, figure) is not None:
+                    gauge.add_metric(values, getattr(use, figure))
+            yield gauge
 
 
 class _PassCounter(Collector):
