@@ -203,6 +203,7 @@ class Attempts:
             seconds=round(call.seconds, 6),
             verdict=verdict,
             error_code=None if call.error is None else call.error.code,
+            **({} if call.error is None else call.error.classification.to_json()),
         )
         return call
 

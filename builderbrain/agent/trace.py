@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from builderbrain.errors import classify
+
 Status = Literal["done", "failed", "skipped", "blocked", "cancelled", "unknown", "undone"]
 """`done` ran; `failed` ran and failed; `skipped` its own `if` was false; `blocked` what it needs failed or gave nothing;
 `cancelled` was stopped because a critical step failed; `unknown` was called, and whether it had its effect is not known;
 `undone` ran and was taken back."""
+
+
+_CLASSED = ("error_class", "severity", "recovery")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,5 +59,6 @@ class TraceEntry:
             "status": self.status,
             "error": self.error,
             "error_code": self.error_code,
+            **({key: None for key in _CLASSED} if self.error_code is None else classify(self.error_code).to_json()),
             "age_seconds": None if self.age_seconds is None else round(self.age_seconds, 6),
         }

@@ -72,6 +72,7 @@ class Boundary:
         keys: what may be asked with.
         max_body_bytes: larger bodies get 413.
         on_status: hears the status of every reply.
+        on_error: hears every error that gets as far as here.
         limits: how often a caller may ask, and how many of its requests may be under way.
     """
 
@@ -82,6 +83,7 @@ class Boundary:
         keys: Keys,
         max_body_bytes: int,
         on_status: Callable[[int], None],
+        on_error: Callable[[BaseException], None] = lambda error: None,
         limits: RateLimits = UNLIMITED,
     ) -> None:
         self._app = app
@@ -89,6 +91,7 @@ class Boundary:
         self._limits = limits
         self._max_body_bytes = max_body_bytes
         self._on_status = on_status
+        self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection; what is not HTTP is the application's."""
@@ -109,6 +112,7 @@ class Boundary:
                     return
                 await self._run(scope, body, receive, outgoing)
         except Exception as error:  # noqa: BLE001  (the last boundary: a request's failure must not reach the server)
+            self._on_error(error)
             if outgoing.started:
                 log_failure(error, request_id)
             else:

@@ -106,6 +106,7 @@ def goals_router(
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         service.telemetry.answered(accepted=result.verdict.accepted)
         service.telemetry.fell_back(result.fallback)
+        service.telemetry.stepped(result.trace)
         if result.repair is not None:
             service.telemetry.repaired(result.repair)
         if result.deferral is not None:

@@ -195,6 +195,7 @@ class PlanRoutes:
         self.service.telemetry.ran(outcome.status if isinstance(outcome, ExecutionReport) else "confirmation_required")
         if isinstance(outcome, Pending):
             return json_reply({"status": "confirmation_required", **outcome.to_json()}, status=202)
+        self.service.telemetry.stepped(outcome.entries)
         return json_reply(execution_reply(outcome))
 
     def _ledger(self, execution: str) -> Ledger:

@@ -11,9 +11,10 @@ from prometheus_client.registry import Collector
 
 from builderbrain.agent.breaker import BreakerRecord
 from builderbrain.agent.planning import FallbackStep
+from builderbrain.agent.trace import TraceEntry
 from builderbrain.decode.base import TokenDetails
 from builderbrain.deferral.policy import Deferral, DeferralRecord
-from builderbrain.errors import BuilderBrainError
+from builderbrain.errors import BuilderBrainError, classify
 from builderbrain.grammar.base import ConstraintReport
 from builderbrain.grammar.cache import CacheUse
 from builderbrain.plan.repair import Repair
@@ -41,6 +42,14 @@ class Telemetry:
         self._next = self._histogram("vllm:inter_token_latency_seconds", "Between two tokens of one output.")
         self._whole = self._histogram("vllm:e2e_request_latency_seconds", "From submission to the end of an output.")
         self._failures = self._counter("bb:output_failures", "Outputs that ended with an error.", "code")
+        self._errors = self._counter(
+            "bb:errors",
+            "Errors by class, severity and code: of replies, outputs and steps of plans.",
+            "where",
+            "error_class",
+            "severity",
+            "code",
+        )
         self._responses = self._counter("bb:http_responses", "Replies by status.", "status")
         self._constraints = self._counter(
             "bb:constraint_outputs",
@@ -125,6 +134,13 @@ class Telemetry:
         if failure is not None:
             code = failure.code if isinstance(failure, BuilderBrainError) else type(failure).__name__
             self._failures.labels(self._model, code).inc()
+            self.refused(failure, where="output")
+
+    def refused(self, error: BaseException, *, where: str) -> None:
+        """An error reached whoever asked, or ended an output."""
+        classed = error.classification if isinstance(error, BuilderBrainError) else classify("internal")
+        code = error.code if isinstance(error, BuilderBrainError) else "internal"
+        self._errors.labels(self._model, where, classed.error_class, classed.severity, code).inc()
 
     def finished(self, *, prompt_tokens: int, cached_tokens: int, tokens: int, reason: str) -> None:
         """An output reached its end; `cached_tokens` of its prompt had not to be run."""
@@ -171,6 +187,13 @@ class Telemetry:
     def ran(self, status: str) -> None:
         """A plan was run, or waits for a yes."""
         self._runs.labels(self._model, status).inc()
+
+    def stepped(self, entries: Iterable[TraceEntry]) -> None:
+        """Steps of a plan that was run."""
+        for entry in entries:
+            if entry.error_code is not None:
+                classed = classify(entry.error_code)
+                self._errors.labels(self._model, "step", classed.error_class, classed.severity, entry.error_code).inc()
 
     def breaker_changed(self, record: BreakerRecord) -> None:
         """A circuit breaker changed its state."""
