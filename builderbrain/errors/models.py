@@ -69,7 +69,8 @@ class MaskEmptyError(BuilderBrainError):
 
 
 class NonFiniteLogitsError(BuilderBrainError):
-    """A model gave NaN or infinite logits."""
+    """A model gave NaN or infinite logits. `weight_version` is its version, where that is known."""
 
     code = "non_finite_logits"
     classification = Classification("resource", "critical", "roll_back")
+    weight_version: str | None = None

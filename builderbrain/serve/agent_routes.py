@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from builderbrain.agent.breaker import BreakerRecord
 from builderbrain.agent.breaker_board import BreakerBoard
 from builderbrain.agent.executor import Runtime, Tool, WorkingRoot
 from builderbrain.agent.hand_off import handed_to_file
@@ -17,16 +18,16 @@ from builderbrain.agent.policy import Policy
 from builderbrain.agent.result_cache import ResultCache, read_sizes
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.decode.temperature import Temperature
-from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
 from builderbrain.serve.deferral import ServedDeferral
 from builderbrain.serve.goals import goals_router
+from builderbrain.serve.incidents import Incidents
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
 from builderbrain.serve.service import Service
-from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.settings import ServeSettings, state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def agent_routers(
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
     deferral: ServedDeferral | None = None,
     lookups: LookupGate | None = None,
+    incidents: Incidents | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
@@ -49,12 +51,13 @@ def agent_routers(
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
         deferral, lookups: see `goals_router`.
+        incidents: are told of breakers that open.
 
     Raises:
         ConfigError: the state folder cannot be used.
         LedgerError: its ledger cannot, or another process has it.
     """
-    folder = _state_folder(settings)
+    folder = state_folder(settings)
     ledger = None if folder is None else Ledger(folder / "ledger.db")
     if ledger is not None and ledger.unfinished():
         logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
@@ -62,7 +65,13 @@ def agent_routers(
     results = ResultCache(sizes=read_sizes(settings.tool_cache) if settings.tool_cache else None)
     service.telemetry.watch_caches("tool_results", results.use)
     runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, results=results)
-    board = BreakerBoard(emit=service.telemetry.breaker_changed)
+
+    def changed(record: BreakerRecord) -> None:
+        service.telemetry.breaker_changed(record)
+        if incidents is not None:
+            incidents.breaker_changed(record)
+
+    board = BreakerBoard(emit=changed)
     runs = PlanRuns(runtime, board=board, tools=tools)
     root = WorkingRoot(settings.root)
     allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
@@ -100,16 +109,3 @@ class _OpenLedger:
     def stop(self) -> None:
         """Let another process open it."""
         self._ledger.close()
-
-
-def _state_folder(settings: ServeSettings) -> Path | None:
-    if settings.state_dir is None:
-        return None
-    folder = Path(settings.state_dir)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be made ({error.strerror or error}); name another --state-dir", field="state_dir"
-        ) from error
-    return folder

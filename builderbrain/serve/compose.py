@@ -35,7 +35,7 @@ from builderbrain.serve.cache_metrics import watch_caches
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
+from builderbrain.serve.operations import calibrations_of, deferral_of, incidents_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -115,6 +115,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         return masks.compile(Constraint(kind="grammar", source=source), trusted=True)
 
     deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
+    incidents = incidents_of(settings, service)
     running, more = agent_routers(
         settings,
         service,
@@ -123,6 +124,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         compile_grammar=own_grammar,
         deferral=deferral,
         lookups=lookups_of(settings),
+        incidents=incidents,
     )
     routers = list(running)
     lifetimes: list[Lifetime] = list(more)
@@ -137,7 +139,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral, incidents)
     return create_app(
         service,
         keys=keys,

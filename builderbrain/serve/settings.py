@@ -129,3 +129,21 @@ def parse_settings(arguments: Sequence[str]) -> ServeSettings:
     path = given.pop("config")
     # JSON is YAML, so what was typed on the command line arrives as it was typed.
     return load_config(ServeSettings, path, [f"{name}={json.dumps(value)}" for name, value in given.items()])
+
+
+def state_folder(settings: ServeSettings) -> Path | None:
+    """The folder of what outlasts the server, made where it is not there; None without one.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    if settings.state_dir is None:
+        return None
+    folder = Path(settings.state_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror or error}); name another --state-dir", field="state_dir"
+        ) from error
+    return folder

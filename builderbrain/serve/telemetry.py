@@ -42,6 +42,9 @@ class Telemetry:
         self._next = self._histogram("vllm:inter_token_latency_seconds", "Between two tokens of one output.")
         self._whole = self._histogram("vllm:e2e_request_latency_seconds", "From submission to the end of an output.")
         self._failures = self._counter("bb:output_failures", "Outputs that ended with an error.", "code")
+        self._listeners: list[Callable[[str, BaseException | None, str], None]] = []
+        self._incidents = self._counter("bb:incidents", "Incidents, repeated ones too.", "level", "kind")
+        self._answers = self._counter("bb:incident_answers", "Answers to grave incidents, by how they ended.", "status")
         self._errors = self._counter(
             "bb:errors",
             "Errors by class, severity and code: of replies, outputs and steps of plans.",
@@ -141,6 +144,26 @@ class Telemetry:
         classed = error.classification if isinstance(error, BuilderBrainError) else classify("internal")
         code = error.code if isinstance(error, BuilderBrainError) else "internal"
         self._errors.labels(self._model, where, classed.error_class, classed.severity, code).inc()
+        for listener in self._listeners:
+            listener(where, error, code)
+
+    def on_error(self, listener: Callable[[str, BaseException | None, str], None]) -> None:
+        """Tell of every error: where it showed, the error where there is more than its code, and the code."""
+        self._listeners.append(listener)
+
+    def incident(self, kind: str, level: str) -> None:
+        """Something happened beyond one request."""
+        self._incidents.labels(self._model, level, kind).inc()
+
+    def answered_incident(self, status: str) -> None:
+        """A grave incident was answered."""
+        self._answers.labels(self._model, status).inc()
+
+    def watch_latch(self, latched: Callable[[], bool]) -> None:
+        """Read whether the answer to incidents is latched from this at every scrape."""
+        self._gauge(
+            "bb:incidents_latched", "1 where nothing is rolled back by itself before a release.", lambda: float(latched())
+        )
 
     def finished(self, *, prompt_tokens: int, cached_tokens: int, tokens: int, reason: str) -> None:
         """An output reached its end; `cached_tokens` of its prompt had not to be run."""
@@ -194,6 +217,8 @@ class Telemetry:
             if entry.error_code is not None:
                 classed = classify(entry.error_code)
                 self._errors.labels(self._model, "step", classed.error_class, classed.severity, entry.error_code).inc()
+                for listener in self._listeners:
+                    listener("step", None, entry.error_code)
 
     def breaker_changed(self, record: BreakerRecord) -> None:
         """A circuit breaker changed its state."""
