@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -12,7 +13,8 @@ from builderbrain.agent.breakers import ToolBreakers
 from builderbrain.agent.clock import Clock
 from builderbrain.agent.journal import Journal
 from builderbrain.agent.locks import ResourceLocks
-from builderbrain.agent.retries import may_repeat, wait_before
+from builderbrain.agent.result_cache import Found, ResultCache
+from builderbrain.agent.retries import has_effects, may_repeat, wait_before
 from builderbrain.agent.tool_call import Call, Failure, ToolCaller
 from builderbrain.errors import BuilderBrainError, ToolCoolingDownError, ToolError
 from builderbrain.plan.domain import Domain, Skill
@@ -27,7 +29,7 @@ Claim = Callable[[], Awaitable[str]]
 class Outcome:
     """What became of a skill. `attempts` is how often its tool was called; `uncertain` that an effect may have happened.
 
-    `details` is what a tool that failed left for its fallback."""
+    `details` is what a tool that failed left for its fallback; `age_seconds` how old results are that no call was made for."""
 
     status: Literal["done", "failed", "unknown"]
     results: Mapping[str, Any] | None = None
@@ -37,6 +39,7 @@ class Outcome:
     attempts: int = 0
     uncertain: bool = False
     details: Mapping[str, Any] | None = None
+    age_seconds: float | None = None
 
 
 class Attempts:
@@ -44,6 +47,8 @@ class Attempts:
 
     Args:
         width: how many tools run at the same time at most.
+        results: what is kept of earlier calls, or None.
+        asker: whoever results are kept for; None keeps and takes none.
     """
 
     def __init__(
@@ -56,6 +61,8 @@ class Attempts:
         clock: Clock,
         journal: Journal,
         width: int,
+        results: ResultCache | None = None,
+        asker: str | None = None,
     ) -> None:
         self.caller = caller
         self._domain = domain
@@ -64,6 +71,8 @@ class Attempts:
         self._clock = clock
         self._journal = journal
         self._slots = anyio.CapacityLimiter(width)
+        self._results = results
+        self._asker = asker
 
     async def run(
         self,
@@ -82,6 +91,64 @@ class Attempts:
             claim: awaited once, just before the tool is called for the first time.
             failure: what the skill is the fallback for.
         """
+        made = partial(self._made, step, role, skill, arguments, claim, failure, given_up)
+        if self._results is None:
+            return await made()
+        if has_effects(skill):
+            with self._results.changing(self._domain.name, self.caller.folder):
+                return await made()
+        key = None if failure is not None else self._key(skill, arguments)
+        if key is None or skill.cache_seconds is None:
+            return await made()
+
+        async def call() -> tuple[Outcome, Mapping[str, Any] | None]:
+            outcome = await made()
+            return outcome, outcome.results if outcome.status == "done" else None
+
+        found = await self._results.through(key, self._domain.name, skill.cache_seconds, call)
+        return self._taken(step, role, skill, arguments, found) if isinstance(found, Found) else found
+
+    def _key(self, skill: Skill, arguments: Mapping[str, Any]) -> str | None:
+        if self._results is None or self._asker is None:
+            return None
+        caller = self.caller
+        return self._results.key(
+            self._domain,
+            skill,
+            arguments,
+            root=caller.folder,
+            state=caller.state,
+            source=caller.source(skill),
+            asker=self._asker,
+        )
+
+    def _taken(self, step: str, role: str, skill: Skill, arguments: Mapping[str, Any], found: Found) -> Outcome:
+        """The outcome of a step for which no call was made."""
+        whose = "a result that is kept" if found.how == "kept" else "the result of an equal call that was under way"
+        self._journal.note(
+            "cached",
+            step,
+            f"{step} ({skill.name}) takes {whose}, {found.age_seconds:.3f} s old",
+            skill=skill.name,
+            role=role,
+            input=dict(arguments),
+            output=dict(found.results),
+            age_seconds=round(found.age_seconds, 6),
+            how=found.how,
+            verdict="done",
+        )
+        return Outcome(status="done", results=found.results, age_seconds=found.age_seconds)
+
+    async def _made(
+        self,
+        step: str,
+        role: str,
+        skill: Skill,
+        arguments: Mapping[str, Any],
+        claim: Claim | None,
+        failure: Failure | None,
+        given_up: Callable[[], bool],
+    ) -> Outcome:
         key: str | None = None
         seconds = 0.0
         attempt = 1
@@ -136,6 +203,7 @@ class Attempts:
             seconds=round(call.seconds, 6),
             verdict=verdict,
             error_code=None if call.error is None else call.error.code,
+            **({} if call.error is None else call.error.classification.to_json()),
         )
         return call
 

@@ -26,6 +26,7 @@ from builderbrain.agent.ledger import ExecutionStatus, Ledger, LedgerEntry
 from builderbrain.agent.locks import PROCESS_LOCKS, ResourceLocks
 from builderbrain.agent.policy import Confirm, Policy, ask, decide, refuse_blocked
 from builderbrain.agent.report import ExecutionReport
+from builderbrain.agent.result_cache import ResultCache
 from builderbrain.agent.retries import has_effects
 from builderbrain.agent.scheduler import Observe, Schedule
 from builderbrain.agent.tool_call import (
@@ -72,6 +73,8 @@ class Runtime:
         policy: what this deployment blocks or asks about, beside the schema.
         confirm: asks a person; None where nobody can answer, then what needs a yes is refused.
         observe: looks at the world that the plans act on, so that a fact that changed by itself is noticed before a step.
+        results: what is kept of calls of tools that only look; None keeps nothing.
+        asker: whoever results are kept for and taken from; None keeps and takes none. Give whoever must not see another's.
         settings: what tools need to know of the world: where an API is, which site, which sources.
         journal_folder: where each execution's journal is appended to `<execution>.jsonl`; None keeps it in memory.
         state_folder: where tools keep what lasts beyond a plan, such as the memory; None where nothing is kept.
@@ -87,6 +90,8 @@ class Runtime:
     journal_folder: Path | None = None
     state_folder: Path | None = None
     settings: ToolSettings = field(default_factory=ToolSettings)
+    results: ResultCache | None = None
+    asker: str | None = None
 
 
 def execute(plan: CheckedPlan, root: WorkingRoot, *, runtime: Runtime | None = None) -> tuple[TraceEntry, ...]:
@@ -190,7 +195,8 @@ async def resume(execution: str, *, runtime: Runtime, tools: Mapping[str, Tool] 
             field="execution",
         )
     known = await anyio.to_thread.run_sync(ledger.entries, execution)
-    run = _Run(execution, plan, WorkingRoot(row.root), tools, runtime, known)
+    looking = replace(runtime, asker=None)  # what is left to do is done on what is seen now
+    run = _Run(execution, plan, WorkingRoot(row.root), tools, looking, known)
     run.resumed(row.reason)
     async with AsyncExitStack() as held:
         async with anyio.create_task_group() as group:
@@ -233,6 +239,8 @@ class _Run:
             clock=runtime.clock,
             journal=self.journal,
             width=domain.max_width,
+            results=runtime.results,
+            asker=runtime.asker,
         )
         self.effects = Effects(execution, runtime.ledger, self.attempts, self.journal, known) if runtime.ledger else None
         self.schedule = Schedule(domain, self.attempts, self.effects, self.journal, self._waits, runtime.observe)
@@ -244,7 +252,9 @@ class _Run:
         same = type(longer) is CheckedPlan and longer.domain is self.plan.domain and longer.granted == self.plan.granted
         if not same or longer.plan.steps[: len(before)] != before:
             raise PlanRejectedError("expected a plan that goes on from what already runs, got another one", field="plan")
-        self.attempts.caller = ToolCaller(longer, self._root, self._tools, state=self.runtime.state_folder)
+        self.attempts.caller = ToolCaller(
+            longer, self._root, self._tools, state=self.runtime.state_folder, settings=self.runtime.settings
+        )
         refuse_blocked(decide(longer, self.runtime.policy))
         self.plan = longer
         self._check_ledger()

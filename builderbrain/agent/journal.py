@@ -22,6 +22,7 @@ EventKind = Literal[
     "confirmed",  # a person said yes
     "refused",  # policy or a person said no; nothing ran
     "attempt",  # a tool was called
+    "cached",  # a result of an earlier or equal call was taken, and no tool called
     "wait",  # for a resource, or before the next attempt
     "held_back",  # a step did not run: skipped, blocked, cancelled
     "precondition_lost",  # a step failed before it started, because the world changed by itself

@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from builderbrain.errors import ExecutionNotFoundError, LedgerBusyError, LedgerError
+from builderbrain.errors import ExecutionNotFoundError, LedgerBusyError, LedgerError, LedgerInconsistentError
 
 FORMAT = 1
 """`user_version` of the file."""
@@ -180,7 +180,9 @@ class Ledger:
             except sqlite3.IntegrityError as error:
                 taken = again and connection.execute(_CLAIM_AGAIN, (_dump(arguments), key)).rowcount
                 if not taken:
-                    raise LedgerError(f"{step} ({skill}) of {execution} was claimed before; it is not run twice") from error
+                    raise LedgerInconsistentError(
+                        f"{step} ({skill}) of {execution} was claimed before; it is not run twice"
+                    ) from error
         return key
 
     def record(
@@ -202,7 +204,9 @@ class Ledger:
         outcome = (status, None if results is None else _dump(results), error, error_code)
         with self._writing() as connection:
             if connection.execute(_END_CLAIM, (*outcome, idempotency_key(execution, step, role))).rowcount != 1:
-                raise LedgerError(f"{role} {step} of {execution} has no claim that could become {status}", field="step")
+                raise LedgerInconsistentError(
+                    f"{role} {step} of {execution} has no claim that could become {status}", field="step"
+                )
             if role == "undo" and status == "done":
                 connection.execute(_MARK_UNDONE, (idempotency_key(execution, step, "step"),))
 

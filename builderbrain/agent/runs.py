@@ -92,28 +92,45 @@ class PlanRuns:
         self._running: set[str] = set()
 
     def home(
-        self, domain: str, root: WorkingRoot, *, version: int | None = None, granted: Set[str] = READ_ONLY
+        self,
+        domain: str,
+        root: WorkingRoot,
+        *,
+        version: int | None = None,
+        granted: Set[str] = READ_ONLY,
+        asker: str | None = None,
     ) -> DomainRuntime:
         """A domain as its next plan finds it: a world that lasts is as the plan before left it.
+
+        Args:
+            asker: see `Runtime`; by default that of these runs.
 
         Raises:
             SchemaError: there is no such domain or version.
         """
+        runtime = replace(self.runtime, asker=asker or self.runtime.asker)
         tools = self._tools.get(domain)
         if tools is not None:
             found = get_domain(domain, version)
-            return DomainRuntime(domain=found, root=root, granted=frozenset(granted), runtime=self.runtime, tools=tools)
+            return DomainRuntime(domain=found, root=root, granted=frozenset(granted), runtime=runtime, tools=tools)
         world = self._worlds.world(domain)
-        return open_domain(domain, root, version=version, granted=granted, runtime=self.runtime, world=world)
+        return open_domain(domain, root, version=version, granted=granted, runtime=runtime, world=world)
 
     async def run(
-        self, plan: CheckedPlan, root: WorkingRoot, *, home: DomainRuntime | None = None, review: bool = False
+        self,
+        plan: CheckedPlan,
+        root: WorkingRoot,
+        *,
+        home: DomainRuntime | None = None,
+        review: bool = False,
+        asker: str | None = None,
     ) -> ExecutionReport | Pending:
         """Run a plan, or keep it until somebody says yes.
 
         Args:
             home: the domain that the plan is of, with its world and tools; by default as `home` gives it.
             review: a person must see the whole plan, whatever its steps are.
+            asker: see `Runtime`; by default that of the runtime of `home`, then that of these runs.
 
         Raises:
             PolicyError: a step is blocked, or the person that the runtime asks did not say yes.
@@ -128,10 +145,15 @@ class PlanRuns:
             home = self.home(plan.domain.name, root, version=plan.domain.version, granted=plan.granted)
         if wanted and self.runtime.confirm is None:
             return self._keep(plan, root, home, wanted)
-        return await self._run(plan, root, home, replace(self.runtime, policy=policy))
+        if asker is None and home is not None:
+            asker = home.runtime.asker
+        return await self._run(plan, root, home, replace(self.runtime, policy=policy, asker=asker or self.runtime.asker))
 
-    async def answer(self, token: str, *, yes: bool) -> ExecutionReport | None:
+    async def answer(self, token: str, *, yes: bool, asker: str | None = None) -> ExecutionReport | None:
         """Run the plan that waits under a token, or drop it (None).
+
+        Args:
+            asker: who answers, and so gets the results; see `Runtime`.
 
         Raises:
             ConfirmationNotFoundError: no plan waits under it; it was answered, or its time is over.
@@ -151,7 +173,9 @@ class PlanRuns:
         async def confirm(request: ConfirmationRequest) -> bool:
             return {(one.step, one.skill) for one in request.steps} <= asked
 
-        return await self._run(kept.pending.plan, kept.root, kept.home, replace(self.runtime, confirm=confirm))
+        return await self._run(
+            kept.pending.plan, kept.root, kept.home, replace(self.runtime, confirm=confirm, asker=asker or self.runtime.asker)
+        )
 
     async def resume(self, execution: str) -> ExecutionReport:
         """Go on with an execution that was cut off; see `executor.resume`.

@@ -280,6 +280,7 @@ def _entry(step: Step, arguments: dict[str, Any], outcome: Outcome) -> TraceEntr
         error=outcome.error,
         error_code=outcome.error_code,
         attempts=outcome.attempts,
+        age_seconds=outcome.age_seconds,
     )
 
 

@@ -133,7 +133,23 @@ class ToolCaller:
         self._checked = checked
         self._root = root
         self._state = state
+        self._given = tools is not None
+        self._settings = settings
         self._tools = tools if tools is not None else tools_of(domain.name, domain.version, settings)
+
+    @property
+    def folder(self) -> Path:
+        """The working root."""
+        return self._root.folder
+
+    @property
+    def state(self) -> Path | None:
+        """Where tools keep what lasts."""
+        return self._state
+
+    def source(self, skill: Skill) -> object:
+        """What stands for the tool of a skill and all that it reaches: the tool that was given, or what it is made of."""
+        return self._tools.get(skill.name) if self._given else self._settings
 
     async def call(
         self, skill: Skill, arguments: Mapping[str, Any], *, key: str | None, attempt: int, failure: Failure | None = None

@@ -27,7 +27,7 @@ from builderbrain.decode.model import DrawsTogether, TokenModel, TokenState
 from builderbrain.decode.parameters import check_constraint, check_context, check_parameters, check_token_ids
 from builderbrain.decode.sampler import Draw, Sampler, checked
 from builderbrain.decode.soft import SoftEnergy
-from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError
+from builderbrain.errors import ConstraintViolatedError, GrammarRefusedError, MaskEmptyError, NonFiniteLogitsError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.grammar.jump import JumpForward
 from builderbrain.grammar.vocabulary import vocabulary_for
@@ -118,7 +118,11 @@ class Decoding:
             self._over = True
             return Step(token=self._tokens[-1], text=self._detokeniser.emit(final=True), details=self._news())
         logits = state.logits()
-        draw = self._draw(logits)
+        try:
+            draw = self._draw(logits)
+        except NonFiniteLogitsError as error:
+            error.weight_version = self._model.weight_version
+            raise
         if self._soft is not None:
             self._soft.drawn()
         self.allowed_log_masses.append(draw.allowed_log_mass)

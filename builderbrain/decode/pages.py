@@ -32,11 +32,18 @@ class PagePool:
         self._key_of: dict[int, bytes] = {}
         self._page_of: dict[bytes, int] = {}
         self._kept: OrderedDict[int, None] = OrderedDict()
+        self.evictions = 0
+        """Pages that held the beginning of a text and were given away for want of free ones."""
 
     @property
     def available(self) -> int:
         """Pages that `take` can give: free ones and kept ones."""
         return len(self._free) + len(self._kept)
+
+    @property
+    def num_named(self) -> int:
+        """Pages that a later text may begin with."""
+        return len(self._key_of)
 
     def keys(self, tokens: Sequence[int]) -> list[bytes]:
         """A key for each full page of these tokens."""
@@ -63,6 +70,7 @@ class PagePool:
         elif self._kept:
             page, _ = self._kept.popitem(last=False)
             self._lose(page)
+            self.evictions += 1
         else:
             return None
         self._holders[page] = 1

@@ -6,7 +6,15 @@ key, a JSON pointer, a command line option), so that the HTTP layer can fill Ope
 
 from __future__ import annotations
 
-from builderbrain.errors.base import BuilderBrainError, CheckpointError, ConfigError
+from builderbrain.errors.base import (
+    RECOVERIES,
+    SEVERITIES,
+    BuilderBrainError,
+    CheckpointError,
+    Classification,
+    ConfigError,
+)
+from builderbrain.errors.codes import classify, known_errors
 from builderbrain.errors.models import (
     DeadGradientError,
     GrammarLimitError,
@@ -26,6 +34,7 @@ from builderbrain.errors.plans import (
     GarbageAnswerError,
     LedgerBusyError,
     LedgerError,
+    LedgerInconsistentError,
     LostAnswerError,
     NoRailError,
     NotConfirmedError,
@@ -72,6 +81,8 @@ from builderbrain.errors.serving import (
 from builderbrain.errors.training import BenchError, DataError, OutputError, RankError, SubjectError
 
 __all__ = [
+    "RECOVERIES",
+    "SEVERITIES",
     "AdministrationError",
     "AuthenticationError",
     "BatteryError",
@@ -80,6 +91,7 @@ __all__ = [
     "BrokenToolError",
     "BuilderBrainError",
     "CheckpointError",
+    "Classification",
     "ConfigError",
     "ConfirmationNotFoundError",
     "ConflictError",
@@ -97,6 +109,7 @@ __all__ = [
     "JudgeError",
     "LedgerBusyError",
     "LedgerError",
+    "LedgerInconsistentError",
     "LostAnswerError",
     "MaskEmptyError",
     "ModelNotFoundError",
@@ -136,4 +149,6 @@ __all__ = [
     "UnknownModelError",
     "UnsupportedModelError",
     "VersionNotFoundError",
+    "classify",
+    "known_errors",
 ]

@@ -1,7 +1,7 @@
-"""A bounded cache of compiled constraints and of refusals.
+"""A bounded cache, and what is told of any cache.
 
 Keys are SHA-256 over everything that decides the result. Both the number of entries and their bytes are capped: thousands
-of different schemas cost recompilation, not memory.
+of different schemas, say, cost recompilation, not memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 
@@ -24,6 +25,23 @@ def cache_key(*parts: str) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class CacheUse:
+    """What a cache was asked for, what it dropped for want of room, and what it holds; None where that is not known."""
+
+    hits: int
+    misses: int
+    entries: int | None = None
+    size_bytes: int | None = None
+    evictions: int | None = None
+
+
+def lru_use(information: Any) -> CacheUse:
+    """Of a function under `functools.lru_cache`, from its `cache_info()`."""
+    hits, misses, _, entries = information
+    return CacheUse(hits=hits, misses=misses, entries=entries)
+
+
 class BoundedCache(Generic[Value]):
     """Least recently used entries leave first. Safe to share between threads."""
 
@@ -35,6 +53,7 @@ class BoundedCache(Generic[Value]):
         self.size_bytes = 0
         self.hits = 0
         self.misses = 0
+        self.evictions = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -50,6 +69,29 @@ class BoundedCache(Generic[Value]):
             self._entries.move_to_end(key)
             return entry[0]
 
+    def peek(self, key: str) -> Value | None:
+        """The entry or None, without counting that it was looked for or making it the most recently used."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return None if entry is None else entry[0]
+
+    def discard(self, key: str) -> None:
+        """Drop an entry, if it is there."""
+        with self._lock:
+            dropped = self._entries.pop(key, None)
+            self.size_bytes -= 0 if dropped is None else dropped[1]
+
+    def use(self) -> CacheUse:
+        """What it was asked for so far, and what it holds now."""
+        with self._lock:
+            return CacheUse(
+                hits=self.hits,
+                misses=self.misses,
+                entries=len(self._entries),
+                size_bytes=self.size_bytes,
+                evictions=self.evictions,
+            )
+
     def put(self, key: str, value: Value, size_bytes: int) -> None:
         """Add an entry and drop old ones until both caps hold; one larger than the whole cache is not kept."""
         if size_bytes > self._max_bytes:
@@ -62,3 +104,4 @@ class BoundedCache(Generic[Value]):
             while len(self._entries) > self._max_entries or self.size_bytes > self._max_bytes:
                 _, (_, dropped) = self._entries.popitem(last=False)
                 self.size_bytes -= dropped
+                self.evictions += 1

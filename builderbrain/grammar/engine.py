@@ -119,7 +119,7 @@ class GrammarEngine:
             max_entries=_MAX_ENTRIES, max_bytes=_MAX_BYTES
         )
         self._compiling = OneAtATime()
-        self._masks = MaskStore((vocab_size + 31) // 32)
+        self.masks = MaskStore((vocab_size + 31) // 32)
         self._spells = spells_every_byte(self.vocabulary)
 
     @cached_property
@@ -147,7 +147,7 @@ class GrammarEngine:
         found = self.cache.get(key)
         if found is None:
             with self._compiling.holding(key):  # one that the child tries for seconds keeps no other waiting
-                found = self.cache.get(key) or self._compile_and_keep(key, constraint, trusted)
+                found = self.cache.peek(key) or self._compile_and_keep(key, constraint, trusted)
         if isinstance(found, CompiledGrammar):
             return found
         raise type(found)(found.message, field=found.field)
@@ -219,7 +219,7 @@ class GrammarEngine:
             native=native,
             overlay=self._overlay(admitted, places),
             strict_text=self._natives[name].strict_text,
-            placed=None if places is None else PlacedMasks(self._masks, lambda: self._strings),
+            placed=None if places is None else PlacedMasks(self.masks, lambda: self._strings),
             check=admitted.check,
         )
         try:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from builderbrain.grammar.base import Matcher
+from builderbrain.grammar.cache import CacheUse, lru_use
 from builderbrain.grammar.vocabulary import Vocabulary
 from builderbrain.hosts.base import Tokenizer
 
@@ -44,6 +45,10 @@ class JumpForward:
         self._sorted = sorted((token, index) for index, token in enumerate(vocabulary.token_bytes) if token)
         self._longer: dict[bytes, NDArray[np.int64]] = {}
         self._encode = lru_cache(_KEPT)(self._encoded)
+
+    def use(self) -> CacheUse:
+        """What its texts in tokens were asked for, and how many are kept."""
+        return lru_use(self._encode.cache_info())
 
     def jump(self, matcher: Matcher, unseen: Sequence[int], *, most_tokens: int | None = None) -> Jump | None:
         """The jump from here, with the matcher advanced by its text; None when there is none.

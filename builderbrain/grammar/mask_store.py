@@ -10,20 +10,30 @@ from collections.abc import Hashable
 
 from torch import Tensor
 
+from builderbrain.grammar.cache import CacheUse
+
 MAX_BYTES = 64 << 20
 
 
 class MaskStore:
-    """Packed masks, int32 [W]. Shared between constraints and threads."""
+    """Packed masks, int32 [W]. Shared between constraints and threads; what is counted without a lock may be a few short."""
 
     def __init__(self, words: int, *, max_bytes: int = MAX_BYTES) -> None:
         self._words = words
         self._most = max(1, max_bytes // (2 * 4 * words))
         self._young: dict[Hashable, Tensor] = {}
         self._old: dict[Hashable, Tensor] = {}
+        self._hits = self._misses = self._evictions = 0
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
+
+    def use(self) -> CacheUse:
+        """What it was asked for so far, and what it holds now."""
+        held = len(self)
+        return CacheUse(
+            hits=self._hits, misses=self._misses, entries=held, size_bytes=4 * self._words * held, evictions=self._evictions
+        )
 
     def copy_to(self, key: Hashable, bitmask: Tensor) -> bool:
         """Write the mask of that key into `bitmask`, int32 [W]; False when it is not here."""
@@ -33,8 +43,10 @@ class MaskStore:
         if found is None:
             found = self._old.get(key)
             if found is None:
+                self._misses += 1
                 return False
             self._keep(key, found)
+        self._hits += 1
         bitmask.copy_(found)  # quicker than through numpy
         return True
 
@@ -44,5 +56,6 @@ class MaskStore:
 
     def _keep(self, key: Hashable, mask: Tensor) -> None:
         if len(self._young) >= self._most:
+            self._evictions += len(self._old.keys() - self._young.keys())
             self._old, self._young = self._young, {}
         self._young[key] = mask

@@ -91,7 +91,11 @@ def load_catalogue(path: Path) -> Catalogue:
     schema = _schema(config, offered)
     grammar = grammar_source(schema)
     pins = {name: approval.sha256(name) for name in config.servers}
-    known = {"schema": schema.model_dump(mode="json"), "approved": pins}
+    dumped = schema.model_dump(mode="json")
+    for skill in dumped["skills"].values():
+        if skill["cache_seconds"] is None:  # so that what began before there was this key is the same domain, and resumes
+            del skill["cache_seconds"]
+    known = {"schema": dumped, "approved": pins}
     return Catalogue(
         schema=schema,
         domain=runtime_domain(schema, hashlib.sha256(canonical_json(known)).hexdigest()),

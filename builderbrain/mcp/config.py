@@ -39,6 +39,7 @@ class ToolSettings:
         atomic: an error of the tool means that nothing was changed; else such a step ends `unknown`.
         critical: its failure stops the plan.
         timeout_seconds: limit of one call, the start of the server included; else the server's.
+        cache_seconds: how long a result may stand for an equal call; only of a read_only tool.
         ignore: keywords of its schema that the server alone enforces, and of which the checker says nothing (`format`, ...).
     """
 
@@ -49,11 +50,14 @@ class ToolSettings:
     atomic: bool = False
     critical: bool = False
     timeout_seconds: float | None = None
+    cache_seconds: float | None = None
     ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.timeout_seconds is not None:
             check_bounds(self, {"timeout_seconds": (0.1, 3600)})
+        if self.cache_seconds is not None:
+            check_bounds(self, {"cache_seconds": (0.1, 86400)})
         if self.undo is not None and self.idempotent:
             raise ConfigError(
                 "expected undo or idempotent, got both; idempotent says that there is nothing to undo", field="undo"

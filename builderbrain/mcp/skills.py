@@ -145,6 +145,8 @@ def _skill(
     undo = skill_name(server, wanted.undo) if wanted.undo is not None else NOTHING_TO_UNDO if wanted.idempotent else None
     if not changes and (wanted.idempotent or wanted.undo is not None):
         raise Inexpressible("it is read_only, so drop its idempotent and undo from the configuration")
+    if changes and wanted.cache_seconds is not None:
+        raise Inexpressible(f"it is {safety}, so that each call counts; drop its cache_seconds from the configuration")
     return SkillSchema.model_validate(
         {
             "summary": f"A tool of the server {server}.",
@@ -157,6 +159,7 @@ def _skill(
             "irreversible": changes and undo is None,
             "critical": wanted.critical,
             "confirm": changes if wanted.confirm is None else wanted.confirm,
+            "cache_seconds": wanted.cache_seconds,
         }
     )
 

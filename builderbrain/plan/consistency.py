@@ -32,6 +32,7 @@ _SKILL_KEYS = frozenset(
         "confirm",
         "fallback",
         "equivalent",
+        "cache_seconds",
     }
 )
 
@@ -59,6 +60,7 @@ def problems(schema: DomainSchema) -> Iterator[Problem]:
         yield from _taking_back(schema, name, skill)
         yield from _fallback_of(schema, name, skill)
         yield from _equivalents_of(schema, name, skill)
+        yield from _caching_of(name, skill)
     yield from _fallback_of_the_domain(schema)
 
 
@@ -128,6 +130,15 @@ def _shares_of(schema: DomainSchema, name: str, skill: SkillSchema) -> Iterator[
         yield Problem(
             f"skills.{name}.retry", "only a skill that may run twice is tried again; say idempotent: true, or drop it"
         )
+
+
+def _caching_of(name: str, skill: SkillSchema) -> Iterator[Problem]:
+    if skill.cache_seconds is None:
+        return
+    if skill.safety != "read_only":
+        yield Problem(f"skills.{name}.cache_seconds", f"{name} is {skill.safety}, so that each call counts; drop it")
+    elif skill.sets:
+        yield Problem(f"skills.{name}.cache_seconds", f"{name} sets {', '.join(skill.sets)}, so that each call counts; drop it")
 
 
 def _no_cost(argument: str, skill: SkillSchema) -> str | None:

@@ -73,6 +73,7 @@ class Skill:
         confirm: a person must say yes before a plan with such a step runs.
         fallback: skill to run, without arguments, when a step failed for good; None without one.
         equivalent: skills that may stand in for this one with the same arguments; repair tries them, the best first.
+        cache_seconds: how long a result may stand for another call with the same arguments; None for never.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Skill:
     confirm: bool = False
     fallback: str | None = None
     equivalent: tuple[str, ...] = ()
+    cache_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.safety == "read_only":

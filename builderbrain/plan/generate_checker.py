@@ -257,6 +257,8 @@ def _skill_keys(skill: SkillSchema) -> list[str]:
         lines.append(f"equivalent=({_quote(skill.equivalent[0])},),")
     elif skill.equivalent:
         lines += ["equivalent=(", *(f"    {_quote(other)}," for other in skill.equivalent), "),"]
+    if skill.cache_seconds is not None:
+        lines.append(f"cache_seconds={float(skill.cache_seconds)!r},")
     return lines
 
 

@@ -89,6 +89,8 @@ def _rules(skill: SkillSchema) -> list[str]:
         lines.append(f"When it fails for good: `{skill.fallback}`.")
     if skill.equivalent:
         lines.append(f"May be replaced by {_listed(skill.equivalent, ' or ')}.")
+    if skill.cache_seconds is not None:
+        lines.append(f"A result may stand for an equal call for {skill.cache_seconds:g} s.")
     return [f"- {line}" for line in lines]
 
 

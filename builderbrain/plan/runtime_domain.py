@@ -84,6 +84,7 @@ def _skill(name: str, schema: SkillSchema) -> Skill:
         critical=schema.critical,
         confirm=schema.confirm,
         fallback=schema.fallback,
+        cache_seconds=None if schema.cache_seconds is None else float(schema.cache_seconds),
     )
 
 

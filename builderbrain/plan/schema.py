@@ -156,6 +156,7 @@ class SkillSchema(_Strict):
     confirm: bool = False
     fallback: Name | None = None
     equivalent: list[Name] = Field(default_factory=list)
+    cache_seconds: Annotated[int | float, Field(gt=0, le=86400)] | None = None
 
     @property
     def undo_skill(self) -> str | None:

@@ -8,24 +8,26 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
+from builderbrain.agent.breaker import BreakerRecord
 from builderbrain.agent.breaker_board import BreakerBoard
 from builderbrain.agent.executor import Runtime, Tool, WorkingRoot
 from builderbrain.agent.hand_off import handed_to_file
 from builderbrain.agent.ledger import Ledger
 from builderbrain.agent.lookup import LookupGate
 from builderbrain.agent.policy import Policy
+from builderbrain.agent.result_cache import ResultCache, read_sizes
 from builderbrain.agent.runs import PlanRuns
-from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
 from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
+from builderbrain.serve.incidents import Incidents
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
 from builderbrain.serve.react import react_router
 from builderbrain.serve.service import Service
-from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.settings import ServeSettings, state_folder
 from builderbrain.serve.tool_settings import ServedTools
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def agent_routers(
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
     served: ServedTools | None = None,
     lookups: LookupGate | None = None,
+    incidents: Incidents | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
@@ -49,19 +52,28 @@ def agent_routers(
         tools: tools by domain and skill in place of the registry's.
         served: what the tools need to know of the world, and those of MCP servers; closed with the server.
         lookups: see `goals_router`.
+        incidents: are told of breakers that open.
 
     Raises:
         ConfigError: the state folder cannot be used.
         LedgerError: its ledger cannot, or another process has it.
     """
-    folder = _state_folder(settings)
+    folder = state_folder(settings)
     ledger = None if folder is None else Ledger(folder / "ledger.db")
     if ledger is not None and ledger.unfinished():
         logger.warning("%d executions are not over; GET /v1/executions lists them", len(ledger.unfinished()))
     policy = Policy(confirmed_levels=frozenset({"mutating", "meta"}) if settings.confirm_writes else frozenset())
     served = served if served is not None else ServedTools()
-    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, settings=served.settings)
-    board = BreakerBoard(emit=service.telemetry.breaker_changed)
+    results = ResultCache(sizes=read_sizes(settings.tool_cache) if settings.tool_cache else None)
+    service.telemetry.watch_caches("tool_results", results.use)
+    runtime = Runtime(ledger=ledger, policy=policy, journal_folder=folder, settings=served.settings, results=results)
+
+    def changed(record: BreakerRecord) -> None:
+        service.telemetry.breaker_changed(record)
+        if incidents is not None:
+            incidents.breaker_changed(record)
+
+    board = BreakerBoard(emit=changed)
     runs = PlanRuns(runtime, board=board, tools={**served.domains, **(tools or {})})
     root = WorkingRoot(settings.root)
     allowed = {"mutating": settings.allow_writes, "meta": settings.allow_meta}
@@ -98,16 +110,3 @@ class _OpenLedger:
     def stop(self) -> None:
         """Let another process open it."""
         self._ledger.close()
-
-
-def _state_folder(settings: ServeSettings) -> Path | None:
-    if settings.state_dir is None:
-        return None
-    folder = Path(settings.state_dir)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be made ({error.strerror or error}); name another --state-dir", field="state_dir"
-        ) from error
-    return folder

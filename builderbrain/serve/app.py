@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from builderbrain.errors import BuilderBrainError
+from builderbrain.errors import BuilderBrainError, classify
 from builderbrain.serve.boundary import Boundary, Keys
 from builderbrain.serve.chat import chat_router
 from builderbrain.serve.completions import completions_router
@@ -70,7 +70,14 @@ def create_app(
 
     app = FastAPI(title="BuilderBrain", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.service = service
-    app.add_middleware(Boundary, keys=keys, max_body_bytes=max_body_bytes, on_status=service.telemetry.responded, limits=limits)
+    app.add_middleware(
+        Boundary,
+        keys=keys,
+        max_body_bytes=max_body_bytes,
+        on_status=service.telemetry.responded,
+        on_error=lambda error: service.telemetry.refused(error, where="reply"),
+        limits=limits,
+    )
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)
@@ -81,6 +88,7 @@ def create_app(
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    request.app.state.service.telemetry.refused(error, where="reply")
     return error_reply(error, request.state.request_id)
 
 
@@ -92,7 +100,15 @@ async def _no_route(request: Request, error: Exception) -> Response:
     message = f"there is no {request.method} {request.url.path} here; {advice}"
     kind = "not_found_error" if status == 404 else "invalid_request_error"
     return json_reply(
-        {"error": {"message": message, "type": kind, "param": None, "code": "no_such_route"}},
+        {
+            "error": {
+                "message": message,
+                "type": kind,
+                "param": None,
+                "code": "no_such_route",
+                **classify("no_such_route").to_json(),
+            }
+        },
         status=status,
         headers=dict(getattr(error, "headers", None) or {}),
     )

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from builderbrain.errors import AdministrationError, AuthenticationError, BodyTooLargeError, DeadlineError, InvalidRequestError
@@ -31,6 +32,7 @@ ADMIN_PATHS = frozenset(
     {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}
 )
 """Routes that change the server at the places where other servers have them."""
+ADMINISTRATOR = "administrator"
 BODY_SECONDS = 30.0
 WRITE_SECONDS = 30.0
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -57,6 +59,11 @@ def is_administrative(path: str) -> bool:
     return path in ADMIN_PATHS or path.startswith(ADMIN_PREFIXES)
 
 
+def asker_of(request: Request) -> str | None:
+    """Who asks, told from every other caller as the limits tell them; None where no boundary has looked."""
+    return getattr(request.state, "asker", None)
+
+
 class Boundary:
     """Wraps the application.
 
@@ -65,6 +72,7 @@ class Boundary:
         keys: what may be asked with.
         max_body_bytes: larger bodies get 413.
         on_status: hears the status of every reply.
+        on_error: hears every error that gets as far as here.
         limits: how often a caller may ask, and how many of its requests may be under way.
     """
 
@@ -75,6 +83,7 @@ class Boundary:
         keys: Keys,
         max_body_bytes: int,
         on_status: Callable[[int], None],
+        on_error: Callable[[BaseException], None] = lambda error: None,
         limits: RateLimits = UNLIMITED,
     ) -> None:
         self._app = app
@@ -82,6 +91,7 @@ class Boundary:
         self._limits = limits
         self._max_body_bytes = max_body_bytes
         self._on_status = on_status
+        self._on_error = on_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection; what is not HTTP is the application's."""
@@ -94,12 +104,15 @@ class Boundary:
         scope.setdefault("state", {})["request_id"] = request_id
         outgoing = _Outgoing(send, request_id, self._on_status)
         try:
-            with self._limits.place(self._authenticate(scope, headers)):
+            caller = self._authenticate(scope, headers)
+            scope["state"]["asker"] = caller or ADMINISTRATOR
+            with self._limits.place(caller):
                 body = await self._read_body(headers, receive)
                 if body is None:
                     return
                 await self._run(scope, body, receive, outgoing)
         except Exception as error:  # noqa: BLE001  (the last boundary: a request's failure must not reach the server)
+            self._on_error(error)
             if outgoing.started:
                 log_failure(error, request_id)
             else:

@@ -29,12 +29,13 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.cache_metrics import watch_caches
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails, rail_folders
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
-from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
+from builderbrain.serve.operations import calibrations_of, deferral_of, incidents_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
 from builderbrain.serve.telemetry import Telemetry
@@ -83,6 +84,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         models = {name: served, f"{name}:base": base}
     masks = GrammarEngine(host.tokenizer, host.vocab_size, allow_client_grammar=settings.enable_client_grammars)
     masks.warm_up()
+    jump = None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size))
     backend = ModelBackend(
         models,
         root=settings.model,
@@ -90,7 +92,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         facts=tokenizer_facts(host.tokenizer),
         description=f"{settings.model} {host.dtype} {settings.quantization}",
         max_length=context,
-        jump=None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
+        jump=jump,
     )
     telemetry = Telemetry(name)
     engine = Engine(
@@ -100,6 +102,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         observer=telemetry,
         run_model=(lambda: None) if batcher is None else batcher.run,
     )
+    watch_caches(telemetry, masks, jump=jump, pool=batcher.pool if batcher is not None and batcher.reuse else None)
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
     if batcher is not None:
         pool = batcher.pool
@@ -122,6 +125,7 @@ def compose(settings: ServeSettings) -> FastAPI:
     deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
     domains = GoalDomains(service, own_grammar, rails=domain_rails, deferral=deferral)
     domains.open(DEFAULT_DOMAIN)  # its grammar is ready when the first goal comes
+    incidents = incidents_of(settings, service)
     running, more = agent_routers(
         settings,
         service,
@@ -129,6 +133,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         compile_grammar=own_grammar,
         served=tools,
         lookups=lookups_of(settings),
+        incidents=incidents,
     )
     routers = list(running)
     lifetimes: list[Lifetime] = list(more)
@@ -142,7 +147,7 @@ def compose(settings: ServeSettings) -> FastAPI:
         )
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
+    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral, incidents)
     return create_app(
         service,
         keys=keys,

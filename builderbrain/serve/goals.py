@@ -23,6 +23,7 @@ from builderbrain.agent.runs import PlanRuns
 from builderbrain.errors import LedgerError, NoRailError, NoToolsError, PolicyError
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.goal_domains import GoalDomain, GoalDomains
@@ -86,7 +87,7 @@ def goals_router(
         async with places:
             runner = GoalRunner(
                 proposed_by(service, domain),
-                runs.home(domain.name, folder, granted=granted),
+                runs.home(domain.name, folder, granted=granted, asker=asker_of(request)),
                 runs=runs,
                 write=write,
                 hand_over=hand_over,
@@ -111,6 +112,7 @@ def not_deferred(domain: GoalDomain) -> dict[str, Any]:
 def _count(service: Service, result: GoalResult) -> None:
     service.telemetry.answered(accepted=result.verdict.accepted)
     service.telemetry.fell_back(result.fallback)
+    service.telemetry.stepped(result.trace)
     if result.repair is not None:
         service.telemetry.repaired(result.repair)
     if result.deferral is not None:

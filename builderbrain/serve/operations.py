@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -13,12 +15,14 @@ from builderbrain.serve.boundary import Keys
 from builderbrain.serve.decision_calibration import Calibrations
 from builderbrain.serve.decisions import decisions_router
 from builderbrain.serve.deferral import ServedDeferral, outcomes_router
+from builderbrain.serve.incident_routes import incidents_router
+from builderbrain.serve.incidents import Incidents
 from builderbrain.serve.live import LiveFollower
 from builderbrain.serve.model_backend import ModelBackend
 from builderbrain.serve.pausing import forget_prefixes, pausing_router
 from builderbrain.serve.rate_limits import RateLimits
 from builderbrain.serve.service import Service
-from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.settings import ServeSettings, state_folder
 from builderbrain.serve.standing_watch import StandingWatch
 from builderbrain.serve.telemetry import Telemetry
 from builderbrain.serve.tokenizer_info import tokenizer_info_router
@@ -37,6 +41,7 @@ def operations(
     follower: LiveFollower | None,
     calibrations: Calibrations,
     deferral: ServedDeferral | None = None,
+    incidents: Incidents | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points."""
     deferral = deferral or ServedDeferral(decisions=DeferralPolicy(None))
@@ -44,6 +49,14 @@ def operations(
     store.on_open(ledger.note)
     loaded = LoadedVersions(backend, service.engine, store, most=settings.max_loaded_versions)
     follow = None if follower is None else follower.follow
+    incidents = incidents or incidents_of(settings, service)
+    if follow is not None:
+        incidents.roll_back_by(partial(_roll_back, store, loaded, follow))
+
+    def checked_log() -> list[str]:
+        store.reader.audit_entries()  # also where no version is loaded beside the live one
+        return loaded.withdraw_refused()
+
     routers = [
         versions_router(loaded, store, follow=follow, serving=lambda: service.served(None).version),
         pausing_router(service.engine, lambda: forget_prefixes(backend)),
@@ -51,8 +64,38 @@ def operations(
         tokenizer_info_router(service),
         decisions_router(service, calibrations, deferral.decisions),
         outcomes_router(deferral.policies),
+        incidents_router(incidents),
     ]
-    return routers, [ledger, StandingWatch(mark=store.mark, withdraw=loaded.withdraw_refused)]
+    watch = StandingWatch(
+        mark=store.mark, withdraw=checked_log, broken=lambda said: incidents.tell("audit_broken", "registry", said)
+    )
+    return routers, [ledger, incidents, watch]
+
+
+def incidents_of(settings: ServeSettings, service: Service) -> Incidents:
+    """The incidents of a server, told of every error; in the state folder where there is one.
+
+    Raises:
+        ConfigError: their file cannot be read.
+    """
+    telemetry = service.telemetry
+    folder = state_folder(settings)
+    incidents = Incidents(
+        None if folder is None else folder / "incidents.jsonl",
+        serving=lambda: service.served(None).version,
+        on_incident=telemetry.incident,
+        on_answer=telemetry.answered_incident,
+    )
+    telemetry.on_error(incidents.heard)
+    telemetry.watch_latch(lambda: incidents.latched)
+    return incidents
+
+
+def _roll_back(store: VersionStore, loaded: LoadedVersions, follow: Callable[[], str], version: str) -> str:
+    """Go back from a version, when it is live, as the route does; gives what serves then."""
+    store.rollback(expected_live=version)
+    loaded.withdraw_refused()
+    return follow()
 
 
 def keys_of(settings: ServeSettings) -> Keys:

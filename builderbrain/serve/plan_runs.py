@@ -31,6 +31,7 @@ from builderbrain.errors import (
     PolicyError,
 )
 from builderbrain.plan import CheckedPlan, Verdict, checked, plan_to_json
+from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.fields import read_request
 from builderbrain.serve.openapi import described
 from builderbrain.serve.plan_replies import (
@@ -115,7 +116,7 @@ class PlanRoutes:
             body = await read_request(request, PlanRunRequest)
             self._refuse_grants(body)
             root = self.root if body.root is None else await to_thread.run_sync(below, self.root, body.root)
-            return self._reply(await self.runs.run(self._checked(body), root))
+            return self._reply(await self.runs.run(self._checked(body), root, asker=asker_of(request)))
 
         @router.post("/v1/plans/confirm")
         @described(
@@ -127,7 +128,7 @@ class PlanRoutes:
         )
         async def plans_confirm(request: Request) -> Response:
             body = await read_request(request, ConfirmRequest)
-            report = await self.runs.answer(body.token, yes=body.approve)
+            report = await self.runs.answer(body.token, yes=body.approve, asker=asker_of(request))
             return json_reply({"status": "dropped"}, status=202) if report is None else self._reply(report)
 
     def _add_executions(self, router: APIRouter) -> None:
@@ -194,6 +195,7 @@ class PlanRoutes:
         self.service.telemetry.ran(outcome.status if isinstance(outcome, ExecutionReport) else "confirmation_required")
         if isinstance(outcome, Pending):
             return json_reply({"status": "confirmation_required", **outcome.to_json()}, status=202)
+        self.service.telemetry.stepped(outcome.entries)
         return json_reply(execution_reply(outcome))
 
     def _ledger(self, execution: str) -> Ledger:

@@ -22,6 +22,7 @@ from builderbrain.agent.react import Bounds, LoopResult, ReActLoop
 from builderbrain.agent.runs import PlanRuns
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.goal_domains import GoalDomains
@@ -79,7 +80,7 @@ def react_router(
         folder = root if body.root is None else await to_thread.run_sync(below, root, body.root)
         domain = await to_thread.run_sync(domains.open, body.domain)
         async with places:
-            home = runs.home(domain.name, folder, granted=granted)
+            home = runs.home(domain.name, folder, granted=granted, asker=asker_of(request))
             planner = Planner(
                 proposed_by(service, domain),
                 domain=domain.name,

@@ -1,4 +1,5 @@
-"""Errors in OpenAI's shape, `{"error": {"message", "type", "param", "code"}}`, with the right status.
+"""Errors in OpenAI's shape, `{"error": {"message", "type", "param", "code"}}`, with the right status; beside OpenAI's
+fields each has its class, severity and recovery.
 
 An error of the project says what was expected, so its message goes out as it is. Any other exception is a fault of the
 server: the client learns that and the request id, the log learns the rest, and neither learns the prompt.
@@ -62,10 +63,10 @@ def error_body(error: BaseException, request_id: str) -> dict[str, Any]:
     """The reply to an exception, which is logged when it is the server's fault."""
     for kind, _, name in _STATUSES:
         if isinstance(error, kind):
-            return _body(error.message, name, error.field, error.code)
+            return _body(error.message, name, error.field, error.code, error.classification)
     log_failure(error, request_id)
     if isinstance(error, errors.BuilderBrainError):
-        return _body(error.message, "server_error", error.field, error.code)
+        return _body(error.message, "server_error", error.field, error.code, error.classification)
     message = f"the server failed on this request; its log says more under request id {request_id}"
     return _body(message, "server_error", None, "internal")
 
@@ -100,5 +101,8 @@ def log_failure(error: BaseException, request_id: str) -> None:
     logger.error("request %s failed with %s\n%s", request_id, type(error).__name__, places)
 
 
-def _body(message: str, kind: str, parameter: str | None, code: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": parameter, "code": code}}
+def _body(
+    message: str, kind: str, parameter: str | None, code: str, classed: errors.Classification | None = None
+) -> dict[str, Any]:
+    more = (errors.classify(code) if classed is None else classed).to_json()
+    return {"error": {"message": message, "type": kind, "param": parameter, "code": code, **more}}

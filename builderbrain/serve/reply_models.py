@@ -11,12 +11,15 @@ from pydantic import BaseModel
 
 
 class ErrorDetail(BaseModel):
-    """`param` names the field at fault, `code` the reason in a stable way."""
+    """`param` names the field at fault, `code` the reason in a stable way; the rest is how it is classed (docs/errors.md)."""
 
     message: str
     type: str
     param: str | None
     code: str
+    error_class: str
+    severity: str
+    recovery: str
 
 
 class ErrorReply(BaseModel):
@@ -270,6 +273,10 @@ class TraceEntryReply(BaseModel):
     status: str
     error: str | None
     error_code: str | None
+    error_class: str | None
+    severity: str | None
+    recovery: str | None
+    age_seconds: float | None
 
 
 class DisagreementReply(BaseModel):

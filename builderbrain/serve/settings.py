@@ -45,6 +45,9 @@ class ServeSettings:
     allow_writes: bool = _option(False, "let plans use mutating skills, where a request grants them")
     allow_meta: bool = _option(False, "let plans use meta skills, where a request grants them")
     confirm_writes: bool = _option(False, "ask a person before every mutating or meta step, whatever its schema says")
+    tool_cache: str | None = _option(
+        None, "most results of tools kept by domain: DOMAIN=ENTRIES:BYTES,...; 512:4194304 for any that is not named"
+    )
     hand_off_file: str | None = _option(None, "file that goals are appended to for a person when no plan is accepted")
     max_model_len: int | None = _option(None, "tokens of prompt and output together; the model's own length when not given")
     quantization: Literal["none", "nf4", "int8", "mxfp4"] = _option("none", "how the base is kept in memory")
@@ -155,3 +158,21 @@ def _unique(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
             raise ConfigError(f"--{name.replace('_', '-')} names {key} twice; keep one", field=name)
         found[key] = value
     return found
+
+
+def state_folder(settings: ServeSettings) -> Path | None:
+    """The folder of what outlasts the server, made where it is not there; None without one.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    if settings.state_dir is None:
+        return None
+    folder = Path(settings.state_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror or error}); name another --state-dir", field="state_dir"
+        ) from error
+    return folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from builderbrain.errors import BuilderBrainError
+from builderbrain.errors import BuilderBrainError, TamperedVersionError
 from builderbrain.serve.repeated import Repeated
 
 logger = logging.getLogger(__name__)
@@ -22,15 +22,23 @@ class StandingWatch:
     Args:
         mark: changes whenever the registry does.
         withdraw: ends the names whose versions may not be served any more.
+        broken: is told when the registry's log or pointer is not as it was written.
         poll_seconds: how often the mark is looked at.
     """
 
     def __init__(
-        self, *, mark: Callable[[], object], withdraw: Callable[[], Sequence[str]], poll_seconds: float = POLL_SECONDS
+        self,
+        *,
+        mark: Callable[[], object],
+        withdraw: Callable[[], Sequence[str]],
+        broken: Callable[[str], None] = lambda said: None,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._mark = mark
         self._withdraw = withdraw
+        self._broken = broken
         self._seen: object = None
+        self._doubted = False
         self._repeated = Repeated("standing", self._look, seconds=poll_seconds)
 
     def start(self) -> None:
@@ -47,5 +55,13 @@ class StandingWatch:
             if found != self._seen:
                 self._seen = found  # before reading, so that what is written meanwhile is read again
                 self._withdraw()
+                self._doubted = False
+        except TamperedVersionError as error:
+            if not self._doubted:  # read while it was written, perhaps: it is looked at once more
+                self._doubted, self._seen = True, None
+                return
+            self._doubted = False
+            logger.error("the registry cannot be believed, what is loaded stays: %s", error)
+            self._broken(error.message)
         except (BuilderBrainError, OSError) as error:  # said once for each change of the log
             logger.error("the registry cannot be read, what is loaded stays: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,10 +11,12 @@ from prometheus_client.registry import Collector
 
 from builderbrain.agent.breaker import BreakerRecord
 from builderbrain.agent.planning import FallbackStep
+from builderbrain.agent.trace import TraceEntry
 from builderbrain.decode.base import TokenDetails
 from builderbrain.deferral.policy import Deferral, DeferralRecord
-from builderbrain.errors import BuilderBrainError
+from builderbrain.errors import BuilderBrainError, classify
 from builderbrain.grammar.base import ConstraintReport
+from builderbrain.grammar.cache import CacheUse
 from builderbrain.plan.repair import Repair
 
 _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320)
@@ -28,6 +31,7 @@ class Telemetry:
 
     def __init__(self, model_name: str) -> None:
         self._registry = CollectorRegistry()
+        self._mutex = threading.Lock()
         self._model = model_name
         self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens processed.")
         self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens generated.")
@@ -38,6 +42,17 @@ class Telemetry:
         self._next = self._histogram("vllm:inter_token_latency_seconds", "Between two tokens of one output.")
         self._whole = self._histogram("vllm:e2e_request_latency_seconds", "From submission to the end of an output.")
         self._failures = self._counter("bb:output_failures", "Outputs that ended with an error.", "code")
+        self._listeners: list[Callable[[str, BaseException | None, str], None]] = []
+        self._incidents = self._counter("bb:incidents", "Incidents, repeated ones too.", "level", "kind")
+        self._answers = self._counter("bb:incident_answers", "Answers to grave incidents, by how they ended.", "status")
+        self._errors = self._counter(
+            "bb:errors",
+            "Errors by class, severity and code: of replies, outputs and steps of plans.",
+            "where",
+            "error_class",
+            "severity",
+            "code",
+        )
         self._responses = self._counter("bb:http_responses", "Replies by status.", "status")
         self._constraints = self._counter(
             "bb:constraint_outputs",
@@ -70,6 +85,8 @@ class Telemetry:
         )
         self._moved = self._counter("bb:deferral_records", "Outcomes told and shifts found, by domain.", "domain", "kind")
         self._thresholds: list[Callable[[], Mapping[str, float | None]]] = []
+        self._prompt = self._reused = 0
+        self._caches: dict[str, Callable[[], Mapping[str, CacheUse]]] = {}
         self._lookups = self._histogram(
             "bb:lookup_net_utility", "Expected utility, less its cost, of the best lookup for a deferred goal.", _UTILITIES
         )
@@ -90,6 +107,18 @@ class Telemetry:
         """Read how many passes of the model ran in which way from this at every scrape; its keys do not change."""
         self._registry.register(_PassCounter(self._model, counts))
 
+    def watch_caches(self, cache: str, read: Callable[[], Mapping[str, CacheUse]]) -> None:
+        """Read what a cache was asked for, by what it is divided into, from this at every scrape; "" where it is one."""
+        if not self._caches:
+            self._registry.register(_CacheFigures(self._model, self._caches))
+        self._caches[cache] = read
+
+    def prefix_use(self, entries: int, evictions: int) -> CacheUse:
+        """What the prefix cache was asked for, in tokens of prompts; it holds `entries` pages."""
+        with self._mutex:
+            hits, misses = self._reused, self._prompt - self._reused
+        return CacheUse(hits=hits, misses=misses, entries=entries, evictions=evictions)
+
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
         return generate_latest(self._registry)
@@ -108,9 +137,38 @@ class Telemetry:
         if failure is not None:
             code = failure.code if isinstance(failure, BuilderBrainError) else type(failure).__name__
             self._failures.labels(self._model, code).inc()
+            self.refused(failure, where="output")
+
+    def refused(self, error: BaseException, *, where: str) -> None:
+        """An error reached whoever asked, or ended an output."""
+        classed = error.classification if isinstance(error, BuilderBrainError) else classify("internal")
+        code = error.code if isinstance(error, BuilderBrainError) else "internal"
+        self._errors.labels(self._model, where, classed.error_class, classed.severity, code).inc()
+        for listener in self._listeners:
+            listener(where, error, code)
+
+    def on_error(self, listener: Callable[[str, BaseException | None, str], None]) -> None:
+        """Tell of every error: where it showed, the error where there is more than its code, and the code."""
+        self._listeners.append(listener)
+
+    def incident(self, kind: str, level: str) -> None:
+        """Something happened beyond one request."""
+        self._incidents.labels(self._model, level, kind).inc()
+
+    def answered_incident(self, status: str) -> None:
+        """A grave incident was answered."""
+        self._answers.labels(self._model, status).inc()
+
+    def watch_latch(self, latched: Callable[[], bool]) -> None:
+        """Read whether the answer to incidents is latched from this at every scrape."""
+        self._gauge(
+            "bb:incidents_latched", "1 where nothing is rolled back by itself before a release.", lambda: float(latched())
+        )
 
     def finished(self, *, prompt_tokens: int, cached_tokens: int, tokens: int, reason: str) -> None:
         """An output reached its end; `cached_tokens` of its prompt had not to be run."""
+        with self._mutex:
+            self._prompt, self._reused = self._prompt + prompt_tokens, self._reused + cached_tokens
         self._prompt_tokens.labels(self._model).inc(prompt_tokens)
         self._prefix_queries.labels(self._model).inc(prompt_tokens)
         self._prefix_hits.labels(self._model).inc(cached_tokens)
@@ -152,6 +210,15 @@ class Telemetry:
     def ran(self, status: str) -> None:
         """A plan was run, or waits for a yes."""
         self._runs.labels(self._model, status).inc()
+
+    def stepped(self, entries: Iterable[TraceEntry]) -> None:
+        """Steps of a plan that was run."""
+        for entry in entries:
+            if entry.error_code is not None:
+                classed = classify(entry.error_code)
+                self._errors.labels(self._model, "step", classed.error_class, classed.severity, entry.error_code).inc()
+                for listener in self._listeners:
+                    listener("step", None, entry.error_code)
 
     def breaker_changed(self, record: BreakerRecord) -> None:
         """A circuit breaker changed its state."""
@@ -203,6 +270,41 @@ class _ThresholdGauge(Collector):
             for domain, threshold in sorted(read().items()):
                 family.add_metric([self._model, domain], 2.0 if threshold is None else threshold)
         yield family
+
+
+class _CacheFigures(Collector):
+    """What caches keep count of themselves: the same figures of every cache."""
+
+    def __init__(self, model: str, caches: Mapping[str, Callable[[], Mapping[str, CacheUse]]]) -> None:
+        self._model, self._caches = model, caches
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """See `Collector`."""
+        labels = ["model_name", "cache", "part"]
+        found = [
+            ([self._model, cache, part], use)
+            for cache, read in sorted(self._caches.items())
+            for part, use in sorted(read().items())
+        ]
+        for name, text, figure in (
+            ("bb:cache_hits", "What caches were asked for and had.", "hits"),
+            ("bb:cache_misses", "What caches were asked for and had not.", "misses"),
+            ("bb:cache_evictions", "What caches dropped for want of room.", "evictions"),
+        ):
+            counter = CounterMetricFamily(name, text, labels=labels)
+            for values, use in found:
+                if getattr(use, figure) is not None:
+                    counter.add_metric(values, getattr(use, figure))
+            yield counter
+        for name, text, figure in (
+            ("bb:cache_entries", "What caches hold.", "entries"),
+            ("bb:cache_bytes", "What caches hold, in bytes.", "size_bytes"),
+        ):
+            gauge = GaugeMetricFamily(name, text, labels=labels)
+            for values, use in found:
+                if getattr(use, figure) is not None:
+                    gauge.add_metric(values, getattr(use, figure))
+            yield gauge
 
 
 class _PassCounter(Collector):

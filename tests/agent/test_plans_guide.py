@@ -29,4 +29,10 @@ def test_the_example_of_a_domain_with_a_world_runs(tmp_path: Path, capsys: pytes
     exec(EXAMPLES[1], names)
     anyio.run(names["call"], tmp_path)
     assert capsys.readouterr().out == "finished verified\n"
-    assert len(EXAMPLES) == 2
+
+
+def test_the_example_of_results_that_are_kept_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(EXAMPLES[2], names)
+    assert names["runtime"].results is names["kept"]
+    assert len(EXAMPLES) == 3

@@ -50,7 +50,7 @@ skills:
 """
 
 _MORE: dict[str, dict[str, Any]] = {
-    "look": {"retry_attempts": 5, "retry_wait_seconds": 1.0},
+    "look": {"retry_attempts": 5, "retry_wait_seconds": 1.0, "cache_seconds": 60.0},
     "inspect": {"critical": True},
     "reserve": {"undo": "release"},
     "release": {"idempotent": True, "retry_attempts": 3},

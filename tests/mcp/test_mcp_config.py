@@ -33,6 +33,11 @@ def write(folder: Path, server: Any, **more: Any) -> Path:
         ({"command": "x", "tools": {"look": {"safty": "meta"}}}, "servers.shelf.tools.look.safty", "did you mean"),
         ({"command": "x", "tools": {"look": {"safety": "harmless"}}}, "servers.shelf.tools.look.safety", "read_only"),
         ({"command": "x", "tools": {"look": {"undo": "a", "idempotent": True}}}, "servers.shelf.tools.look.undo", "got both"),
+        (
+            {"command": "x", "tools": {"look": {"cache_seconds": 0}}},
+            "servers.shelf.tools.look.cache_seconds",
+            "in [0.1, 86400]",
+        ),
         ({"command": "x", "tools": "all", "timeout_seconds": 0}, "servers.shelf.timeout_seconds", "in [0.1, 3600]"),
         ({"command": "x", "tools": "all", "memory_gib": 1e9}, "servers.shelf.memory_gib", "in [0.25, 1024]"),
         ({"command": "x", "tools": "all", "environment": ["A=b"]}, "servers.shelf.environment", "write the name alone"),

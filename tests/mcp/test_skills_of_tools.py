@@ -22,6 +22,16 @@ def tool(name: str = "look", properties: Any = None, required: Any = (), **more:
     return {"name": name, "inputSchema": schema, **more}
 
 
+def test_only_results_of_a_tool_that_looks_are_kept() -> None:
+    kept = ToolSettings(safety="read_only", cache_seconds=60)
+    (one,) = offered(tool(), tools={"look": kept})
+    assert one.schema is not None
+    assert one.schema.cache_seconds == 60
+    (refused,) = offered(tool(), tools={"look": ToolSettings(cache_seconds=60)})
+    assert refused.schema is None
+    assert "drop its cache_seconds" in refused.reason
+
+
 def argument(schema: Any, **settings: Any) -> dict[str, Any] | str:
     """What becomes of a required argument: what is declared of it, or the reason why not."""
     (one,) = offered(tool(properties={"x": schema}, required=["x"]), tools={"look": ToolSettings(**settings)})

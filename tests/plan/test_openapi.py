@@ -141,6 +141,8 @@ def test_a_path_without_its_parameter_is_left_out() -> None:
     ("method", "more", "expected"),
     [
         ("get", {}, {"safety": "read_only", "retry": True}),
+        ("get", {"x-cache-seconds": 60}, {"safety": "read_only", "cache_seconds": 60}),
+        ("get", {}, {"cache_seconds": None}),
         ("post", {}, {"safety": "mutating", "irreversible": True, "idempotent": False, "retry": False}),
         ("put", {}, {"irreversible": True, "idempotent": True, "retry": True}),
         ("delete", {}, {"irreversible": True, "idempotent": True}),
@@ -183,6 +185,8 @@ def test_version_3_0_says_null_and_strict_bounds_its_own_way() -> None:
         (document({"parameters": [{"$ref": "other.yaml#/a"}]}), "inside the file"),
         (document(query({"$ref": "#/a"}), a={"$ref": "#/b"}, b={"$ref": "#/a"}), "circle"),
         (document({"x-unod": "a"}), "x-unod is not understood"),
+        (document({"x-cache-seconds": 60}, "post"), "POST has effects"),
+        (document({"x-cache-seconds": "long"}), "cache_seconds"),
         (document({"x-undo": "nothing"}, "post"), "there is no skill nothing"),
         (document({}, **{"x-plan": {"steps": 3}}), "x-plan has no steps"),
         (document({"operationId": "explainError"}), "explain_error"),

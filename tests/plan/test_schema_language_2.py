@@ -10,6 +10,7 @@ import pytest
 from builderbrain.errors import SchemaError
 from builderbrain.plan.domain import Domain, Fact, Resource
 from builderbrain.plan.generate_reference import reference_page
+from builderbrain.plan.runtime_domain import runtime_domain
 from builderbrain.plan.schema import load_schema, parse_schema
 from tests.plan.conftest import ROOT, generated_domain
 
@@ -74,6 +75,14 @@ def bakery() -> Domain:
             "skills.mix.undo",
             "set or require",
         ),
+        ("undo: scrape", "undo: scrape\n    cache_seconds: 60", "skills.mix.cache_seconds", "each call counts; drop it"),
+        ("retry: {attempts: 3", "cache_seconds: 0\n    retry: {attempts: 3", "skills.look.cache_seconds", "greater than 0"),
+        (
+            "    uses: [socket]",
+            "    sets: {oven: cold}\n    cache_seconds: 5\n    uses: [socket]",
+            "skills.look.cache_seconds",
+            "look sets oven",
+        ),
         ("fallback: ring", "fallback: rung", "skills.cool.fallback", "did you mean ring?"),
         ("fallback: ring", "fallback: scrape", "skills.cool.fallback", "give them defaults"),
         ("fallback: ring", "fallback: heat", "skills.cool.fallback", "end it with a skill without fallback"),
@@ -104,7 +113,9 @@ def test_the_first_error_is_the_field_and_all_are_told() -> None:
     assert "skills.cool.fallback" in refused.value.message
 
 
-@pytest.mark.parametrize("key", ["requires", "sets", "uses", "costs", "retry", "idempotent", "undo", "irreversible", "confirm"])
+@pytest.mark.parametrize(
+    "key", ["requires", "sets", "uses", "costs", "retry", "idempotent", "undo", "irreversible", "confirm", "cache_seconds"]
+)
 def test_language_1_has_none_of_the_keys(key: str) -> None:
     values: dict[str, Any] = {
         "requires": "{}",
@@ -113,6 +124,7 @@ def test_language_1_has_none_of_the_keys(key: str) -> None:
         "costs": "{}",
         "retry": "{attempts: 2}",
         "undo": "none",
+        "cache_seconds": "60",
     }
     text = (ROOT / "schemas" / "scan.v1.yaml").read_text(encoding="utf-8")
     assert parse_schema(text).language == 1
@@ -120,6 +132,14 @@ def test_language_1_has_none_of_the_keys(key: str) -> None:
         parse_schema(
             text.replace("    safety: read_only\n", f"    safety: read_only\n    {key}: {values.get(key, 'true')}\n", 1)
         )
+
+
+def test_how_long_results_are_kept_is_in_the_tables_and_on_the_page() -> None:
+    schema = parse_schema(TEXT.replace("    uses: [socket]", "    uses: [socket]\n    cache_seconds: 60", 1))
+    generated, made = generated_domain(schema), runtime_domain(schema, "0" * 64)
+    assert generated.skills["look"].cache_seconds == made.skills["look"].cache_seconds == 60.0
+    assert {skill.cache_seconds for name, skill in generated.skills.items() if name != "look"} == {None}
+    assert "- A result may stand for an equal call for 60 s." in reference_page(schema)
 
 
 def test_a_skill_is_not_called_as_the_word_for_nothing_to_undo() -> None:

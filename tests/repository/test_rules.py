@@ -75,6 +75,7 @@ MAY_WRITE_FILES = {
     "builderbrain.agent.journal": "the append-only journal of an execution",
     "builderbrain.agent.hand_off": "goals for a person, appended to a file",
     "builderbrain.agent.ledger": "the ledger of executions and its lock",
+    "builderbrain.serve.incidents": "the append-only record of incidents",
     "builderbrain.tools.scratch": "a folder of a tool's own: an input, or a copy of the working root to try a change in",
     "builderbrain.tools.memory_store": "the folder of the memory",
     "builderbrain.tools.process": "an empty folder for the temporary files of a tool, removed afterwards",

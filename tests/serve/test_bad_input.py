@@ -27,7 +27,7 @@ def completion(**more: Any) -> dict[str, Any]:
 def refused(reply: httpx.Response, status: int = 400) -> dict[str, Any]:
     assert reply.status_code == status, reply.text
     error = reply.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"}
+    assert set(error) == {"message", "type", "param", "code", "error_class", "severity", "recovery"}
     assert error["message"]
     return error
 

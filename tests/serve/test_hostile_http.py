@@ -183,7 +183,7 @@ def test_a_hostile_request_is_refused_within_bounds(hostile: RunningServer, name
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_KIB
         assert reply.status_code == 400, reply.text[:500]
         error = reply.json()["error"]
-        assert set(error) == {"message", "type", "param", "code"}
+        assert set(error) == {"message", "type", "param", "code", "error_class", "severity", "recovery"}
         assert (error["param"] or "").startswith(case.param) if case.param else error["param"] is None, error
         assert case.message in error["message"]
         assert len(reply.content) < 4_096

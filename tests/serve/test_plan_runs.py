@@ -13,6 +13,8 @@ import pytest
 from builderbrain.errors import ConfigError
 from builderbrain.grammar.base import Constraint
 from builderbrain.serve.agent_routes import agent_routers
+from builderbrain.serve.app import NO_KEYS
+from builderbrain.serve.boundary import Keys
 from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.settings import ServeSettings
 from builderbrain.tools.base import Tool
@@ -26,7 +28,13 @@ MUTATING = ["mutating"]
 
 @contextmanager
 def desk(
-    tree: Path, *, text: str = "s1=list()", ends: bool = True, tools: Mapping[str, Tool] | None = None, **settings: Any
+    tree: Path,
+    *,
+    text: str = "s1=list()",
+    ends: bool = True,
+    tools: Mapping[str, Tool] | None = None,
+    keys: Keys = NO_KEYS,
+    **settings: Any,
 ) -> Iterator[httpx.Client]:
     """A client of a server whose model says `text`, with the workshop's tools."""
     service = scripted_service(text, ends=ends)
@@ -44,7 +52,7 @@ def desk(
         tools={"workshop": dict(tools or {})},
     )
     with (
-        running_server(service, routers=tuple(routers), lifetimes=tuple(lifetimes)) as started,
+        running_server(service, routers=tuple(routers), lifetimes=tuple(lifetimes), keys=keys) as started,
         httpx.Client(base_url=started.url, trust_env=False, timeout=60) as http,
     ):
         yield http

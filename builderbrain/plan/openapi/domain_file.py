@@ -26,7 +26,7 @@ _EXPLAIN: dict[str, Any] = {
         "code": {"type": "string", "summary": "what kind of error it is"},
     },
 }
-_KNOWN = frozenset({"undo", "idempotent", "confirm", "critical", "timeout-seconds", "costs", "results"})
+_KNOWN = frozenset({"undo", "idempotent", "confirm", "critical", "timeout-seconds", "costs", "results", "cache-seconds"})
 _PLAN_KEYS = frozenset({"summary", "max_steps", "max_depth", "max_width", "capacity", "budgets"})
 _LIMITS = {"max_steps": 12, "max_depth": 12, "max_width": 4}
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*").fullmatch
@@ -97,6 +97,13 @@ def _skill(operation: Operation) -> dict[str, Any]:
     }
     if idempotent:
         entry["retry"] = {"attempts": 3, "wait_seconds": 1}
+    if "cache-seconds" in said:
+        if not operation.reads_only:
+            raise SchemaError(
+                f"x-cache-seconds: {operation.method.upper()} has effects, so that each call counts; drop it",
+                field=f"{operation.pointer}/x-cache-seconds",
+            )
+        entry["cache_seconds"] = said["cache-seconds"]
     if not operation.reads_only:
         entry["idempotent"] = idempotent
         undo = said.get("undo")
