@@ -117,7 +117,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel_names
     assert surplus == set()
 
 
-@pytest.mark.parametrize("model", ["nano", "nano_rail"])
+@pytest.mark.parametrize("model", ["nano", "nano_rail", "domain_rails/robot_cell"])
 def test_the_wheel_holds_the_bundled_weights(wheel_names: set[str], model: str) -> None:
     assert any(name.startswith(f"builderbrain/bundled/{model}/") and name.endswith(".safetensors") for name in wheel_names)
 
