@@ -36,6 +36,7 @@ CHOICES = (["red", "green", "blue"], ["a", "ab", "abc"])
 PROMPTS = ("search for the gate", "list the files and open the first", "say it as JSON:", "what is in docs?")
 REPEATED = 12
 """Seeded requests that are asked again and again, in every form; their texts must never change."""
+_ERROR_KEYS = {"message", "type", "param", "code", "error_class", "severity", "recovery"}
 BIG_BODY = 5 * 1024 * 1024
 """Bytes over the server's default limit of 4 MiB."""
 
@@ -273,7 +274,7 @@ async def _refusal(visitor: Visitor, request: Malformed) -> None:
         raise Busy
     try:
         error = reply.json()["error"]
-        right = set(error) == {"message", "type", "param", "code"} and (error["param"] or "").startswith(request.param or "")
+        right = error.keys() == _ERROR_KEYS and (error["param"] or "").startswith(request.param or "")
     except (ValueError, KeyError):
         right = False
     if reply.status_code not in request.statuses or not right:

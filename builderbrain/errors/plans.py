@@ -163,6 +163,7 @@ class NoRailError(BuilderBrainError):
     """Nothing here makes plans of this domain from words: it has no rail, or one that cannot be used."""
 
     code = "no_rail"
+    classification = Classification("resource", "medium", "operate")
 
 
 class LedgerError(BuilderBrainError):

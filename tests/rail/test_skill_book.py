@@ -191,6 +191,13 @@ def test_a_torn_or_missing_book_is_refused_by_name(llama: Host, tmp_path: Path) 
     save_rail(with_history(llama), tmp_path / "rail")
     path = tmp_path / "rail" / "skills.json"
     whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"skills\.json is not as its manifest says") as caught:
+        load_rail(tmp_path / "rail")
+    assert caught.value.field == "skills.json"
+    manifest = tmp_path / "rail" / "manifest.json"
+    listed = manifest.read_bytes()
+    manifest.unlink()  # a book that nothing vouches for is read, and judged by what it says
     for content, message in (
         (whole[: len(whole) // 2], r"skills\.json is torn"),
         (b"\xff\xfe", r"skills\.json is torn"),
@@ -203,6 +210,7 @@ def test_a_torn_or_missing_book_is_refused_by_name(llama: Host, tmp_path: Path) 
             load_rail(tmp_path / "rail")
         assert caught.value.field == "skills.json"
         assert "use another copy" in caught.value.message
+    manifest.write_bytes(listed)
     path.unlink()
     with pytest.raises(
         CheckpointError, match=r"skills\.json, which says which skills of this rail are live, but it is missing"
