@@ -19,7 +19,8 @@ class Goal:
 
     Where a clause may ask for several steps or none, `numbers` has the number of each of `clauses`, `step_numbers` that of the
     clause that each step of the plan belongs to, and `literals` are ranges of the plan with the names that they say again;
-    empty, clauses and steps count from 1 together, and a literal is an argument that is called like a slot.
+    empty `numbers` and `step_numbers` mean that clauses and steps count from 1 together, and that a literal is an argument that
+    is called like a slot.
     """
 
     text: str

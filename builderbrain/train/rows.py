@@ -15,7 +15,7 @@ from builderbrain.hosts.base import Tokenizer
 from builderbrain.plan import parse_text
 from builderbrain.plan.skeleton import EDGES, skeleton_of
 from builderbrain.rail.config import RailConfig
-from builderbrain.train.goal import Goal
+from builderbrain.train.goal import Goal, NamedRange
 from builderbrain.train.pins import pins_of
 
 IGNORED = -1
@@ -84,7 +84,8 @@ def row_of(goal: Goal, tokenizer: Tokenizer, config: RailConfig, *, wrong_step: 
                 mine[first] = _beginning(option, options)
         labels[slot] = mine
     if labels:
-        _label_answer(labels, tokenizer, goal, "\n".join(steps), config)
+        literals = goal.literals if wrong_step is None else _moved(goal, wrong_step[0], steps[wrong_step[0]])
+        _label_answer(labels, tokenizer, goal, "\n".join(steps), literals, config)
     nodes, graph_edges = _graph_of(goal.plan, config)
     numbers = [1 + config.actions.index(action) for action in goal.actions[: config.max_actions]]
     whole = (*answer, tokenizer.eos_token_id)
@@ -121,7 +122,23 @@ def _graph_of(text: str, config: RailConfig) -> tuple[tuple[int, ...], tuple[tup
     return nodes, tuple((i, j, EDGES.index(kind)) for (i, j), kind in skeleton.edges.items())
 
 
-def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, goal: Goal, plan: str, config: RailConfig) -> None:
+def _moved(goal: Goal, index: int, line: str) -> tuple[NamedRange, ...]:
+    """The literals of a plan where another line stands in place of a step, which then has none."""
+    lines = goal.plan.split("\n")
+    start = sum(len(before) + 1 for before in lines[:index])
+    end, by = start + len(lines[index]), len(line) - len(lines[index])
+    before = [literal for literal in goal.literals if literal[1] <= start]
+    return (*before, *((first + by, last + by, name) for first, last, name in goal.literals if first >= end))
+
+
+def _label_answer(
+    labels: dict[str, list[int]],
+    tokenizer: Tokenizer,
+    goal: Goal,
+    plan: str,
+    literals: Sequence[NamedRange],
+    config: RailConfig,
+) -> None:
     """The tokens of a step say which clause it is for, and the token before a name which name has to begin."""
     options = dict(config.token_slots)
     answer, offsets = tokenizer.encode_with_offsets(plan)
@@ -131,7 +148,7 @@ def _label_answer(labels: dict[str, list[int]], tokenizer: Tokenizer, goal: Goal
     for at, token in enumerate(answer, first):
         at_step += token in config.line_tokens
         labels["step"][at] = steps[at_step]
-    for start, _, name in goal.literals or _arguments(plan, options["name"]):
+    for start, _, name in literals if goal.step_numbers else _arguments(plan, options["name"]):
         if not _known(name, options["name"]):
             continue
         inside = next(at for at, (_, last) in enumerate(offsets, first) if last > start)
@@ -149,7 +166,7 @@ def _beginning(name: str, options: Sequence[str]) -> int:
     return 1 + options.index(begins if begins in options else name)
 
 
-def _arguments(plan: str, options: Sequence[str]) -> list[tuple[int, int, str]]:
+def _arguments(plan: str, options: Sequence[str]) -> list[NamedRange]:
     """Literals of a plan that are called like an option."""
     return [(match.end(), match.end(), match[1]) for match in re.finditer(r'(\w+)="', plan) if match[1] in options]
 

@@ -2,14 +2,19 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from random import Random
 
 import pytest
 
+from builderbrain.hosts.load import NANO, load_host
 from builderbrain.plan import check, get_domain, parse_text, print_text
+from builderbrain.rail.bundled import BUNDLED_RAIL
+from builderbrain.rail.checkpoint import load_rail
 from builderbrain.train.inputs import GENERATED
+from builderbrain.train.rows import row_of
 from builderbrain.train.spoken import Clause, Draft, Templates, spoken_goal
 from builderbrain.train.spoken.domains import ALONE, JOINT, SPOKEN_DOMAINS
 from builderbrain.train.spoken.draft import result
@@ -20,6 +25,23 @@ LEVELS = frozenset({"read_only", "mutating", "meta"})
 GOALS = 800
 DOMAINS = SPOKEN_DOMAINS | ALONE
 EVERY = [pytest.param(name, id=name) for name in DOMAINS]
+
+
+@pytest.fixture(scope="module")
+def tokenizer_of_rows():
+    return load_host(NANO).tokenizer
+
+
+@pytest.fixture(scope="module")
+def config_of_rows():
+    trunk = load_rail(BUNDLED_RAIL).config
+
+    def made(name):
+        domain = DOMAINS[name]
+        heads = {"intents": domain.intents, "actions": domain.actions, "span_slots": domain.span_slots}
+        return replace(trunk, **heads, choice_slots=domain.choice_slots, token_slots=domain.token_slots)
+
+    return made
 
 
 @cache
@@ -250,3 +272,20 @@ def test_a_goal_of_one_clause_has_its_kind_and_one_of_several_is_composite():
     clause = Clause(kind="stop", text="stop moving")
     assert spoken_goal([clause], draft, ("zone",), Random(1)).intent == "stop"
     assert spoken_goal([clause, clause], draft, ("zone",), Random(1)).intent == "composite"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_token_before_a_name_is_labelled_also_behind_a_step_of_another_plan(name, tokenizer_of_rows, config_of_rows):
+    tokenizer, config = tokenizer_of_rows, config_of_rows(name)
+    names = dict(config.token_slots)["name"]
+    seen = 0
+    for goal in goals_of(name)[:150]:
+        for wrong in (None, (0, "look(anything=1234567)")) if len(goal.plan.split("\n")) > 1 else (None,):
+            row = row_of(goal, tokenizer, config, wrong_step=wrong)
+            begun = [names[label - 1] for label in row.token_labels[1][len(row.prompt) :] if label]
+            first_line = len(goal.plan.split("\n")[0])
+            kept = [name for start, _, name in goal.literals if wrong is None or start > first_line]
+            known = [f"{name} begins" if f"{name} begins" in names else name for name in kept]
+            assert begun == [name for name in known if name in names]
+            seen += wrong is not None and bool(begun)
+    assert seen
