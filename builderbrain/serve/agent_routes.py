@@ -22,6 +22,7 @@ from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
 from builderbrain.serve.deferral import ServedDeferral
 from builderbrain.serve.goals import goals_router
+from builderbrain.serve.learning import GoalAnswered
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
 from builderbrain.serve.service import Service
@@ -40,6 +41,7 @@ def agent_routers(
     tools: Mapping[str, Mapping[str, Tool]] | None = None,
     deferral: ServedDeferral | None = None,
     lookups: LookupGate | None = None,
+    learner: Callable[[GoalAnswered], str | None] | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
@@ -47,7 +49,7 @@ def agent_routers(
         grammar, temperature: of the domain of goals.
         compile_grammar: from EBNF of the project's own to a constraint for the model's tokenizer.
         tools: tools by domain and skill in place of the registry's.
-        deferral, lookups: see `goals_router`.
+        deferral, lookups, learner: see `goals_router`.
 
     Raises:
         ConfigError: the state folder cannot be used.
@@ -78,6 +80,7 @@ def agent_routers(
             hand_over=hand_over,
             deferral=deferral,
             lookups=lookups,
+            learner=learner,
         ),
         repair_router(service, write),
         PlanRoutes(service=service, runs=runs, root=root, granted=granted).router(),

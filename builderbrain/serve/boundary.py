@@ -25,7 +25,7 @@ from builderbrain.serve.replies import error_reply, log_failure
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 ADMIN_PREFIX = "/v1/admin/"
-ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/")
+ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/", "/v1/fine_tuning/", "/v1/training/")
 """Everything below them changes the server, so that a route added there is closed before anybody thinks of it."""
 ADMIN_PATHS = frozenset(
     {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}
@@ -94,7 +94,9 @@ class Boundary:
         scope.setdefault("state", {})["request_id"] = request_id
         outgoing = _Outgoing(send, request_id, self._on_status)
         try:
-            with self._limits.place(self._authenticate(scope, headers)):
+            caller = self._authenticate(scope, headers)
+            scope["state"]["caller"] = caller or "the administrator, or a probe"
+            with self._limits.place(caller):
                 body = await self._read_body(headers, receive)
                 if body is None:
                     return

@@ -31,7 +31,9 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.background import Background
 from builderbrain.serve.engine import Engine
+from builderbrain.serve.learning import Learner, LearnerFactory, LearningSite, outcomes_of
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import calibrations_of, deferral_of, keys_of, limits_of, lookups_of, operations
@@ -52,8 +54,11 @@ SMALL_WIDTH = 512
 on a busy machine a hundred times as long as they work."""
 
 
-def compose(settings: ServeSettings) -> FastAPI:
+def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> FastAPI:
     """Load everything and build the application.
+
+    Args:
+        learner: makes what learns from the traffic; None for a server that learns nothing.
 
     Raises:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
@@ -93,12 +98,14 @@ def compose(settings: ServeSettings) -> FastAPI:
         jump=None if batcher is None else JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
     )
     telemetry = Telemetry(name)
+    background = None if learner is None else Background()
     engine = Engine(
         max_running=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
         deadline_seconds=settings.request_timeout,
         observer=telemetry,
         run_model=(lambda: None) if batcher is None else batcher.run,
+        background=background,
     )
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
     if batcher is not None:
@@ -111,18 +118,6 @@ def compose(settings: ServeSettings) -> FastAPI:
     def own_grammar(source: str) -> CompiledConstraint:
         return masks.compile(Constraint(kind="grammar", source=source), trusted=True)
 
-    deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
-    running, more = agent_routers(
-        settings,
-        service,
-        grammar=own_grammar(load_grammar(DOMAIN)),
-        temperature=temperature,
-        compile_grammar=own_grammar,
-        deferral=deferral,
-        lookups=lookups_of(settings),
-    )
-    routers = list(running)
-    lifetimes: list[Lifetime] = list(more)
     store = VersionStore(registry.root, host=host, make=lambda found, version: _model(host, batcher, found, version=version))
     follower = None
     if rail is not None and settings.rail is None:
@@ -132,9 +127,35 @@ def compose(settings: ServeSettings) -> FastAPI:
             install=lambda model: backend.replace(name, model),
             version=models[name].weight_version,
         )
+    learning: Learner | None = None
+    if learner is not None and background is not None:
+        learning = learner(
+            LearningSite(
+                settings=settings, host=host, service=service, background=background, store=store, follower=follower
+            )
+        )
+    deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
+    running, more = agent_routers(
+        settings,
+        service,
+        grammar=own_grammar(load_grammar(DOMAIN)),
+        temperature=temperature,
+        compile_grammar=own_grammar,
+        deferral=deferral,
+        lookups=lookups_of(settings),
+        learner=None if learning is None else learning.answered,
+    )
+    routers = list(running)
+    lifetimes: list[Lifetime] = list(more)
+    if follower is not None:
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral)
+    if learning is not None:
+        lifetimes.extend(learning.lifetimes)
+        routers.extend(learning.routers)
+    more_routers, more_lifetimes = operations(
+        settings, service, backend, store, follower, calibrations, deferral, outcomes_of(learning)
+    )
     return create_app(
         service,
         keys=keys,

@@ -7,6 +7,7 @@ checker refuses is repaired, decoded again, or answered by what the domain falls
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -32,6 +33,7 @@ from builderbrain.rail.confidence import Confidence
 from builderbrain.serve.deferral import ALTERNATIVES, ServedDeferral, plan_confidence
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.generation import OutputRequest, generate, results
+from builderbrain.serve.learning import GoalAnswered
 from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.replies import json_reply
 from builderbrain.serve.reply_models import GoalReply
@@ -45,11 +47,13 @@ AGAIN_TEMPERATURE = 0.7
 
 
 class GoalRequest(RequestModel):
-    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing."""
+    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing. `store`: false keeps
+    this request out of what a server with --learn writes down; a server without it never keeps one."""
 
     goal: str = Field(max_length=MAX_GOAL_CHARACTERS)
     root: str | None = Field(default=None, max_length=4096)
     dry_run: bool | None = None
+    store: bool | None = None
 
 
 def goals_router(
@@ -64,6 +68,7 @@ def goals_router(
     hand_over: HandOver | None = None,
     deferral: ServedDeferral | None = None,
     lookups: LookupGate | None = None,
+    learner: Callable[[GoalAnswered], str | None] | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -78,6 +83,7 @@ def goals_router(
         hand_over: hands a goal to a person when no plan is accepted.
         deferral: what says which plans are sure enough to be run; without a fitted confidence all are.
         lookups: what says whether to look something up before a person is asked.
+        learner: hears of every goal and names its trace; None where nothing is learned.
     """
     confidence = None if deferral is None else deferral.confidence
     policy = None if deferral is None else deferral.plans
@@ -111,7 +117,12 @@ def goals_router(
             service.telemetry.deferred(result.deferral)
         if result.lookup is not None:
             service.telemetry.looked_up(result.lookup.net)
-        return json_reply(result.to_json())
+        reply = result.to_json()
+        if learner is not None and body.store is not False:
+            served = GoalAnswered(goal=body.goal, result=result, caller=request.state.caller)
+            if (trace := await to_thread.run_sync(learner, served)) is not None:
+                reply["trace_id"] = trace
+        return json_reply(reply)
 
     return router
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -37,8 +38,10 @@ def operations(
     follower: LiveFollower | None,
     calibrations: Calibrations,
     deferral: ServedDeferral | None = None,
+    learner: Callable[[str, bool, str], str | None] | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points."""
+    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points; `learner` is
+    what `outcomes_router` tells of outcomes."""
     deferral = deferral or ServedDeferral(decisions=DeferralPolicy(None))
     ledger = WeightLedger(backend.token_models, store.tensors)
     store.on_open(ledger.note)
@@ -50,7 +53,7 @@ def operations(
         weights_router(ledger),
         tokenizer_info_router(service),
         decisions_router(service, calibrations, deferral.decisions),
-        outcomes_router(deferral.policies),
+        outcomes_router(deferral.policies, learner),
     ]
     return routers, [ledger, StandingWatch(mark=store.mark, withdraw=loaded.withdraw_refused)]
 

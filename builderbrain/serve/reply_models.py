@@ -324,6 +324,7 @@ class GoalReply(BaseModel):
     review_required: bool = False
     deferral: DeferralReply | None = None
     lookup: LookupReply | None = None
+    trace_id: str | None = None
 
 
 class HealthReply(BaseModel):

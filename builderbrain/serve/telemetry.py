@@ -90,6 +90,10 @@ class Telemetry:
         """Read how many passes of the model ran in which way from this at every scrape; its keys do not change."""
         self._registry.register(_PassCounter(self._model, counts))
 
+    def watch_collector(self, collector: Collector) -> None:
+        """Let another part of the server bring metrics of its own."""
+        self._registry.register(collector)
+
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
         return generate_latest(self._registry)
