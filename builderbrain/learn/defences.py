@@ -9,10 +9,10 @@ Each takes examples away and says why; what is taken away is counted and never t
     outlier        a loss under the live rail far beyond that of trusted goals, beyond any that a correction has
     label flip     a surprising plan whose nearest trusted goals are answered by other skills
 
-A **loss** is in nats under the live rail, per weighed token. A corrected plan surprises the live rail by its nature, so a high loss
-alone condemns it only beyond `hard_outlier`; below that its **neighbours** decide: the k trusted goals whose base states are nearest
-(Paudice et al. 2018, "Label sanitization against label flipping poisoning attacks", with trusted goals in place of the other
-rows, so that a flood can not outvote them).
+A **loss** is in nats under the live rail, per weighed token. A corrected plan surprises the live rail by its nature, so a high
+loss alone condemns it only beyond `hard_outlier`; below that its **neighbours** decide: the k trusted goals whose base states
+are nearest (Paudice et al. 2018, "Label sanitization against label flipping poisoning attacks", with trusted goals in place of
+the other rows, so that a flood can not outvote them).
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Sifted:
 
 @dataclass(frozen=True, kw_only=True)
 class Trusted:
-    """Goals that nobody outside could write. `losses` [N] under the live rail, `states` [N, d] of the base, `skills` of the plans."""
+    """Goals that nobody outside could write. `losses` [N] under the live rail, `states` [N, d] of the base, `skills` of the
+    plans."""
 
     losses: np.ndarray
     states: np.ndarray

@@ -1,6 +1,7 @@
 """What is kept of live traffic: a row for each goal, scrubbed of personal data before it is written, and one for each outcome.
 
-    {"kind": "goal", "id": "trc_...", "at": 1764460800, "source": "6f0c...", "version": "...", "accepted": true, "known_as": [...],
+    {"kind": "goal", "id": "trc_...", "at": 1764460800, "source": "6f0c...", "version": "...", "accepted": true, "known_as":
+    [...],
      "trace": {...}}                                       # a trace of docs/traces.md
     {"kind": "outcome", "id": "trc_...", "at": ..., "source": "...", "right": false, "plan": {...}}
 
@@ -133,8 +134,8 @@ class Traces:
     def examples(self) -> list[Example]:
         """Every request whose right plan is known, in the order in which that was said.
 
-        A plan is right that was accepted, run and called right by somebody and wrong by nobody; or that somebody put in its place,
-        and then the last one counts.
+        A plan is right that was accepted, run and called right by somebody and wrong by nobody; or that somebody put in its
+        place, and then the last one counts.
         """
         goals: dict[str, dict[str, Any]] = {}
         said: dict[str, list[tuple[int, dict[str, Any]]]] = {}

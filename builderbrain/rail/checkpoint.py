@@ -19,11 +19,18 @@ BOOK_NAME = "skills.json"
 """The skill book, only beside a rail whose book says more than that of a new rail."""
 
 
-def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any] | None = None) -> None:
+def save_rail(
+    rail: BuilderRail,
+    folder: Path,
+    *,
+    information: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> None:
     """Write a rail; load(save(rail)) is the same rail bit for bit.
 
     Args:
         information: JSON values for the manifest, such as what the rail was trained on.
+        files: further files of the folder by name.
 
     Raises:
         FileExistsError: `folder` exists already; a written rail is never changed.
@@ -33,11 +40,11 @@ def save_rail(rail: BuilderRail, folder: Path, *, information: Mapping[str, Any]
     from builderbrain.storage import canonical_json, write_directory_atomic
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in rail.state_dict().items()}
-    files = {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
+    written = {**(files or {}), WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
     if _has_history(rail):
-        files[BOOK_NAME] = canonical_json(rail.book.to_json())
+        written[BOOK_NAME] = canonical_json(rail.book.to_json())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    write_directory_atomic(folder, files, information={**(information or {}), "kind": "rail"})
+    write_directory_atomic(folder, written, information={**(information or {}), "kind": "rail"})
 
 
 def load_rail(folder: Path) -> BuilderRail:

@@ -48,7 +48,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def main(arguments: Sequence[str] | None = None, *, learner: LearnerFactory | None = None) -> int:
-    """Run the server; the exit code is 2 when it refuses to start. `learner` is used with --learn, by default the installed one."""
+    """Run the server; the exit code is 2 when it refuses to start. `learner` is used with --learn, by default the installed
+    one."""
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
         listener = bind(settings.host, settings.port)

@@ -109,6 +109,11 @@ class Background:
         """Whether there is a job."""
         return bool(self._jobs)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the engine has ended."""
+        return self._closed
+
     def submit(self, make: Callable[[], Job[T]]) -> Future[T]:
         """Queue a job; `make` starts it on the engine's thread. Cancelling the future ends it before its next micro-step.
 

@@ -130,9 +130,7 @@ def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> F
     learning: Learner | None = None
     if learner is not None and background is not None:
         learning = learner(
-            LearningSite(
-                settings=settings, host=host, service=service, background=background, store=store, follower=follower
-            )
+            LearningSite(settings=settings, host=host, service=service, background=background, store=store, follower=follower)
         )
     deferral = deferral_of(settings, weight_version=models[name].weight_version, telemetry=telemetry)
     running, more = agent_routers(

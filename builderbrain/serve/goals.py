@@ -47,8 +47,8 @@ AGAIN_TEMPERATURE = 0.7
 
 
 class GoalRequest(RequestModel):
-    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing. `store`: false keeps
-    this request out of what a server with --learn writes down; a server without it never keeps one."""
+    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing. `store`: false
+    keeps this request out of what a server with --learn writes down; a server without it never keeps one."""
 
     goal: str = Field(max_length=MAX_GOAL_CHARACTERS)
     root: str | None = Field(default=None, max_length=4096)

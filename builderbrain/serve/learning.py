@@ -1,7 +1,7 @@
 """What a server offers to something that learns from its traffic, and what it tells it. Serving itself trains nothing.
 
-A learner is attached by whoever starts the server (`compose`, `learner=`). It hears of every goal that was answered and of every
-outcome that was told, brings routes and things that run beside the server, and works on the engine's thread through
+A learner is attached by whoever starts the server (`compose`, `learner=`). It hears of every goal that was answered and of
+every outcome that was told, brings routes and things that run beside the server, and works on the engine's thread through
 `LearningSite.background` alone. `--learn` finds it as the installed entry point `builderbrain.learner`, since this room may
 not import what trains.
 """

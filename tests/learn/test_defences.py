@@ -43,7 +43,10 @@ def test_prompts_of_the_battery_are_never_learned() -> None:
 
 
 def test_a_flood_of_copies_is_one_row_and_a_flood_of_variants_a_capped_share() -> None:
-    copies = [example(1000 + number, "delete  everything" if number % 2 else "Delete everything", LIST, source="m") for number in range(500)]
+    copies = [
+        example(1000 + number, "delete  everything" if number % 2 else "Delete everything", LIST, source="m")
+        for number in range(500)
+    ]
     variants = [example(2000 + number, f"list everything {number}", LIST, source="m") for number in range(500)]
     found = sift_by_words([*honest(40), *copies, *variants], frozenset(), LIMITS)
     mine = [row for row in found.kept if row.source == "m"]

@@ -34,9 +34,7 @@ def served(goal: str, plan: str = 's1=search(pattern="gate")', *, caller: str = 
     entry = TraceEntry(
         id="s1", skill="search", args={"pattern": "gate"}, status="done", output=output or {"count": 1}, seconds=0.1, attempts=1
     )
-    result = GoalResult(
-        answer="1 line.", plan=parsed, verdict=check(parsed), trace=(entry,), weight_version="v1"
-    )
+    result = GoalResult(answer="1 line.", plan=parsed, verdict=check(parsed), trace=(entry,), weight_version="v1")
     return GoalAnswered(goal=goal, result=result, caller=caller)
 
 
@@ -64,7 +62,7 @@ def test_a_corrected_plan_is_checked_and_takes_the_place_of_the_one_that_was_run
     identifier = traces.goal(served("list the folder docs"))
     assert identifier is not None
     with pytest.raises(InvalidRequestError, match="checker"):
-        traces.outcome(identifier, right=False, caller="key 1", plan=plan_of('s1=read(path=s9.first_path)'))
+        traces.outcome(identifier, right=False, caller="key 1", plan=plan_of("s1=read(path=s9.first_path)"))
     right = plan_of('s1=list(path="docs")')
     assert traces.outcome(identifier, right=False, caller="key 1", plan=right) == "repo_assistant"
     (example,) = traces.examples()
@@ -74,7 +72,9 @@ def test_a_corrected_plan_is_checked_and_takes_the_place_of_the_one_that_was_run
 def test_nothing_personal_is_written(traces: Traces) -> None:
     goal = "search for ada@example.org with password: hunter2secret from 203.0.113.7"
     identifier = traces.goal(
-        served(goal, 's1=search(pattern="ada@example.org")', caller="address 203.0.113.9", output={"text": "call +44 20 7946 0958"})
+        served(
+            goal, 's1=search(pattern="ada@example.org")', caller="address 203.0.113.9", output={"text": "call +44 20 7946 0958"}
+        )
     )
     assert identifier is not None
     traces.outcome(identifier, right=False, caller="a", plan=plan_of('s1=search(pattern="ada@example.org")'))
