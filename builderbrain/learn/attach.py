@@ -18,12 +18,14 @@ from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.learn.canary import CanaryWatch, Served
 from builderbrain.learn.config import LearnConfig
+from builderbrain.learn.fine_tuning import fine_tuning_router
 from builderbrain.learn.gating import GapGate
+from builderbrain.learn.jobs import FineTuningJobs
 from builderbrain.learn.learner import RailLearner
 from builderbrain.learn.metrics import LearnMetrics
 from builderbrain.learn.pointer import VersionPointer
-from builderbrain.learn.rows import replay_of
 from builderbrain.learn.routes import learning_router
+from builderbrain.learn.rows import replay_of
 from builderbrain.learn.trace_log import TraceLog
 from builderbrain.learn.traces import Traces
 from builderbrain.plan import load_grammar
@@ -150,7 +152,10 @@ def attach(site: LearningSite) -> AttachedLearner:
         battery_hashes=frozenset(prompt_hash(prompt.prompt) for prompt in whole.prompts),
     )
     site.service.telemetry.watch_collector(LearnMetrics(learner))
-    return AttachedLearner(learner, [learning_router(learner, site.store.live)])
+    jobs = FineTuningJobs(folder, config, learner.fine_tune)
+    learner.jobs = jobs
+    routers = [learning_router(learner, site.store.live), fine_tuning_router(jobs, site.service)]
+    return AttachedLearner(learner, routers)
 
 
 def _first_version(registry: Registry, model: str) -> str:

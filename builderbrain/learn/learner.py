@@ -14,22 +14,24 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from builderbrain.errors import BuilderBrainError, NotReadyError
+from builderbrain.errors import BuilderBrainError, DataError, NotReadyError, VersionNotFoundError
 from builderbrain.gate.battery import prompt_hash
 from builderbrain.gate.commands import TRAINING_HASHES
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
-from builderbrain.learn.candidate import Candidate, Trained
 from builderbrain.learn.canary import CanaryWatch, Watched
+from builderbrain.learn.candidate import Candidate, Trained
 from builderbrain.learn.config import LearnConfig
 from builderbrain.learn.defences import Trusted, sift_by_model, sift_by_words
 from builderbrain.learn.gating import GapGate
+from builderbrain.learn.jobs import FineTuningJobs, Made, Prepared
 from builderbrain.learn.ledger import CandidateLedger
 from builderbrain.learn.rows import LiveRow, MixedRows, live_rows, replay_of
 from builderbrain.learn.traces import Example, Traces
@@ -110,6 +112,8 @@ class RailLearner:
         self._folder, self._host, self._grammar, self._pointer, self._battery = folder, host, grammar, pointer, battery_hashes
         self._ledger = CandidateLedger(folder / "candidates.json", config)
         self._listeners: list[Callable[[LearnEvent], None]] = []
+        self.jobs: FineTuningJobs | None = None
+        """Run between candidates, where somebody sets it."""
         self._examples: list[Example] = []
         self._read_at = -1
         self._repeated = Repeated("learner", self._look, seconds=poll_seconds)
@@ -137,8 +141,40 @@ class RailLearner:
             try:
                 self._watch()
                 self._perhaps_candidate()
+                while self.jobs is not None and self.jobs.run_next():
+                    self._watch()
             finally:
                 self.phase = "collecting"
+
+    def fine_tune(self, prepared: Prepared, say: Callable[[str], None], cancelled: Callable[[], bool]) -> Made:
+        """A candidate from a file that an administrator named, evaluated and never promoted; see `jobs.Make`."""
+        live = self._pointer.live()
+        if live is None:
+            raise VersionNotFoundError("nothing is live to train on from; promote a version first", field="model")
+        candidate = Candidate(self._host, self.gate.registry.root / live, self._grammar, prepared.config, seed=prepared.seed)
+        outside = [one for one in prepared.examples if prompt_hash(one.text) not in self._battery]
+        rows, unfit = self._rows(outside, candidate)
+        removed = {"battery": ["" for _ in range(len(prepared.examples) - len(outside))], "unfit": unfit}
+        say(f"{len(rows)} rows are trained on; {len(removed['battery'])} are of the battery, {len(unfit)} do not fit the rail.")
+        if not rows:
+            raise DataError("expected rows to train on, got none that fit the live rail", field="training_file")
+        self.phase = "training"
+        future = self.background.submit(lambda: candidate.train(self._mixed(candidate, rows)))
+        while True:
+            try:
+                trained = future.result(0.2)
+                break
+            except TimeoutError:
+                if cancelled():
+                    future.cancel()
+                    raise CancelledError from None
+        say(f"Trained {trained.steps} steps over {trained.tokens} tokens; the loss is {trained.loss:.3f}.")
+        number = f"{prepared.information['trained_by']}"
+        version, hashes = self._add(candidate, number, live, rows, removed, trained, prepared.information)
+        self.phase = "gating"
+        report = self.gate.evaluate(version, live, hashes)
+        verdict = report["verdict"]
+        return Made(version=version, decision=verdict["decision"], reasons=tuple(verdict["reasons"]), trained=trained)
 
     def _look(self) -> None:
         try:
@@ -202,9 +238,7 @@ class RailLearner:
             self._event("dropped", {"candidate": number, "reason": f"{len(kept)} examples are left after the defences"})
             return
         self.phase = "training"
-        replay = replay_of(self._host.tokenizer, candidate.rail.config, REPO_ASSISTANT, seed=candidate.config.seed)
-        rows = MixedRows([one.row for one in kept], replay, live_share=self.config.live_share, seed=candidate.config.seed)
-        trained = self.background.run(lambda: candidate.train(rows))
+        trained = self.background.run(lambda: candidate.train(self._mixed(candidate, kept)))
         self.counts.steps += trained.steps
         self.counts.tokens += trained.tokens
         self._event("trained", {"candidate": number, **asdict(trained)})
@@ -217,14 +251,7 @@ class RailLearner:
         by_words = sift_by_words(examples, self._battery, config.defences)
         removed = {reason: list(ids) for reason, ids in by_words.removed.items()}
         tokenizer = self._host.tokenizer
-        rows, unfit = live_rows(
-            by_words.kept,
-            REPO_ASSISTANT,
-            tokenizer=tokenizer,
-            config=candidate.rail.config,
-            grammar=self._grammar,
-            max_length=self._host.max_length,
-        )
+        rows, unfit = self._rows(by_words.kept, candidate)
         if unfit:
             removed["unfit"] = unfit
         if not rows:
@@ -245,6 +272,21 @@ class RailLearner:
         kept = {one.id for one in by_model.kept}
         return [one for one in rows if one.example.id in kept], removed
 
+    def _rows(self, examples: Sequence[Example], candidate: Candidate) -> tuple[list[LiveRow], list[str]]:
+        return live_rows(
+            examples,
+            REPO_ASSISTANT,
+            tokenizer=self._host.tokenizer,
+            config=candidate.rail.config,
+            grammar=self._grammar,
+            max_length=self._host.max_length,
+        )
+
+    def _mixed(self, candidate: Candidate, rows: Sequence[LiveRow]) -> MixedRows:
+        seed = candidate.config.seed
+        replay = replay_of(self._host.tokenizer, candidate.rail.config, REPO_ASSISTANT, seed=seed)
+        return MixedRows([one.row for one in rows], replay, live_share=self.config.live_share, seed=seed)
+
     def _add(
         self,
         candidate: Candidate,
@@ -253,6 +295,7 @@ class RailLearner:
         kept: Sequence[LiveRow],
         removed: Mapping[str, Sequence[str]],
         trained: Trained,
+        more: Mapping[str, Any] | None = None,
     ) -> tuple[str, frozenset[str]]:
         """The candidate as a version of the registry, with what it was made of; and the hashes of its requests."""
         hashes = sorted({prompt_hash(one.example.text) for one in kept})
@@ -266,7 +309,8 @@ class RailLearner:
             "removed": {reason: len(ids) for reason, ids in removed.items()},
             "seed": candidate.config.seed,
             "training": asdict(trained),
-            "config": asdict(self.config),
+            "config": asdict(candidate.learning),
+            **(more or {}),
         }
         folder = self._folder / "candidates" / number
         files = {TRAINING_HASHES: "".join(f"{one}\n" for one in hashes).encode()}
