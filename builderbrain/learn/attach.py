@@ -26,6 +26,8 @@ from builderbrain.learn.metrics import LearnMetrics
 from builderbrain.learn.pointer import VersionPointer
 from builderbrain.learn.routes import learning_router
 from builderbrain.learn.rows import replay_of
+from builderbrain.learn.session_routes import sessions_router
+from builderbrain.learn.sessions import TrainingSessions
 from builderbrain.learn.trace_log import TraceLog
 from builderbrain.learn.traces import Traces
 from builderbrain.plan import load_grammar
@@ -154,7 +156,20 @@ def attach(site: LearningSite) -> AttachedLearner:
     site.service.telemetry.watch_collector(LearnMetrics(learner))
     jobs = FineTuningJobs(folder, config, learner.fine_tune)
     learner.jobs = jobs
-    routers = [learning_router(learner, site.store.live), fine_tuning_router(jobs, site.service)]
+    sessions = TrainingSessions(
+        candidates,
+        config,
+        host=host,
+        grammar=grammar,
+        background=site.background,
+        registry=registry,
+        live=site.store.live,
+    )
+    routers = [
+        learning_router(learner, site.store.live),
+        fine_tuning_router(jobs, site.service),
+        sessions_router(sessions),
+    ]
     return AttachedLearner(learner, routers)
 
 

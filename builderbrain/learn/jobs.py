@@ -193,19 +193,22 @@ class FineTuningJobs:
         try:
             prepared = self._prepare(job)
             self._say(job, "info", f"Read {len(prepared.examples)} rows; {prepared.config.steps} steps.")
-            made = self._make(prepared, lambda said: self._say(job, "info", said), lambda: job.status == "cancelled")
+            made = self._make(prepared, lambda said: self._say(job, "info", said), lambda: self._cancelled(job))
         except CancelledError:
             return True
         except BuilderBrainError as error:
             self._end(job, "failed", error.message)
             return True
-        if job.status == "cancelled":
+        if self._cancelled(job):
             return True
         job.version, job.verdict, job.trained_tokens = made.version, made.decision, made.trained.tokens
         reasons = f": {'; '.join(made.reasons)}" if made.reasons else ""
         self._say(job, "info", f"The gate says {made.decision} of version {made.version}{reasons}")
         self._end(job, "succeeded", None)
         return True
+
+    def _cancelled(self, job: FineTuningJob) -> bool:
+        return self.get(job.id).status == "cancelled"
 
     def _prepare(self, job: FineTuningJob) -> Prepared:
         requests = read_requests(str(self._path(job.training_file)))

@@ -61,7 +61,7 @@ def learning_router(learner: RailLearner, live: Callable[[], str | None]) -> API
     )
     async def traces(request: Request) -> Response:
         body = await read_request(request, TraceRequest)
-        plan = None if body.plan is None else _plan(body.plan)
+        plan = None if body.plan is None else read_plan(body.plan, "plan")
 
         def write() -> str | None:
             domain = learner.traces.outcome(body.id, right=body.right, caller=request.state.caller, plan=plan)
@@ -112,8 +112,13 @@ def status_of(learner: RailLearner, live: str | None) -> dict[str, Any]:
     }
 
 
-def _plan(value: dict[str, Any] | str) -> Plan:
+def read_plan(value: dict[str, Any] | str, field: str) -> Plan:
+    """A plan in either form.
+
+    Raises:
+        InvalidRequestError: it is none; `field` is where it stands.
+    """
     try:
         return parse_text(value, domain="repo_assistant") if isinstance(value, str) else plan_from_json(value)
     except PlanSyntaxError as error:
-        raise InvalidRequestError(f"plan: {error.message}", field="plan") from error
+        raise InvalidRequestError(f"{field}: {error.message}", field=field) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -181,6 +180,5 @@ def test_steps_are_cut_into_parts_that_fit(parts: int, longest: float, expected:
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers() -> Iterator[None]:
+def _same_numbers() -> None:
     torch.manual_seed(0)
-    yield

@@ -66,8 +66,8 @@ def test_a_server_with_a_rail_of_its_own_or_a_bad_config_refuses_to_learn(tmp_pa
     from builderbrain.learn.attach import attach
 
     settings = learn_settings(tmp_path)
+    (tmp_path / "bad.yaml").write_text("least_rowz: 3\n")
     with pytest.raises(ConfigError, match="least_rowz"):
-        (tmp_path / "bad.yaml").write_text("least_rowz: 3\n")
         compose(ServeSettings(**{**vars(settings), "learn_config": str(tmp_path / "bad.yaml")}), attach)
     with pytest.raises(ConfigError, match="--rail"):
         compose(ServeSettings(**{**vars(settings), "rail": "none"}), attach)
