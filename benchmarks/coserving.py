@@ -9,6 +9,9 @@ in the gaps), with the same arrivals off and on. For each load:
     stretch    99th percentile of the times between tokens, on / off                                         contract: <= 1.1
     kept       training tokens/s on, of (tokens/s alone) x (share of time off in which no output ran)        contract: >= 0.9
 
+Both again in processor time of the engine's thread, which other work on the machine does not stretch: `stretch_cpu`, and
+`efficiency`, trained tokens for each second of micro-steps, on / alone.
+
 Percentiles are over all rounds of a load together. One base, one engine, one thread, in this process, without HTTP.
 """
 
@@ -20,7 +23,7 @@ import os
 import platform
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from builderbrain.decode.base import SamplingParameters
+from builderbrain.decode.base import SamplingParameters, Step
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.engine import GrammarEngine
@@ -77,6 +80,19 @@ class Times:
         self.failures += failure is not None
 
 
+class TimedBackground(Background):
+    """Counts the processor time of micro-steps too."""
+
+    cpu_seconds = 0.0
+
+    def step(self, *, busy: bool) -> bool:
+        """See `Background.step`."""
+        started = time.thread_time()
+        done = super().step(busy=busy)
+        self.cpu_seconds += time.thread_time() - started if done else 0.0
+        return done
+
+
 class Trainer:
     """One candidate's training that is taken up and laid down again, in the middle of a step where that is."""
 
@@ -104,7 +120,7 @@ class Stand:
     """What is measured: an engine with a batcher, the work of a goal, and a training."""
 
     engine: Engine
-    background: Background
+    background: TimedBackground
     times: Times
     trainer: Trainer
     works: list[Work]
@@ -127,7 +143,7 @@ def stand(model: str, rail_folder: Path, *, device: str | None, quantization: An
         description=model,
         jump=JumpForward(host.tokenizer, vocabulary_for(host.tokenizer, host.vocab_size)),
     )
-    times, background = Times(), Background(LatencyBudget(micro_step_seconds=micro_step))
+    times, background = Times(), TimedBackground(LatencyBudget(micro_step_seconds=micro_step))
     engine = Engine(
         max_running=RUNNING,
         max_waiting=4096,
@@ -153,10 +169,14 @@ def stand(model: str, rail_folder: Path, *, device: str | None, quantization: An
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """What a phase showed: trained tokens/s, share of the time in which outputs ran, first and further times in seconds."""
+    """What a phase showed: trained tokens/s and in all, seconds of processor time of micro-steps, share of the time in which
+    outputs ran, first and further times in seconds, and the further ones in processor time."""
 
     trained: float
+    tokens: int
+    cpu_seconds: float
     decoding: float
+    between_cpu: list[float]
     first: list[float]
     between: list[float]
 
@@ -166,17 +186,22 @@ def phase(found: Stand, seconds: float, *, rate: float, training: bool, seed: in
     found.times.first, found.times.between = [], []
     rng = random.Random(seed)
     job = found.trainer.begin(found.background) if training else None
+    cpu: list[float] = []
+    cpu_before = found.background.cpu_seconds
     tokens, decoding = found.trainer.candidate.tokens, found.background.counts.decoding_seconds
     started, tickets = time.monotonic(), []
     due = started + (rng.expovariate(rate) if rate else seconds)
     while due < started + seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        tickets.append(found.engine.submit(found.works[rng.randrange(len(found.works))]))
+        tickets.append(found.engine.submit(found.works[rng.randrange(len(found.works))], between_in(cpu)))
         due += rng.expovariate(rate)
     time.sleep(max(0.0, started + seconds - time.monotonic()))
     took = time.monotonic() - started
     shown = Phase(
         trained=(found.trainer.candidate.tokens - tokens) / took,
+        tokens=found.trainer.candidate.tokens - tokens,
+        cpu_seconds=found.background.cpu_seconds - cpu_before,
+        between_cpu=list(cpu),
         decoding=(found.background.counts.decoding_seconds - decoding) / took,
         first=list(found.times.first),
         between=list(found.times.between),
@@ -187,6 +212,19 @@ def phase(found: Stand, seconds: float, *, rate: float, training: bool, seed: in
         found.trainer.end()
         job.result(600)
     return shown
+
+
+def between_in(found: list[float]) -> Callable[[Step], None]:
+    """A listener of one output that notes the processor time between its tokens."""
+    last: list[float] = []
+
+    def heard(_: Step) -> None:
+        now = time.thread_time()
+        if last:
+            found.append(now - last[0])
+        last[:] = [now]
+
+    return heard
 
 
 def capacity(found: Stand, seconds: float) -> float:
@@ -228,11 +266,18 @@ def measure(found: Stand, *, seconds: float, rounds: int) -> dict[str, Any]:
             "first_token_ms": {"off": percentiles(off, "first"), "on": percentiles(on, "first")},
             "tokens": {"off": sum(len(one.between) for one in off), "on": sum(len(one.between) for one in on)},
         }
+        row["between_tokens_cpu_ms"] = {"off": percentiles(off, "between_cpu"), "on": percentiles(on, "between_cpu")}
         row["stretch"] = row["between_tokens_ms"]["on"]["p99"] / row["between_tokens_ms"]["off"]["p99"]
+        row["stretch_cpu"] = row["between_tokens_cpu_ms"]["on"]["p99"] / row["between_tokens_cpu_ms"]["off"]["p99"]
+        row["efficiency"] = per_cpu_second(on) / per_cpu_second(alone)
         loads.append(row)
         print(line(row), flush=True)
     counts = asdict(found.background.counts)
     return {"capacity_goals_per_second": most, "loads": loads, "failures": found.times.failures, "gaps": counts}
+
+
+def per_cpu_second(phases: list[Phase]) -> float:
+    return sum(one.tokens for one in phases) / sum(one.cpu_seconds for one in phases)
 
 
 def percentiles(phases: list[Phase], name: str) -> dict[str, float]:
@@ -245,7 +290,8 @@ def line(row: dict[str, Any]) -> str:
     return (
         f"load {row['share']:.0%} ({row['goals_per_second']:.2f} goals/s): between tokens p99 "
         f"{between['off']['p99']:.1f} -> {between['on']['p99']:.1f} ms, x{row['stretch']:.3f}; first token p99 "
-        f"{first['off']['p99']:.0f} -> {first['on']['p99']:.0f} ms; training kept {row['kept']:.1%}"
+        f"{first['off']['p99']:.0f} -> {first['on']['p99']:.0f} ms; training kept {row['kept']:.1%}; in processor time "
+        f"x{row['stretch_cpu']:.3f}, efficiency {row['efficiency']:.1%}"
     )
 
 

@@ -130,9 +130,13 @@ class CanaryWatch:
         Raises:
             NotReadyError: the server shuts down.
         """
-        while self.canary is not None and not self.canary.latched and (served := self._next()) is not None:
+        for _ in range(QUEUE):  # what comes faster than it can be compared is looked at in the next turn, or not at all
+            if self.canary is None or self.canary.latched or (served := self._next()) is None:
+                break
             self._reading(self._harm(served))
-        while self.canary is not None and not self.canary.latched and (identifier := self._next_wrong()) is not None:
+        for _ in range(QUEUE):
+            if self.canary is None or self.canary.latched or (identifier := self._next_wrong()) is None:
+                break
             if self._differs.get(identifier, False):
                 self._reading(True)
         return self.canary is not None and self.canary.latched

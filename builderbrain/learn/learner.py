@@ -205,6 +205,8 @@ class RailLearner:
         self.canary.end()
         details = {"version": watched.version, "live": now_live, "readings": readings, "harms": harms, "seconds": seconds}
         self._event("rolled back", details)
+        self._ledger.condemn(self.gate.registry.verify(watched.version).information.get("traces", []))
+        self._read_at = -1
 
     def _perhaps_candidate(self) -> None:
         if self.canary.watched is not None and self.canary.readings < self.config.canary_observations:
@@ -212,7 +214,7 @@ class RailLearner:
             return
         outcomes = self.traces.outcomes
         if outcomes != self._read_at:  # else the log need not be read again
-            self._examples, self._read_at = self.traces.examples(), outcomes
+            self._examples, self._read_at = self._ledger.allowed(self.traces.examples()), outcomes
         examples = self._examples
         waits = self._ledger.waits_for(examples)
         live = self._pointer.live()

@@ -37,13 +37,24 @@ class CandidateLedger:
         self._last: float | None = None
         self._begun: list[float] = []
         self._used: set[str] = set()
+        self._condemned: set[str] = set()
         if path.exists():
             try:
                 value = json.loads(path.read_bytes())
                 self._begun = [float(moment) for moment in value["begun"]]
                 self._used = {str(identifier) for identifier in value["used"]}
+                self._condemned = {str(identifier) for identifier in value["condemned"]}
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{path} is torn ({error}); remove it to begin anew", field="learn") from error
+
+    def allowed(self, examples: Sequence[Example]) -> list[Example]:
+        """Those that stand behind no version that was taken back."""
+        return [example for example in examples if example.id not in self._condemned]
+
+    def condemn(self, examples: Collection[str]) -> None:
+        """Never learn from these again: a version made of them was taken back."""
+        self._condemned |= set(examples)
+        self._write()
 
     def fresh(self, examples: Sequence[Example]) -> int:
         """How many of the examples no candidate has used."""
@@ -71,4 +82,8 @@ class CandidateLedger:
         self._last = self._monotonic()
         self._begun = [moment for moment in self._begun if moment > now - DAY_SECONDS] + [now]
         self._used = {example.id for example in examples}
-        write_atomic(self._path, canonical_json({"begun": self._begun, "used": sorted(self._used)}))
+        self._write()
+
+    def _write(self) -> None:
+        value = {"begun": self._begun, "used": sorted(self._used), "condemned": sorted(self._condemned)}
+        write_atomic(self._path, canonical_json(value))

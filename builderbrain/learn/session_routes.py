@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, check_goal
-from builderbrain.errors import ConflictError, DataError, VersionNotFoundError
+from builderbrain.errors import ConflictError, VersionNotFoundError
 from builderbrain.gate.subject import MAX_PLAN_TOKENS
 from builderbrain.learn.routes import read_plan
 from builderbrain.learn.sessions import TrainingSession, TrainingSessions
@@ -134,7 +134,7 @@ def sessions_router(sessions: TrainingSessions) -> APIRouter:
         return json_reply({"id": session_id, "deleted": True})
 
     @router.post(place + "/{session_id}/forward_backward")
-    @described("Add gradients.", body=ForwardBackwardRequest, reply=BackwardReply, raises=(DataError,))
+    @described("Add gradients.", body=ForwardBackwardRequest, reply=BackwardReply)
     async def forward_backward(session_id: str, request: Request) -> Response:
         body = await read_request(request, ForwardBackwardRequest)
         session = sessions.get(session_id)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from builderbrain.errors import ConflictError, DataError, InvalidRequestError, VersionNotFoundError
+from builderbrain.errors import ConflictError, InvalidRequestError, VersionNotFoundError
 from builderbrain.gate.registry import Registry
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
@@ -192,7 +192,7 @@ class TrainingSessions:
         """Examples as rows.
 
         Raises:
-            DataError: one does not fit the rail; `field` is its place.
+            InvalidRequestError: one does not fit the rail; `field` is its place.
         """
         found, unfit = live_rows(
             examples,
@@ -203,7 +203,7 @@ class TrainingSessions:
             max_length=self._host.max_length,
         )
         if unfit:
-            raise DataError(
+            raise InvalidRequestError(
                 f"data[{unfit[0]}]: expected a goal and a plan of {REPO_ASSISTANT.name} that fit the base's "
                 f"{self._host.max_length} tokens; shorten it or leave it out",
                 field=f"data[{unfit[0]}]",

@@ -54,6 +54,14 @@ def test_a_restart_or_a_clock_that_jumps_back_frees_nothing(tmp_path: Path) -> N
     assert again.waits_for(honest(60)) == "3 candidates within a day, of 3"
 
 
+def test_what_a_version_that_was_taken_back_was_made_of_is_never_learned_again(tmp_path: Path) -> None:
+    clock = Clock()
+    ledger = clock.ledger(tmp_path / "c.json")
+    ledger.condemn(["t1", "t3"])
+    for each in (ledger, clock.ledger(tmp_path / "c.json")):
+        assert [example.id for example in each.allowed(honest(5))] == ["t0", "t2", "t4"]
+
+
 def test_a_torn_ledger_and_a_wrong_limit_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"begun"')
     with pytest.raises(CheckpointError, match="torn"):

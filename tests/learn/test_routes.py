@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,16 +13,9 @@ from builderbrain.serve import __main__ as serve_command
 from builderbrain.serve import learning
 from builderbrain.serve.compose import compose
 from builderbrain.serve.settings import ServeSettings
-from tests.learn.serving import Learning, learn_settings, learning_server
+from tests.learn.serving import Learning, learn_settings
 
 PLAN = 's1=search(pattern="gate")'
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learning]:
-    with learning_server(tmp_path_factory.mktemp("learn"), least_rows=1000) as started:
-        started.site.service.backend.max_length = 60  # short plans  # type: ignore[misc]
-        yield started
 
 
 def test_a_goal_names_its_trace_and_a_correction_makes_an_example(server: Learning) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 import torch
 
 from builderbrain.rail.checkpoint import load_rail
-from tests.learn.serving import ADMIN, Learning, learning_server
+from tests.learn.serving import ADMIN, Learning
 
 ROWS = [{"goal": "search for gate", "plan": 's1=search(pattern="gate")'}, {"goal": "list docs", "plan": 's1=list(path="docs")'}]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learning]:
-    with learning_server(tmp_path_factory.mktemp("sessions"), least_rows=1000) as started:
-        yield started
 
 
 def call(server: Learning, path: str, body: dict[str, Any] | None = None, status: int = 200) -> Any:
