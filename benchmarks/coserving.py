@@ -328,7 +328,7 @@ def main(arguments: list[str] | None = None) -> int:
         "device": device or platform.machine(),
         "torch": torch.__version__,
         "load_average_before": load,
-        "options": {key: str(value) for key, value in vars(options).items()},
+        "options": {**vars(options), "rail": options.rail.name, "json": None},
         **shown,
     }
     if options.json is not None:
