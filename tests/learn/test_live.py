@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import torch
 
 from builderbrain.learn.canary import Served, Watched
@@ -69,6 +70,8 @@ def teach(server: Learning, *, good: bool, count: int) -> None:
         server.teach(f"search for {word}{number}" if good else f"search for {word} please {number}", plan, f"key {number % 5}")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_good_goes_live_bad_does_not_and_what_got_through_comes_back(tmp_path: Path) -> None:
     with learning_server(tmp_path) as server, under_load(server) as load:
         live = server.registry.live()
