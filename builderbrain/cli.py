@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "serve": "serve a base and its rail over an OpenAI-compatible API",
+    "learn": "serve, and train candidates from the traffic",
     "train": "train a rail",
     "gate": "evaluate, promote, roll back, list and verify rail versions",
     "eval": "run the benches",

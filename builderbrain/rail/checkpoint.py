@@ -29,12 +29,14 @@ def save_rail(
     *,
     information: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a rail; load(save(rail)) is the same rail bit for bit, unless a narrower `dtype` rounds its weights.
 
     Args:
         dtype: of the weights in the file, one of `WEIGHT_DTYPES`; by default their own.
         information: JSON values for the manifest, such as what the rail was trained on.
+        files: further files of the folder by name.
 
     Raises:
         FileExistsError: `folder` exists already; a written rail is never changed.
@@ -46,11 +48,11 @@ def save_rail(
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in rail.state_dict().items()}
     if dtype is not None:
         tensors = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    files = {WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
+    written = {**(files or {}), WEIGHTS_NAME: save(tensors), CONFIG_NAME: canonical_json(rail.config.to_json())}
     if _has_history(rail):
-        files[BOOK_NAME] = canonical_json(rail.book.to_json())
+        written[BOOK_NAME] = canonical_json(rail.book.to_json())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    write_directory_atomic(folder, files, information={**(information or {}), "kind": "rail"})
+    write_directory_atomic(folder, written, information={**(information or {}), "kind": "rail"})
 
 
 def load_rail(folder: Path) -> BuilderRail:

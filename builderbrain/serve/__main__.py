@@ -7,9 +7,13 @@ import json
 import socket
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from builderbrain.errors import BuilderBrainError, ConfigError, PortTakenError
 from builderbrain.serve.settings import ServeSettings, parse_settings
+
+if TYPE_CHECKING:
+    from builderbrain.serve.learning import LearnerFactory
 
 DRAIN_SECONDS = 25
 """With the engine's own ending this keeps a shutdown under load below 30 s."""
@@ -43,8 +47,9 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server; the exit code is 2 when it refuses to start."""
+def main(arguments: Sequence[str] | None = None, *, learner: LearnerFactory | None = None) -> int:
+    """Run the server; the exit code is 2 when it refuses to start. `learner` is used with --learn, by default the installed
+    one."""
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments)
         listener = bind(settings.host, settings.port)
@@ -52,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error)
     try:
         print(f"loading {settings.model} ...", flush=True)
-        _serve(settings, listener)
+        _serve(settings, listener, learner)
     except BuilderBrainError as error:
         return _refuse(error)
     except KeyboardInterrupt:
@@ -62,12 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(settings: ServeSettings, listener: socket.socket) -> None:
+def _serve(settings: ServeSettings, listener: socket.socket, learner: LearnerFactory | None) -> None:
     import uvicorn
 
     from builderbrain.serve.compose import compose
+    from builderbrain.serve.learning import installed_learner
 
-    app = compose(settings)
+    app = compose(settings, None if settings.learn is None else learner or installed_learner())
 
     class AnnouncingServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

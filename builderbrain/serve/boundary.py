@@ -26,7 +26,7 @@ from builderbrain.serve.replies import error_reply, log_failure
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 ADMIN_PREFIX = "/v1/admin/"
-ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/")
+ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/", "/v1/fine_tuning/", "/v1/training/")
 """Everything below them changes the server, so that a route added there is closed before anybody thinks of it."""
 ADMIN_PATHS = frozenset(
     {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}

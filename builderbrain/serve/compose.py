@@ -29,10 +29,12 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.background import Background
 from builderbrain.serve.cache_metrics import watch_caches
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails, rail_folders
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.goal_domains import GoalDomains
+from builderbrain.serve.learning import Learner, LearnerFactory, LearningSite, outcomes_of
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import calibrations_of, deferral_of, incidents_of, keys_of, limits_of, lookups_of, operations
@@ -53,8 +55,11 @@ SMALL_WIDTH = 512
 on a busy machine a hundred times as long as they work."""
 
 
-def compose(settings: ServeSettings) -> FastAPI:
+def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> FastAPI:
     """Load everything and build the application.
+
+    Args:
+        learner: makes what learns from the traffic; None for a server that learns nothing.
 
     Raises:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
@@ -95,12 +100,14 @@ def compose(settings: ServeSettings) -> FastAPI:
         jump=jump,
     )
     telemetry = Telemetry(name)
+    background = None if learner is None else Background()
     engine = Engine(
         max_running=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
         deadline_seconds=settings.request_timeout,
         observer=telemetry,
         run_model=(lambda: None) if batcher is None else batcher.run,
+        background=background,
     )
     watch_caches(telemetry, masks, jump=jump, pool=batcher.pool if batcher is not None and batcher.reuse else None)
     telemetry.watch(lambda: engine.num_running, lambda: engine.num_waiting)
@@ -126,17 +133,6 @@ def compose(settings: ServeSettings) -> FastAPI:
     domains = GoalDomains(service, own_grammar, rails=domain_rails, deferral=deferral)
     domains.open(DEFAULT_DOMAIN)  # its grammar is ready when the first goal comes
     incidents = incidents_of(settings, service)
-    running, more = agent_routers(
-        settings,
-        service,
-        domains=domains,
-        compile_grammar=own_grammar,
-        served=tools,
-        lookups=lookups_of(settings),
-        incidents=incidents,
-    )
-    routers = list(running)
-    lifetimes: list[Lifetime] = list(more)
     follower = None
     if rail is not None and settings.rail is None:
         follower = LiveFollower(
@@ -145,9 +141,32 @@ def compose(settings: ServeSettings) -> FastAPI:
             install=lambda model: backend.replace(name, model),
             version=models[name].weight_version,
         )
+    learning: Learner | None = None
+    if learner is not None and background is not None:
+        learning = learner(
+            LearningSite(settings=settings, host=host, service=service, background=background, store=store, follower=follower)
+        )
+    running, more = agent_routers(
+        settings,
+        service,
+        domains=domains,
+        compile_grammar=own_grammar,
+        served=tools,
+        lookups=lookups_of(settings),
+        incidents=incidents,
+        learner=None if learning is None else learning.answered,
+    )
+    routers = list(running)
+    lifetimes: list[Lifetime] = list(more)
+    if follower is not None:
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    more_routers, more_lifetimes = operations(settings, service, backend, store, follower, calibrations, deferral, incidents)
+    if learning is not None:
+        lifetimes.extend(learning.lifetimes)
+        routers.extend(learning.routers)
+    more_routers, more_lifetimes = operations(
+        settings, service, backend, store, follower, calibrations, deferral, incidents, outcomes_of(learning)
+    )
     return create_app(
         service,
         keys=keys,

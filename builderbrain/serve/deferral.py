@@ -11,7 +11,7 @@ moves a threshold while the server runs is kept beside its file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from builderbrain.deferral import DeferralPolicy, DeferralTable
 from builderbrain.errors import DataError, InvalidRequestError
 from builderbrain.rail.confidence import Confidence, evidence_of
 from builderbrain.rail.greedy import GreedyText
+from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
@@ -98,7 +99,7 @@ def _margin(one: TokenLogprob) -> float:
 
 
 class OutcomeRequest(RequestModel):
-    """What became of a request: `id` is that of its `deferral`."""
+    """What became of a request: `id` is that of its `deferral`, or the `trace_id` of its reply."""
 
     id: str = Field(max_length=64)
     right: bool
@@ -112,8 +113,11 @@ class OutcomeReply(BaseModel):
     said: str
 
 
-def outcomes_router(policies: Sequence[DeferralPolicy]) -> APIRouter:
-    """The route over all policies of a server."""
+def outcomes_router(
+    policies: Sequence[DeferralPolicy], learner: Callable[[str, bool, str], str | None] | None = None
+) -> APIRouter:
+    """The route over all policies of a server. `learner` (id, right, caller) hears of each, and names the domain of those that
+    it knows."""
     router = APIRouter()
 
     @router.post("/v1/outcomes")
@@ -121,6 +125,9 @@ def outcomes_router(policies: Sequence[DeferralPolicy]) -> APIRouter:
     async def outcomes(request: Request) -> Response:
         body = await read_request(request, OutcomeRequest)
         fault: DataError | None = None
+        kept = (
+            None if learner is None else await to_thread.run_sync(learner, body.id, body.right, asker_of(request) or "unknown")
+        )
         for policy in policies:
             try:
                 record = await to_thread.run_sync(partial(policy.outcome, body.id, right=body.right))
@@ -128,6 +135,8 @@ def outcomes_router(policies: Sequence[DeferralPolicy]) -> APIRouter:
                 fault = error
                 continue
             return json_reply({"domain": record.domain, "threshold": record.threshold, "said": record.said})
+        if kept is not None:
+            return json_reply({"domain": kept, "threshold": None, "said": "kept for learning; no threshold follows it"})
         raise InvalidRequestError("no policy takes outcomes" if fault is None else fault.message, field="id")
 
     return router

@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from builderbrain.decode.base import Step
 from builderbrain.errors import DeadlineError, NotReadyError, PausedError, QueueFullError
+from builderbrain.serve.background import Background
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Engine:
         deadline_seconds: longest life of one output, waiting included.
         observer: hears of times, or None.
         run_model: called before every round: runs the model for all outputs that wait for it.
+        background: jobs for the gaps, taken up after a round; not while the engine is paused.
     """
 
     def __init__(
@@ -91,12 +93,14 @@ class Engine:
         deadline_seconds: float,
         observer: EngineObserver | None = None,
         run_model: Callable[[], None] = lambda: None,
+        background: Background | None = None,
     ) -> None:
         self.max_running = max_running
         self.max_waiting = max_waiting
         self._deadline_seconds = deadline_seconds
         self._observer = observer
         self._run_model = run_model
+        self._background = background
         self._condition = threading.Condition()
         self._waiting: deque[Ticket] = deque()
         self._running: list[Ticket] = []
@@ -106,6 +110,8 @@ class Engine:
         self._still = False  # whether the worker rests in a pause
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="builderbrain-engine", daemon=True)
+        if background is not None:
+            background.on_submit(self._wake)
 
     def start(self) -> None:
         """Start the worker and take work."""
@@ -224,13 +230,21 @@ class Engine:
             while self._admit():
                 self._answer_calls()
                 frozen = self._paused == "keep"
+                started = time.monotonic()
+                running = tuple(self._running)
                 if not frozen:
                     self._run_model()
-                for ticket in tuple(self._running):
+                for ticket in running:
                     if not frozen or _over(ticket):
                         self._advance(ticket)
+                if self._background is not None and self._paused is None:
+                    if running:
+                        self._background.round_done(time.monotonic() - started)
+                    self._background.step(busy=bool(self._running or self._waiting))
         finally:
             self._accepting = False
+            if self._background is not None:
+                self._background.close()
             with self._condition:
                 left = [*self._running, *self._waiting]
                 self._running, self._waiting = [], deque()
@@ -260,9 +274,14 @@ class Engine:
         if self._calls:
             return False
         if self._paused is None:
-            return not self._running and not self._waiting
+            idle = self._background is None or not self._background.pending
+            return idle and not self._running and not self._waiting
         left = self._waiting if self._paused != "keep" else (*self._running, *self._waiting)
         return not any(map(_over, left)) and (self._paused == "keep" or not self._running)
+
+    def _wake(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
 
     def _answer_calls(self) -> None:
         while self._calls:

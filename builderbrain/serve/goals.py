@@ -7,6 +7,7 @@ falls back on (docs/plans.md). Plans of a domain with a simulated world act on i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -27,6 +28,7 @@ from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.goal_domains import GoalDomain, GoalDomains
+from builderbrain.serve.learning import GoalAnswered
 from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.plan_requests import name_the_domains
 from builderbrain.serve.proposing import proposed_by
@@ -43,12 +45,14 @@ DomainName = Annotated[str, Field(min_length=1, max_length=128, json_schema_extr
 
 
 class GoalRequest(RequestModel):
-    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing."""
+    """What is to be done, and where. `root` is a folder below the server's own root; `dry_run` runs nothing. `store`: false
+    keeps this request out of what a server with --learn writes down; a server without it never keeps one."""
 
     goal: str = Field(max_length=MAX_GOAL_CHARACTERS)
     domain: DomainName = DEFAULT_DOMAIN
     root: str | None = Field(default=None, max_length=4096)
     dry_run: bool | None = None
+    store: bool | None = None
 
 
 def goals_router(
@@ -61,6 +65,7 @@ def goals_router(
     write: WriteArgument | None = None,
     hand_over: HandOver | None = None,
     lookups: LookupGate | None = None,
+    learner: Callable[[GoalAnswered], str | None] | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -73,6 +78,7 @@ def goals_router(
         write: writes single arguments, for repair and templates.
         hand_over: hands a goal to a person when no plan is accepted.
         lookups: what says whether to look something up before a person is asked.
+        learner: hears of every goal and names its trace; None where nothing is learned.
     """
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
@@ -96,7 +102,13 @@ def goals_router(
             )
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         _count(service, result)
-        return json_reply({"domain": domain.name, **result.to_json(), **not_deferred(domain)})
+        reply = {"domain": domain.name, **result.to_json(), **not_deferred(domain)}
+        learned = domain.name == DEFAULT_DOMAIN  # rails of other domains are not the one that learns
+        if learner is not None and learned and body.store is not False:
+            served = GoalAnswered(goal=body.goal, result=result, caller=asker_of(request) or "unknown")
+            if (trace := await to_thread.run_sync(learner, served)) is not None:
+                reply["trace_id"] = trace
+        return json_reply(reply)
 
     return router
 

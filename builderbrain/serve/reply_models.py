@@ -333,6 +333,7 @@ class GoalReply(BaseModel):
     deferral: DeferralReply | None = None
     deferral_off: str | None = None
     lookup: LookupReply | None = None
+    trace_id: str | None = None
 
 
 class HealthReply(BaseModel):

@@ -75,6 +75,8 @@ class ServeSettings:
         None, "folder of fitted confidence and thresholds, by which unsure plans and answers are deferred"
     )
     world: str | None = _option(None, "folder of a world model, which says when to look something up before a person is asked")
+    learn: str | None = _option(None, "folder of traces: keep what goals asked and became, and train candidates from it")
+    learn_config: str | None = _option(None, "YAML file of the learner's limits (docs/learning.md); needs --learn")
     max_loaded_versions: int = _option(8, "builder versions that may be loaded beside the live one")
 
     def __post_init__(self) -> None:
@@ -104,6 +106,8 @@ class ServeSettings:
                 "no effect happens twice",
                 field="state_dir",
             )
+        if self.learn_config is not None and self.learn is None:
+            raise ConfigError("expected --learn FOLDER beside --learn-config, got none; name the folder", field="learn")
         if not Path(self.root).is_dir():
             raise ConfigError(f"expected --root to be a folder, got {self.root!r}, which is none", field="root")
 

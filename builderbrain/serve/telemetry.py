@@ -119,6 +119,10 @@ class Telemetry:
             hits, misses = self._reused, self._prompt - self._reused
         return CacheUse(hits=hits, misses=misses, entries=entries, evictions=evictions)
 
+    def watch_collector(self, collector: Collector) -> None:
+        """Let another part of the server bring metrics of its own."""
+        self._registry.register(collector)
+
     def exposition(self) -> bytes:
         """The text a Prometheus server scrapes."""
         return generate_latest(self._registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from torch import Tensor
@@ -71,13 +71,12 @@ class Shares:
 
 def step_parts(
     step: int, *, source: RowSource, collate: Collator, tokenizer: Tokenizer, config: TrainConfig, ranks: Ranks
-) -> list[Part]:
+) -> Iterator[Part]:
     """The rows of a step, each part with its share of ordinary text; the same arguments give the same parts.
 
     Only the parts that this process runs are made.
     """
     split = split_by_length(source.rows(step, config.batch_size), config.micro_batches)
-    parts: list[Part] = []
     for index in ranks.mine(len(split)):
         batch = collate(split[index])
         drawn = step * len(split) + index
@@ -90,8 +89,7 @@ def step_parts(
             width=batch.tokens.shape[1],
             domain=source.domain,
         )
-        parts.append(Part(index=index, batch=batch, text=text.to(batch.tokens.device) if count else None))
-    return parts
+        yield Part(index=index, batch=batch, text=text.to(batch.tokens.device) if count else None)
 
 
 def shares_of(sizes: Sequence[PartSize]) -> list[Shares]:

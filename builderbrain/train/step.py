@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,23 @@ class TrainingStep:
             ConfigError: the loss was not finite five times in a row.
             RankError: another process of the run is gone.
         """
+        stages = self.stages()
+        while True:
+            try:
+                next(stages)
+            except StopIteration as finished:
+                done: tuple[dict[str, Any], int] = finished.value
+                return done
+
+    def stages(self) -> Generator[None, None, tuple[dict[str, Any], int]]:
+        """The same update in pieces: somebody else may use the model at every `yield`. A step that is left half done has
+        changed no weight; its gradients go with the next one's beginning.
+        """
         state, config = self.state, self.config
-        parts = {part.index: part for part in self.parts()}
+        parts: dict[int, Part] = {}
+        for part in self.iter_parts():
+            parts[part.index] = part
+            yield
         sizes = self.ranks.share({index: PartSize.of(part) for index, part in parts.items()}, PART_SIZE)
         shares = shares_of(sizes)
         values: defaultdict[str, float] = defaultdict(float)
@@ -79,12 +94,10 @@ class TrainingStep:
         state.rail.zero_grad(set_to_none=True)
         weights_now = {name: reading.weight for name, reading in readings.items()}
         reports: list[PartReport] = []
-        for report in self.ranks.run_parts(
-            len(sizes),
-            lambda index: self._backward(self.forward(parts[index]), shares[index], weights_now),
-            list(state.rail.parameters()),
-            PART_REPORT,
-        ):
+        for report in self._reports(parts, shares, weights_now):
+            if report is None:
+                yield
+                continue
             reports.append(replace(report, balance={}))
             for name, value in (*report.terms.items(), ("loss", report.loss)):
                 values[name] += value
@@ -93,6 +106,7 @@ class TrainingStep:
                 if constraint.name in report.readings:
                     readings[constraint.name].add(*report.readings[constraint.name])
             state.balance.add(report.balance)
+        yield
         scale = learning_rate_scale(state.step, steps=config.steps, warmup_fraction=config.warmup_fraction)
         norm = self.move(values["loss"], scale)
         ease = Ease.mean(report.ease for report in reports)
@@ -134,8 +148,31 @@ class TrainingStep:
         }
         return log, sum(size.tokens for size in sizes)
 
+    def _reports(
+        self, parts: Mapping[int, Part], shares: Sequence[Shares], weights: Mapping[str, float]
+    ) -> Iterator[PartReport | None]:
+        """What each part's two passes say; None between the passes. Several processes run a part's passes in one piece, since
+        each waits for the others."""
+        if self.ranks.size > 1:
+            yield from self.ranks.run_parts(
+                len(shares),
+                lambda index: self._backward(self.forward(parts[index]), shares[index], weights),
+                list(self.state.rail.parameters()),
+                PART_REPORT,
+            )
+            return
+        for index in range(len(shares)):
+            objective = self.forward(parts[index])
+            yield None
+            yield self._backward(objective, shares[index], weights)
+            yield None
+
     def parts(self) -> list[Part]:
         """This step's rows, as far as this process runs them."""
+        return list(self.iter_parts())
+
+    def iter_parts(self) -> Iterator[Part]:
+        """The same, one by one."""
         return step_parts(
             self.state.step,
             source=self.source,

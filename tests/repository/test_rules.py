@@ -71,6 +71,8 @@ MAY_WRITE_FILES = {
     "builderbrain.train.world.repository": "files for the tools to look through, in a temporary folder",
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
+    "builderbrain.learn.trace_log": "the append-only log of traces, bounded",
+    "builderbrain.learn.learner": "removes the folder of a candidate that the registry has",
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",
     "builderbrain.agent.hand_off": "goals for a person, appended to a file",

@@ -1,0 +1,135 @@
+"""Fine-tuning jobs: OpenAI's shape with the official client, their files, their ends, and that what they make is no more than a
+candidate."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from builderbrain.errors import ConflictError, DataError, InvalidRequestError
+from builderbrain.learn.candidate import Trained
+from builderbrain.learn.config import LearnConfig
+from builderbrain.learn.jobs import FineTuningJob, FineTuningJobs, Hyperparameters, Made, Prepared
+from tests.learn.serving import WORDS, Learning
+
+TRAINED = Trained(steps=1, dropped=0, tokens=7, loss=0.5, micro_steps=3, longest=0.01)
+
+
+def write_rows(folder: Path, name: str = "rows.jsonl", count: int = 6) -> None:
+    rows = [{"goal": f"search for {word}", "plan": f's1=search(pattern="{word}")'} for word in WORDS[:count]]
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def jobs_of(folder: Path, make: Any = None) -> FineTuningJobs:
+    def made(prepared: Prepared, say: Callable[[str], None], cancelled: Callable[[], bool]) -> Made:
+        say(f"{len(prepared.examples)} rows")
+        return Made(version="v" * 16, decision="promote", reasons=(), trained=TRAINED)
+
+    return FineTuningJobs(folder, LearnConfig(), make or made)
+
+
+def create(jobs: FineTuningJobs, name: str = "rows.jsonl") -> FineTuningJob:
+    return jobs.create(model="tiny", training_file=name, hyperparameters=Hyperparameters(), seed=1, suffix=None, metadata=None)
+
+
+def test_jobs_run_in_order_and_say_what_came_of_them(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path)
+    write_rows(jobs.files)
+    first, second = create(jobs), create(jobs)
+    assert jobs.run_next()
+    assert (first.status, first.version, first.verdict, first.trained_tokens) == ("succeeded", "v" * 16, "promote", 7)
+    assert second.status == "queued"
+    assert [event["message"] for event in first.events][-1] == "The job has succeeded."
+    assert jobs.run_next()
+    assert not jobs.run_next()
+
+
+@pytest.mark.parametrize(
+    "name", ["../rows.jsonl", "missing.jsonl", "/etc/passwd", ".", "", "a/b.jsonl", "link.jsonl", "sub", "a\0b"]
+)
+def test_only_plain_files_of_the_folder_are_trained_on(tmp_path: Path, name: str) -> None:
+    jobs = jobs_of(tmp_path)
+    write_rows(tmp_path)
+    (jobs.files / "link.jsonl").symlink_to(tmp_path / "rows.jsonl")
+    (jobs.files / "sub").mkdir()
+    with pytest.raises(InvalidRequestError, match="training_file"):
+        create(jobs, name)
+
+
+def test_a_job_is_cancelled_while_it_waits_or_runs_and_not_afterwards(tmp_path: Path) -> None:
+    began = threading.Event()
+
+    def slow(prepared: Prepared, say: Callable[[str], None], cancelled: Callable[[], bool]) -> Made:
+        began.set()
+        while not cancelled():
+            pass
+        raise CancelledError
+
+    jobs = jobs_of(tmp_path, slow)
+    write_rows(jobs.files)
+    running, waiting = create(jobs), create(jobs)
+    thread = threading.Thread(target=jobs.run_next)
+    thread.start()
+    assert began.wait(5)
+    assert jobs.cancel(waiting.id).status == "cancelled"
+    assert jobs.cancel(running.id).status == "cancelled"
+    thread.join(5)
+    assert not jobs.run_next()
+    with pytest.raises(ConflictError, match="cancelled already"):
+        jobs.cancel(running.id)
+    with pytest.raises(InvalidRequestError):
+        jobs.get("ftjob-none")
+
+
+def test_a_failure_is_the_jobs_own_and_a_restart_ends_what_was_under_way(tmp_path: Path) -> None:
+    def fails(prepared: Prepared, say: Callable[[str], None], cancelled: Callable[[], bool]) -> Made:
+        raise DataError("expected other rows", field="x")
+
+    jobs = jobs_of(tmp_path, fails)
+    write_rows(jobs.files)
+    bad, left = create(jobs), create(jobs)
+    assert jobs.run_next()
+    assert (bad.status, bad.error) == ("failed", "expected other rows")
+    again = jobs_of(tmp_path)
+    assert again.get(bad.id).error == "expected other rows"
+    assert again.get(left.id).status == "failed"
+    assert "restarted" in str(again.get(left.id).error)
+
+
+def test_the_official_client_gets_a_candidate_that_is_not_live(server: Learning) -> None:
+    http = httpx.Client(trust_env=False, timeout=60)
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="boss", max_retries=0, http_client=http)
+    write_rows(server.learner.jobs.files)
+    live = server.registry.live()
+    with pytest.raises(openai.BadRequestError, match="training_file"):
+        client.fine_tuning.jobs.create(model="tiny", training_file="other.jsonl")
+    with pytest.raises(openai.NotFoundError):
+        client.fine_tuning.jobs.create(model="another", training_file="rows.jsonl")
+    job = client.fine_tuning.jobs.create(
+        model="tiny", training_file="rows.jsonl", hyperparameters={"n_epochs": 1, "batch_size": 4}, seed=3
+    )
+    assert job.status in ("queued", "running")
+    end = threading.Event()
+    for _ in range(1800):
+        job = client.fine_tuning.jobs.retrieve(job.id)
+        if job.status not in ("queued", "running"):
+            break
+        end.wait(0.1)
+    assert job.status == "succeeded", job.error
+    assert job.trained_tokens
+    assert job.fine_tuned_model in server.registry.versions()
+    assert server.registry.live() == live
+    assert server.registry.verify(job.fine_tuned_model).information["trained_by"] == job.id
+    assert [one.id for one in client.fine_tuning.jobs.list(limit=1).data] == [job.id]
+    messages = [event.message for event in client.fine_tuning.jobs.list_events(job.id).data]
+    assert any("The gate says" in message for message in messages)
+    with pytest.raises(openai.ConflictError):
+        client.fine_tuning.jobs.cancel(job.id)
