@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a twentieth of the streams")
     parser.add_argument("--out", type=Path, help="where to write the JSON")
     options = parser.parse_args()
-    from builderbrain.gate.__main__ import JUDGE
+    from builderbrain.gate.shipped import JUDGE
     from builderbrain.gate.subject import base_features_of
     from builderbrain.hosts.load import NANO, load_host
 

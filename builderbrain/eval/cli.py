@@ -20,7 +20,7 @@ from builderbrain.eval.deferral_command import add_deferral, run_deferral
 from builderbrain.eval.toolgraph_subjects import SUBJECTS
 from builderbrain.eval.toolgraph_task import load_task
 from builderbrain.eval.workbench import SUBJECT_NAMES, Workbench
-from builderbrain.gate.__main__ import JUDGE
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.hosts.load import NANO
 from builderbrain.hosts.quantization import Quantization
 

@@ -14,9 +14,7 @@ from pathlib import Path
 
 from builderbrain.errors import BuilderBrainError
 from builderbrain.gate import THREAD_NAME
-
-PACKAGE = Path(__file__).resolve().parent
-JUDGE = PACKAGE / "judge"
+from builderbrain.gate.shipped import JUDGE
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     promote.add_argument("candidate", help="a version of the registry, or a rail folder for an empty registry")
     for command in (promote, commands.add_parser("rollback", help="make the former live version live again")):
         command.add_argument("--expect", default=None, metavar="VERSION", help="refuse unless this version is live")
+        if command is not promote:
+            command.add_argument("--reason", default=None, help="why, for the audit log")
     commands.add_parser("list", help="show every version")
     verify = commands.add_parser("verify", help="check files, signatures, the pointer and the audit log")
     verify.add_argument("version", nargs="?", default=None, help="one version (default: everything)")

@@ -99,13 +99,24 @@ class Canary:
                 if name in self.harmful:
                     self.harmful[name].update(harms[metric])
                     self.safe[name].update(harms[metric])
+        self._decide()
+        return self.phase
+
+    def revise(self, domain: str) -> Phase:
+        """A request that counted as no rise of the risk has turned out worse than the version before: a person said so."""
+        for name in {f"risk/{EVERYWHERE}", f"risk/{domain}"} & set(self.harmful):
+            self.harmful[name].revise()
+            self.safe[name].revise()
+        self._decide()
+        return self.phase
+
+    def _decide(self) -> None:
         if not self.latched and self.log_evidence() >= math.log(1.0 / self.alpha):
             self.latched = True
             worst = max(self.harmful, key=lambda name: self.harmful[name].log_value())
             stream = self.harmful[worst]
             named, _, domain = worst.partition("/")
             self.reason = f"{named} in {domain or 'all requests'}: {stream.harms} of {stream.observed}, limit {stream.limit:g}"
-        return self.phase
 
     @property
     def phase(self) -> Phase:

@@ -125,7 +125,9 @@ def promote(options: Namespace) -> int:
 
 def rollback(options: Namespace) -> int:
     """Make the former version live again."""
-    moved = Registry(options.registry).rollback(expected_live=options.expect)
+    moved = Registry(options.registry).rollback(
+        expected_live=options.expect, evidence={"by": "the command line", "reason": options.reason}
+    )
     print(f"live: {moved.version} (rolled back)")
     return 0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from builderbrain.agent.answer import compose_dry_run, compose_refusal
 from builderbrain.decode.base import SamplingParameters
-from builderbrain.decode.generate import generate
+from builderbrain.decode.generate import Decoding, generate
 from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.base_memory import FeatureMemory, RememberingHost
@@ -60,10 +60,17 @@ class RailSubject:
 
     def answer(self, prompt: str, *, seed: int) -> SubjectAnswer:
         """Decode a plan and compose the reply of a dry run; no tool is run."""
-        tokens = self._prompt_tokens(prompt)
-        room = min(self._max_tokens, self._model.max_length - len(tokens))
-        parameters = SamplingParameters(max_tokens=room, temperature=self._temperature, seed=seed)
+        tokens, parameters = self._request(prompt, seed)
         generation = generate(self._model, tokens, parameters, self._grammar)
+        return answer_of(generation.text, finished=generation.finish_reason != "length")
+
+    def answering(self, prompt: str) -> Generator[None, None, SubjectAnswer]:
+        """`answer` of greedy decoding, one token of the plan between two yields, for whoever does it in pieces."""
+        tokens, parameters = self._request(prompt, 0)
+        decoding = Decoding(self._model, tokens, replace(parameters, temperature=0.0), self._grammar)
+        while decoding.step() is not None:
+            yield
+        generation = decoding.result()
         return answer_of(generation.text, finished=generation.finish_reason != "length")
 
     @torch.no_grad()
@@ -74,6 +81,11 @@ class RailSubject:
         ids = torch.tensor([tokens], dtype=torch.int64, device=pair.host.device)
         fused = pair.forward(ids).fused[:, len(start) - 1 :]
         return pair.logits(fused)[0].float().log_softmax(dim=-1)
+
+    def _request(self, prompt: str, seed: int) -> tuple[list[int], SamplingParameters]:
+        tokens = self._prompt_tokens(prompt)
+        room = min(self._max_tokens, self._model.max_length - len(tokens))
+        return tokens, SamplingParameters(max_tokens=room, temperature=self._temperature, seed=seed)
 
     def _prompt_tokens(self, prompt: str) -> list[int]:
         """The prompt that rails are trained on, cut so that a plan fits behind it."""

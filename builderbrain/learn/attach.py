@@ -9,10 +9,10 @@ from fastapi import APIRouter
 
 from builderbrain.config import load_config
 from builderbrain.errors import ConfigError
-from builderbrain.gate.__main__ import JUDGE
 from builderbrain.gate.battery import BATTERY_FOLDER, OPEN_FILES, SEALED_FILE, load_battery, prompt_hash
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.subject import base_features_of
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine

@@ -13,7 +13,7 @@ from builderbrain.errors import BuilderBrainError, ConfigError, PortTakenError
 from builderbrain.serve.settings import ServeSettings, parse_settings
 
 if TYPE_CHECKING:
-    from builderbrain.serve.learning import LearnerFactory
+    from builderbrain.serve.site import LearnerFactory
 
 DRAIN_SECONDS = 25
 """With the engine's own ending this keeps a shutdown under load below 30 s."""
@@ -71,9 +71,13 @@ def _serve(settings: ServeSettings, listener: socket.socket, learner: LearnerFac
     import uvicorn
 
     from builderbrain.serve.compose import compose
-    from builderbrain.serve.learning import installed_learner
+    from builderbrain.serve.site import installed_learner, installed_watch
 
-    app = compose(settings, None if settings.learn is None else learner or installed_learner())
+    app = compose(
+        settings,
+        learner=None if settings.learn is None else learner or installed_learner(),
+        watch=installed_watch() if settings.canary else None,
+    )
 
     class AnnouncingServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

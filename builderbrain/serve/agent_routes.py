@@ -20,10 +20,10 @@ from builderbrain.agent.runs import PlanRuns
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.serve.app import Lifetime
 from builderbrain.serve.argument_writer import argument_writer
+from builderbrain.serve.attached import Traffic
 from builderbrain.serve.goal_domains import GoalDomains
 from builderbrain.serve.goals import goals_router
 from builderbrain.serve.incidents import Incidents
-from builderbrain.serve.learning import GoalAnswered
 from builderbrain.serve.plan_runs import PlanRoutes
 from builderbrain.serve.plans import repair_router
 from builderbrain.serve.react import react_router
@@ -44,7 +44,7 @@ def agent_routers(
     served: ServedTools | None = None,
     lookups: LookupGate | None = None,
     incidents: Incidents | None = None,
-    learner: Callable[[GoalAnswered], str | None] | None = None,
+    traffic: Traffic | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
     """The routes, and what is closed when the server ends.
 
@@ -55,7 +55,7 @@ def agent_routers(
         served: what the tools need to know of the world, and those of MCP servers; closed with the server.
         lookups: see `goals_router`.
         incidents: are told of breakers that open.
-        learner: see `goals_router`.
+        traffic: see `goals_router`.
 
     Raises:
         ConfigError: the state folder cannot be used.
@@ -93,7 +93,7 @@ def agent_routers(
             write=write,
             hand_over=hand_over,
             lookups=lookups,
-            learner=learner,
+            traffic=traffic,
         ),
         react_router(service, domains=domains, root=root, runs=runs, granted=granted, write=write),
         repair_router(service, write),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,17 +30,18 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 from builderbrain.serve.agent_routes import agent_routers
 from builderbrain.serve.app import Lifetime, create_app
+from builderbrain.serve.attached import Learner, Traffic, Watch
 from builderbrain.serve.background import Background
 from builderbrain.serve.cache_metrics import watch_caches
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN, DomainRails, rail_folders
 from builderbrain.serve.engine import Engine
 from builderbrain.serve.goal_domains import GoalDomains
-from builderbrain.serve.learning import Learner, LearnerFactory, LearningSite, outcomes_of
 from builderbrain.serve.live import LiveFollower, live_router
 from builderbrain.serve.model_backend import ModelBackend, TokenizerFacts
 from builderbrain.serve.operations import calibrations_of, deferral_of, incidents_of, keys_of, limits_of, lookups_of, operations
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import NO_RAIL, ServeSettings
+from builderbrain.serve.site import LearnerFactory, ServerSite, WatchFactory
 from builderbrain.serve.telemetry import Telemetry
 from builderbrain.serve.tool_settings import ServedTools, load_tools
 from builderbrain.serve.version_store import VersionStore
@@ -55,11 +57,12 @@ SMALL_WIDTH = 512
 on a busy machine a hundred times as long as they work."""
 
 
-def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> FastAPI:
+def compose(settings: ServeSettings, *, learner: LearnerFactory | None = None, watch: WatchFactory | None = None) -> FastAPI:
     """Load everything and build the application.
 
     Args:
         learner: makes what learns from the traffic; None for a server that learns nothing.
+        watch: makes what watches the live version, where the server follows its registry; None for none.
 
     Raises:
         BuilderBrainError: the model, the rail, the registry or the root cannot be used; names the option.
@@ -100,7 +103,7 @@ def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> F
         jump=jump,
     )
     telemetry = Telemetry(name)
-    background = None if learner is None else Background()
+    background = Background()
     engine = Engine(
         max_running=settings.max_num_seqs,
         max_waiting=settings.max_waiting,
@@ -141,11 +144,18 @@ def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> F
             install=lambda model: backend.replace(name, model),
             version=models[name].weight_version,
         )
-    learning: Learner | None = None
-    if learner is not None and background is not None:
-        learning = learner(
-            LearningSite(settings=settings, host=host, service=service, background=background, store=store, follower=follower)
-        )
+    site = ServerSite(
+        settings=settings,
+        host=host,
+        service=service,
+        background=background,
+        store=store,
+        follower=follower,
+        incidents=incidents,
+    )
+    watching: Watch | None = None if watch is None or follower is None else watch(site)
+    learning: Learner | None = None if learner is None else learner(replace(site, watch=watching))
+    traffic = Traffic(learner=learning, watch=watching)
     running, more = agent_routers(
         settings,
         service,
@@ -154,18 +164,18 @@ def compose(settings: ServeSettings, learner: LearnerFactory | None = None) -> F
         served=tools,
         lookups=lookups_of(settings),
         incidents=incidents,
-        learner=None if learning is None else learning.answered,
+        traffic=traffic,
     )
     routers = list(running)
     lifetimes: list[Lifetime] = list(more)
     if follower is not None:
         lifetimes.append(follower)
         routers.append(live_router(follower))
-    if learning is not None:
-        lifetimes.extend(learning.lifetimes)
-        routers.extend(learning.routers)
+    for attached in traffic.attached:
+        lifetimes.extend(attached.lifetimes)
+        routers.extend(attached.routers)
     more_routers, more_lifetimes = operations(
-        settings, service, backend, store, follower, calibrations, deferral, incidents, outcomes_of(learning)
+        settings, service, backend, store, follower, calibrations, deferral, incidents, traffic.told
     )
     return create_app(
         service,

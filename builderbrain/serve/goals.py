@@ -7,7 +7,6 @@ falls back on (docs/plans.md). Plans of a domain with a simulated world act on i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -24,11 +23,11 @@ from builderbrain.agent.runs import PlanRuns
 from builderbrain.errors import LedgerError, NoRailError, NoToolsError, PolicyError
 from builderbrain.plan import READ_ONLY
 from builderbrain.plan.repair import WriteArgument
+from builderbrain.serve.attached import GoalAnswered, Traffic
 from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.domain_rails import DEFAULT_DOMAIN
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.goal_domains import GoalDomain, GoalDomains
-from builderbrain.serve.learning import GoalAnswered
 from builderbrain.serve.openapi import GENERATING, described
 from builderbrain.serve.plan_requests import name_the_domains
 from builderbrain.serve.proposing import proposed_by
@@ -65,7 +64,7 @@ def goals_router(
     write: WriteArgument | None = None,
     hand_over: HandOver | None = None,
     lookups: LookupGate | None = None,
-    learner: Callable[[GoalAnswered], str | None] | None = None,
+    traffic: Traffic | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -78,7 +77,7 @@ def goals_router(
         write: writes single arguments, for repair and templates.
         hand_over: hands a goal to a person when no plan is accepted.
         lookups: what says whether to look something up before a person is asked.
-        learner: hears of every goal and names its trace; None where nothing is learned.
+        traffic: hears of every goal; None where nobody listens.
     """
     router = APIRouter()
     places = asyncio.Semaphore(MAX_RUNNING_PLANS)
@@ -103,10 +102,16 @@ def goals_router(
             result = await runner.run_async(body.goal, dry_run=bool(body.dry_run))
         _count(service, result)
         reply = {"domain": domain.name, **result.to_json(), **not_deferred(domain)}
-        learned = domain.name == DEFAULT_DOMAIN  # rails of other domains are not the one that learns
-        if learner is not None and learned and body.store is not False:
-            served = GoalAnswered(goal=body.goal, result=result, caller=asker_of(request) or "unknown")
-            if (trace := await to_thread.run_sync(learner, served)) is not None:
+        own = domain.name == DEFAULT_DOMAIN  # rails of other domains are not versions of the registry
+        if traffic is not None and own:
+            served = GoalAnswered(
+                goal=body.goal,
+                result=result,
+                caller=asker_of(request) or "unknown",
+                domain=domain.name,
+                store=body.store is not False,
+            )
+            if (trace := await to_thread.run_sync(traffic.answered, served)) is not None:
                 reply["trace_id"] = trace
         return json_reply(reply)
 

@@ -95,7 +95,7 @@ def incidents_of(settings: ServeSettings, service: Service) -> Incidents:
 
 def _roll_back(store: VersionStore, loaded: LoadedVersions, follow: Callable[[], str], version: str) -> str:
     """Go back from a version, when it is live, as the route does; gives what serves then."""
-    store.rollback(expected_live=version)
+    store.rollback(expected_live=version, evidence={"by": "an incident"})
     loaded.withdraw_refused()
     return follow()
 

@@ -77,6 +77,10 @@ class ServeSettings:
     world: str | None = _option(None, "folder of a world model, which says when to look something up before a person is asked")
     learn: str | None = _option(None, "folder of traces: keep what goals asked and became, and train candidates from it")
     learn_config: str | None = _option(None, "YAML file of the learner's limits (docs/learning.md); needs --learn")
+    canary: bool = _option(True, "watch the live version of the registry and roll it back when it is worse than the one before")
+    canary_limit: float = _option(0.05, "share of goals whose risk may rise over the version before")
+    canary_alpha: float = _option(0.01, "chance that a version within the limits is ever rolled back")
+    judge: str | None = _option(None, "folder of the risk judge; the shipped one, fitted for the bundled base, when not given")
     max_loaded_versions: int = _option(8, "builder versions that may be loaded beside the live one")
 
     def __post_init__(self) -> None:
@@ -93,6 +97,8 @@ class ServeSettings:
             ("rate_limit_requests_per_minute", 1, 1 << 24),
             ("rate_limit_concurrent_requests", 1, 65536),
             ("max_loaded_versions", 0, 256),
+            ("canary_limit", 1e-6, 0.999),
+            ("canary_alpha", 1e-9, 0.999),
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

@@ -167,15 +167,15 @@ class VersionStore:
             moved = Registry(self.reader.root).promote(version, expected_live=expected_live or live)
         except ConfigError as error:
             raise GateRefusedError(f"{error.message}; {commands_for(self.reader, version)}", field="version") from error
-        logger.info("version %s was promoted over HTTP", version)
+        logger.info("version %s was promoted", version)
         return {"live": moved.version, "previous": list(moved.previous), "sequence": moved.sequence}
 
-    def rollback(self, *, expected_live: str | None) -> dict[str, Any]:
-        """Make the newest former version that still verifies live again.
+    def rollback(self, *, expected_live: str | None, evidence: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Make the newest former version that still verifies live again. `evidence` says in the audit log why.
 
         Raises:
             RegistryBusyError, VersionNotFoundError: as the registry says.
         """
-        moved = Registry(self.reader.root).rollback(expected_live=expected_live)
-        logger.info("version %s was rolled back to over HTTP", moved.version)
+        moved = Registry(self.reader.root).rollback(expected_live=expected_live, evidence=evidence)
+        logger.info("version %s was rolled back to", moved.version)
         return {"live": moved.version, "previous": list(moved.previous), "sequence": moved.sequence}

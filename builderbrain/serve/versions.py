@@ -93,9 +93,10 @@ class PromoteRequest(RequestModel):
 
 
 class RollbackRequest(RequestModel):
-    """`expected_live`: refuse unless this version is live."""
+    """`expected_live`: refuse unless this version is live. `reason`: for the audit log."""
 
     expected_live: Version | None = None
+    reason: str | None = Field(default=None, max_length=500)
 
 
 class LoadAdapterRequest(RequestModel):
@@ -283,7 +284,8 @@ def versions_router(
     @described("Make the version before live again.", body=RollbackRequest, reply=MovedReply, raises=_MOVING)
     async def rollback(request: Request) -> Response:
         body = await read_request(request, RollbackRequest)
-        move = partial(store.rollback, expected_live=body.expected_live)
+        evidence = {"by": "an administrator", "reason": body.reason}
+        move = partial(store.rollback, expected_live=body.expected_live, evidence=evidence)
         return json_reply(await to_thread.run_sync(moved, move))
 
     @router.post("/v1/load_lora_adapter")

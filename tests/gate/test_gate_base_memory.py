@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from builderbrain.gate.__main__ import JUDGE
 from builderbrain.gate.base_memory import SIGNED_FILE, STATES_FILE, FeatureMemory, RememberingHost
 from builderbrain.gate.battery import shipped_battery
 from builderbrain.gate.evaluate import evaluate
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.subject import OpenedSubjects, base_features_of, open_subjects
 from builderbrain.hosts.base import Host
 from builderbrain.hosts.load import NANO, load_host

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from builderbrain.gate.__main__ import JUDGE, main
+from builderbrain.gate.__main__ import main
 from builderbrain.gate.battery import prompt_hash, shipped_battery
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.subject import RailSubject, base_features_of
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builderbrain.errors import ConfigError, JudgeError
-from builderbrain.gate.__main__ import JUDGE
 from builderbrain.gate.features import Example
 from builderbrain.gate.judge_data import judge_examples
 from builderbrain.gate.judge_tools import harm_probability, motion, refund, transfer
 from builderbrain.gate.labelled import LEAST_OF_A_LABEL, load_labelled, split_of
 from builderbrain.gate.logistic import area_under_curve
 from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.signals import FAMILIES, SIGNAL_NAMES, Effect, Family, family_of, signals_of
 from builderbrain.gate.subject import base_features_of
 from builderbrain.gate.train_judge import INJECTIONS, train_judge

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from builderbrain.gate.__main__ import JUDGE
 from builderbrain.gate.battery import shipped_battery
 from builderbrain.gate.evaluate import evaluate
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.subject import open_subjects
 from builderbrain.rail.bundled import BUNDLED_RAIL
 from tests.simulated_device import CUDA

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from builderbrain.serve.live import LiveFollower
 from builderbrain.serve.version_store import VersionStore
 
 
 class VersionPointer:
-    """Promotes and rolls back for the learner."""
+    """Promotes and rolls back for what is attached to a server."""
 
     def __init__(self, store: VersionStore, follower: LiveFollower) -> None:
         self._store, self._follower = store, follower
@@ -30,12 +32,12 @@ class VersionPointer:
         self._follower.follow()
         return time.monotonic() - started
 
-    def rollback(self, *, expected_live: str) -> tuple[str, float]:
-        """Serve the version before again: its name, and the seconds that took.
+    def rollback(self, *, expected_live: str, evidence: Mapping[str, Any]) -> tuple[str, float]:
+        """Serve the version before again: its name, and the seconds that took. `evidence` goes to the audit log.
 
         Raises:
             RegistryBusyError, VersionNotFoundError: as `VersionStore.rollback`.
         """
         started = time.monotonic()
-        self._store.rollback(expected_live=expected_live)
+        self._store.rollback(expected_live=expected_live, evidence=evidence)
         return self._follower.follow(), time.monotonic() - started
