@@ -3,7 +3,8 @@
     python -m benchmarks.three_promotions --folder runs/promotions [--first 400] [--steps 400] [--count 3] [--out FOLDER]
 
 The first rail is trained from nothing and goes live without a report; each following one goes on from live's weights with
-another seed, is evaluated against live on the shipped battery with the shipped judge, and promoted if the verdict says so.
+another seed, that is with other goals, at half the rates of the one before, is evaluated against live on the shipped battery
+with the shipped judge, and promoted if the verdict says so.
 Held out is the loss of plans that no step has trained on, from the run's own log. Resumable: a training run goes on from its
 checkpoint, a stage that was promoted is not done again. A verdict other than "promote" ends it with exit code 1.
 """
@@ -26,7 +27,9 @@ from builderbrain.train.__main__ import main as train
 
 def trained(folder: Path, *, steps: int, seed: int, start: Path | None, settings: Sequence[str]) -> Path:
     """Train a rail into `folder`, or go on with it; returns the rail's folder."""
-    keys = [f"output={folder}", f"steps={steps}", f"seed={seed}", f"evaluation_every={steps}", "checkpoint_every=50", *settings]
+    rates = {"learning_rate": 2e-3 * 0.5**seed, "muon_learning_rate": 2e-2 * 0.5**seed}
+    keys = [f"output={folder}", f"steps={steps}", f"seed={seed}", f"evaluation_every={steps}", "checkpoint_every=50"]
+    keys += [*(f"{name}={value:g}" for name, value in rates.items()), *settings]
     if start is not None:
         keys.append(f"start={start}")
     code = train(keys)

@@ -1,10 +1,10 @@
 """The watch over the live version of a running server: what it answers is answered again by the version before it, and the
 canary hears of the difference.
 
-A goal raises the **risk** when the judge finds the new plan more dangerous than the old one by more than the tolerance, when there
-is no reading, or when a caller calls a plan wrong that the version before would not have made. It is a **violation** when the new
-plan is refused and the old one was not. What was bad before a promotion and is as bad after it is no harm of the promotion. Both
-plans are scored beside the same response, so that only the plans differ.
+A goal raises the **risk** when the judge finds the new plan more dangerous than the old one by more than the tolerance, when
+there is no reading, or when a caller calls a plan wrong that the version before would not have made. It is a **violation** when
+the new plan is refused and the old one was not. What was bad before a promotion and is as bad after it is no harm of the
+promotion. Both plans are scored beside the same response, so that only the plans differ.
 
 The watch knows its versions from the registry's pointer alone, so that it does not matter who promoted, and a restart
 changes nothing. Goals wait in memory, are compared in the gaps of decoding, and are forgotten; nothing of them is written down.

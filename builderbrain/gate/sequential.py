@@ -48,7 +48,7 @@ class EProcess:
         return self.log_maximum
 
     def revise(self) -> float:
-        """One of the harmless outcomes has turned out to be a harm: the counts become those of a stream that had known it at once.
+        """One of the harmless outcomes has turned out to be a harm: the counts become those of a stream that knew it at once.
         Until then E was that of fewer harms, so evidence of harm comes late and never too often."""
         self.harms = min(self.observed, self.harms + 1)
         self.log_maximum = max(self.log_maximum, self.log_value())

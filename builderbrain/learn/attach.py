@@ -16,14 +16,12 @@ from builderbrain.gate.shipped import JUDGE
 from builderbrain.gate.subject import base_features_of
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
-from builderbrain.learn.canary import CanaryWatch, Served
 from builderbrain.learn.config import LearnConfig
 from builderbrain.learn.fine_tuning import fine_tuning_router
 from builderbrain.learn.gating import GapGate
 from builderbrain.learn.jobs import FineTuningJobs
 from builderbrain.learn.learner import RailLearner
 from builderbrain.learn.metrics import LearnMetrics
-from builderbrain.learn.pointer import VersionPointer
 from builderbrain.learn.routes import learning_router
 from builderbrain.learn.rows import replay_of
 from builderbrain.learn.session_routes import sessions_router
@@ -34,14 +32,16 @@ from builderbrain.plan import load_grammar
 from builderbrain.rail.bundled import bundled_rail_of
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.serve.app import Lifetime
-from builderbrain.serve.learning import GoalAnswered, LearningSite, OutcomeTold
+from builderbrain.serve.attached import GoalAnswered, OutcomeTold
+from builderbrain.serve.pointer import VersionPointer
+from builderbrain.serve.site import ServerSite
 from builderbrain.signing import SigningKey
 from builderbrain.storage import remove_stale
 from builderbrain.train.goals import REPO_ASSISTANT
 
 
 class AttachedLearner:
-    """A `serve.learning.Learner`."""
+    """A `serve.attached.Learner`."""
 
     def __init__(self, learner: RailLearner, routers: Sequence[APIRouter]) -> None:
         self.learner = learner
@@ -50,27 +50,11 @@ class AttachedLearner:
 
     def answered(self, served: GoalAnswered) -> str | None:
         """See `Learner.answered`."""
-        identifier = self.learner.traces.goal(served)
-        if identifier is not None:
-            result = served.result
-            self.learner.canary.served(
-                result.weight_version,
-                Served(
-                    id=identifier,
-                    goal=served.goal,
-                    plan=result.plan,
-                    accepted=result.verdict.accepted,
-                    answer=result.answer,
-                ),
-            )
-        return identifier
+        return self.learner.traces.goal(served)
 
     def told(self, outcome: OutcomeTold) -> str | None:
         """See `Learner.told`."""
-        domain = self.learner.traces.outcome(outcome.identifier, right=outcome.right, caller=outcome.caller)
-        if domain is not None and not outcome.right:
-            self.learner.canary.called_wrong(outcome.identifier)
-        return domain
+        return self.learner.traces.outcome(outcome.identifier, right=outcome.right, caller=outcome.caller)
 
 
 class _OpenLog:
@@ -87,7 +71,7 @@ class _OpenLog:
         self._log.close()
 
 
-def attach(site: LearningSite) -> AttachedLearner:
+def attach(site: ServerSite) -> AttachedLearner:
     """The learner that `--learn` asks for.
 
     Raises:
@@ -112,7 +96,7 @@ def attach(site: LearningSite) -> AttachedLearner:
     registry = Registry(Path(settings.registry))
     live = _first_version(registry, settings.model)
     replay_of(host.tokenizer, load_rail(registry.root / live).config, REPO_ASSISTANT, seed=config.seed)
-    judge = RiskJudge.load(Path(config.judge) if config.judge else JUDGE)
+    judge = RiskJudge.load(JUDGE if settings.judge is None else Path(settings.judge))
     judge.check_base(base_features_of(host))
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
     grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(REPO_ASSISTANT.name)), trusted=True)
@@ -141,14 +125,7 @@ def attach(site: LearningSite) -> AttachedLearner:
         background=site.background,
         traces=Traces(log, key.load()),
         gate=gate,
-        canary=CanaryWatch(
-            folder / "canary.json",
-            former=gate.subject,
-            judge=judge,
-            features=gate.features,
-            limit=config.canary_limit,
-            alpha=config.canary_alpha,
-        ),
+        watch=site.watch,
         pointer=VersionPointer(site.store, site.follower),
         poll_seconds=config.poll_seconds,
         battery_hashes=frozenset(prompt_hash(prompt.prompt) for prompt in whole.prompts),

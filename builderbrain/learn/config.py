@@ -22,13 +22,11 @@ class LearnConfig:
     most_disk_bytes: of traces.
     canary_observations: readings that a promoted version must have before the next candidate may take its place; none is no
     success.
-    canary_limit, canary_alpha: harm rate that is tolerated, and the chance that a harmless version is ever rolled back.
     promote: whether a candidate that the gate passes goes live by itself.
     gate_timeout_seconds: of one answer in the gate, which waits for gaps as all learning does.
     gate_max_tokens, gate_compared: of an answer in the gate; and how many prompts live answers twice, for the tolerance.
     poll_seconds: between two looks of the learner.
     battery: JSONL files in place of the shipped battery.
-    judge: folder of a risk judge in place of the shipped one.
     """
 
     least_rows: int = 32
@@ -44,15 +42,12 @@ class LearnConfig:
     micro_step_seconds: float = 0.02
     most_disk_bytes: int = 256 << 20
     canary_observations: int = 20
-    canary_limit: float = 0.05
-    canary_alpha: float = 0.01
     promote: bool = True
     gate_timeout_seconds: float = 600.0
     gate_max_tokens: int = 160
     gate_compared: int = 150
     poll_seconds: float = 1.0
     battery: tuple[str, ...] = ()
-    judge: str = ""
     seed: int = 0
     defences: DefenceLimits = field(default_factory=DefenceLimits)
 
@@ -73,8 +68,6 @@ class LearnConfig:
                 "micro_step_seconds": (1e-4, 60),
                 "most_disk_bytes": (1 << 16, 1 << 50),
                 "canary_observations": (0, 1 << 20),
-                "canary_limit": (1e-6, 0.999),
-                "canary_alpha": (1e-9, 0.999),
                 "gate_timeout_seconds": (1, 1e6),
                 "gate_max_tokens": (1, 4096),
                 "gate_compared": (0, 5000),

@@ -8,87 +8,19 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from builderbrain.decode.base import SamplingParameters
-from builderbrain.decode.generate import Decoding
-from builderbrain.decode.plan_prompt import plan_prompt
 from builderbrain.errors import NotReadyError
 from builderbrain.gate.battery import Battery, load_battery, refuse_overlap, sealed_is_due, shipped_battery
-from builderbrain.gate.evaluate import SubjectAnswer, evaluate
+from builderbrain.gate.evaluate import evaluate
+from builderbrain.gate.gap_subject import GapSubject, gap_features, gap_version
 from builderbrain.gate.reader import PROMOTION
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.report import build_report
-from builderbrain.gate.risk import BaseFeatures, RiskJudge
-from builderbrain.gate.subject import MAX_PLAN_TOKENS, answer_of, base_features_of
+from builderbrain.gate.risk import RiskJudge
+from builderbrain.gate.subject import MAX_PLAN_TOKENS
 from builderbrain.gate.verdict import Limits
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
-from builderbrain.rail.checkpoint import load_rail
-from builderbrain.rail.model import RailModel
-from builderbrain.serve.background import Background, Job
-
-
-class GapSubject:
-    """A version as the gate's `Subject`, whose work is done in the gaps: a micro-step for each token of a plan."""
-
-    def __init__(
-        self,
-        name: str,
-        model: RailModel,
-        grammar: CompiledConstraint,
-        background: Background,
-        *,
-        max_tokens: int = MAX_PLAN_TOKENS,
-    ) -> None:
-        self.name = name
-        self._model, self._grammar, self._background, self._max_tokens = model, grammar, background, max_tokens
-
-    def answer(self, prompt: str, *, seed: int) -> SubjectAnswer:
-        """See `Subject`; greedy, so that the seed changes nothing."""
-        return self._background.run(lambda: self._decode(prompt, seed))
-
-    def prefix_logprobs(self, prompt: str, continuation: str) -> Tensor:
-        """See `Subject`; one micro-step."""
-        return self._background.run(lambda: self._teacher_forced(prompt, continuation))
-
-    def _decode(self, prompt: str, seed: int) -> Job[SubjectAnswer]:
-        tokens = self._prompt_tokens(prompt)
-        room = min(self._max_tokens, self._model.max_length - len(tokens))
-        decoding = Decoding(self._model, tokens, SamplingParameters(max_tokens=room, temperature=0.0, seed=seed), self._grammar)
-        while decoding.step() is not None:
-            yield
-        generation = decoding.result()
-        return answer_of(generation.text, finished=generation.finish_reason != "length")
-
-    def _teacher_forced(self, prompt: str, continuation: str) -> Job[Tensor]:
-        pair, start = self._model.pair, self._prompt_tokens(prompt)
-        tokens = (start + self._model.tokenizer.encode(continuation))[: self._model.max_length]
-        with torch.no_grad():
-            ids = torch.tensor([tokens], dtype=torch.int64, device=pair.host.device)
-            logits = pair.logits(pair.forward(ids).fused[:, len(start) - 1 :])[0]
-            logprobs = logits.float().log_softmax(dim=-1)
-        yield
-        return logprobs
-
-    def _prompt_tokens(self, prompt: str) -> list[int]:
-        return plan_prompt(self._model.tokenizer, prompt)[: max(1, self._model.max_length - self._max_tokens)]
-
-
-def gap_features(host: Host, background: Background) -> BaseFeatures:
-    """The judge's features, a text in each micro-step."""
-    plain = base_features_of(host)
-
-    def job(texts: Sequence[str]) -> Job[np.ndarray]:
-        rows = []
-        for text in texts:
-            rows.append(plain([text]))
-            yield
-        return np.concatenate(rows) if rows else np.zeros((0, host.d_model))
-
-    return lambda texts: background.run(lambda: job(texts))
+from builderbrain.serve.background import Background
 
 
 class GapGate:
@@ -121,9 +53,14 @@ class GapGate:
 
     def subject(self, version: str) -> GapSubject:
         """A version, verified and loaded."""
-        self.registry.verify(version)
-        model = RailModel(self._host, load_rail(self.registry.root / version), weight_version=version)
-        return GapSubject(version, model, self._grammar, self._background, max_tokens=self._max_tokens)
+        return gap_version(
+            self.registry.root,
+            version,
+            host=self._host,
+            grammar=self._grammar,
+            background=self._background,
+            max_tokens=self._max_tokens,
+        )
 
     def battery(self) -> Battery:
         """What the next evaluation asks."""

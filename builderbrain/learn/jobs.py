@@ -109,8 +109,7 @@ class FineTuningJobs:
         self._config, self._make = config, make
         self._lock = threading.Lock()
         self._jobs: dict[str, FineTuningJob] = {}
-        for path in sorted(self._folder.glob("ftjob-*.json")):
-            job = _read(path)
+        for job in sorted(map(_read, self._folder.glob("ftjob-*.json")), key=lambda job: (job.created_at, job.id)):
             self._jobs[job.id] = job
             if job.status not in ENDED:
                 self._end(job, "failed", "the server was restarted while this job waited or ran; create it again")
@@ -155,7 +154,7 @@ class FineTuningJobs:
     def all(self) -> list[FineTuningJob]:
         """Newest first."""
         with self._lock:
-            return sorted(self._jobs.values(), key=lambda job: (job.created_at, job.id), reverse=True)
+            return list(reversed(self._jobs.values()))  # in the order of their arrival, which seconds do not tell
 
     def get(self, identifier: str) -> FineTuningJob:
         """One job.

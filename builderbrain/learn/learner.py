@@ -1,8 +1,8 @@
-"""The learner: from traces to a candidate, through the gate, and back out again where the canary says so.
+"""The learner: from traces to a candidate, and through the gate.
 
 One thread walks through it, `turn` by turn; whatever asks for the model it hands to the gaps of decoding (`serve.background`),
-so that it never stands in the way of an output. Each turn looks at the canary first: a promoted version under suspicion is
-rolled back before anything new begins.
+so that it never stands in the way of an output. Each turn looks first at what was taken back since, by the canary or by a
+person: what such a version learned from is never learned from again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import numpy as np
 from builderbrain.errors import BuilderBrainError, DataError, NotReadyError, VersionNotFoundError
 from builderbrain.gate.battery import prompt_hash
 from builderbrain.gate.commands import TRAINING_HASHES
+from builderbrain.gate.reader import ROLLBACK
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
-from builderbrain.learn.canary import CanaryWatch, Watched
 from builderbrain.learn.candidate import Candidate, Trained
 from builderbrain.learn.config import LearnConfig
 from builderbrain.learn.defences import Trusted, sift_by_model, sift_by_words
@@ -36,6 +36,7 @@ from builderbrain.learn.ledger import CandidateLedger
 from builderbrain.learn.rows import LiveRow, MixedRows, live_rows, replay_of
 from builderbrain.learn.traces import Example, Traces
 from builderbrain.plan import parse_text, plan_to_json
+from builderbrain.serve.attached import Watch
 from builderbrain.serve.background import Background
 from builderbrain.serve.repeated import Repeated
 from builderbrain.storage import canonical_json
@@ -43,7 +44,7 @@ from builderbrain.train.goals import REPO_ASSISTANT
 
 logger = logging.getLogger(__name__)
 
-Phase = Literal["collecting", "sifting", "training", "gating", "promoting", "rolling back"]
+Phase = Literal["collecting", "sifting", "training", "gating", "promoting"]
 POLL_SECONDS = 1.0
 EVENTS = 256
 
@@ -53,7 +54,6 @@ class Pointer(Protocol):
 
     def live(self) -> str | None: ...
     def promote(self, version: str, *, expected_live: str) -> float: ...
-    def rollback(self, *, expected_live: str) -> tuple[str, float]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,6 @@ class LearnCounts:
     steps: int = 0
     tokens: int = 0
     swap_seconds: float = 0.0
-    rollback_seconds: float = 0.0
 
 
 class RailLearner:
@@ -86,6 +85,7 @@ class RailLearner:
         folder: of candidates in the making and the ledger.
         pointer: moves what is served.
         gate: evaluates candidates over the registry.
+        watch: over what was promoted; None where nobody watches.
         battery_hashes: `prompt_hash` of every prompt of the gate.
     """
 
@@ -99,12 +99,12 @@ class RailLearner:
         background: Background,
         traces: Traces,
         gate: GapGate,
-        canary: CanaryWatch,
+        watch: Watch | None,
         pointer: Pointer,
         battery_hashes: frozenset[str],
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self.config, self.traces, self.gate, self.canary, self.background = config, traces, gate, canary, background
+        self.config, self.traces, self.gate, self.watch, self.background = config, traces, gate, watch, background
         self.counts = LearnCounts()
         self.events: deque[LearnEvent] = deque(maxlen=EVENTS)
         self.phase: Phase = "collecting"
@@ -116,6 +116,7 @@ class RailLearner:
         """Run between candidates, where somebody sets it."""
         self._examples: list[Example] = []
         self._read_at = -1
+        self._sequence = -1
         self._repeated = Repeated("learner", self._look, seconds=poll_seconds)
         self._turn = threading.Lock()
 
@@ -132,17 +133,17 @@ class RailLearner:
         self._listeners.append(listener)
 
     def turn(self) -> None:
-        """Look once: at the canary, then whether a candidate is due, and make it.
+        """Look once: at what was taken back, then whether a candidate is due, and make it.
 
         Raises:
             BuilderBrainError, OSError: what came in between; the next turn begins anew.
         """
         with self._turn:
             try:
-                self._watch()
+                self._heed_rollbacks()
                 self._perhaps_candidate()
                 while self.jobs is not None and self.jobs.run_next():
-                    self._watch()
+                    self._heed_rollbacks()
             finally:
                 self.phase = "collecting"
 
@@ -187,31 +188,31 @@ class RailLearner:
             logger.error("learning failed: %s", said)
             self._event("failed", {"error": said})
 
-    def _watch(self) -> None:
-        watched = self.canary.watched
-        if watched is None:
+    def _heed_rollbacks(self) -> None:
+        registry = self.gate.registry
+        live = registry.live()
+        if live is None or live.sequence == self._sequence:  # else the pointer has moved, and the log says how
             return
-        live = self._pointer.live()
-        if live != watched.version:  # somebody else moved on
-            self.canary.end()
-            return
-        if not self.canary.look():
-            return
-        self.phase = "rolling back"
-        readings, harms = self.canary.readings, self.canary.harms
-        now_live, seconds = self._pointer.rollback(expected_live=watched.version)
-        self.counts.rollbacks += 1
-        self.counts.rollback_seconds = seconds
-        self.canary.end()
-        details = {"version": watched.version, "live": now_live, "readings": readings, "harms": harms, "seconds": seconds}
-        self._event("rolled back", details)
-        self._ledger.condemn(self.gate.registry.verify(watched.version).information.get("traces", []))
-        self._read_at = -1
+        for entry in registry.audit_entries():
+            version = str(entry.details.get("from"))
+            if entry.event != ROLLBACK[0] or self._ledger.heard_of(version):
+                continue
+            traces: list[str] = []
+            if version in registry.versions():
+                traces = list(registry.verify(version).information.get("traces", []))
+            self._ledger.condemn(version, traces)
+            self.counts.rollbacks += 1
+            self._event("rolled back", {"version": version, "live": entry.details["version"], "examples": len(traces)})
+            self._read_at = -1
+        self._sequence = live.sequence
 
     def _perhaps_candidate(self) -> None:
-        if self.canary.watched is not None and self.canary.readings < self.config.canary_observations:
-            self.waits_for = f"{self.canary.readings} canary readings of {self.config.canary_observations}"
-            return
+        standing = self.gate.registry.live()
+        if self.watch is not None and standing is not None and standing.previous:
+            readings = self.watch.readings(standing.version)
+            if readings < self.config.canary_observations:
+                self.waits_for = f"{readings} canary readings of {self.config.canary_observations}"
+                return
         outcomes = self.traces.outcomes
         if outcomes != self._read_at:  # else the log need not be read again
             self._examples, self._read_at = self._ledger.allowed(self.traces.examples()), outcomes
@@ -341,7 +342,6 @@ class RailLearner:
         self.phase = "promoting"
         seconds = self._pointer.promote(version, expected_live=live)
         self.counts.swap_seconds = seconds
-        self.canary.begin(Watched(version=version, former=live))
         self._event("promoted", {"version": version, "from": live, "seconds": seconds})
 
     def _event(self, name: str, details: Mapping[str, Any]) -> None:

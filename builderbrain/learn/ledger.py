@@ -38,12 +38,14 @@ class CandidateLedger:
         self._begun: list[float] = []
         self._used: set[str] = set()
         self._condemned: set[str] = set()
+        self._taken_back: set[str] = set()
         if path.exists():
             try:
                 value = json.loads(path.read_bytes())
                 self._begun = [float(moment) for moment in value["begun"]]
                 self._used = {str(identifier) for identifier in value["used"]}
                 self._condemned = {str(identifier) for identifier in value["condemned"]}
+                self._taken_back = {str(version) for version in value["taken_back"]}
             except (ValueError, KeyError, TypeError) as error:
                 raise CheckpointError(f"{path} is torn ({error}); remove it to begin anew", field="learn") from error
 
@@ -51,8 +53,13 @@ class CandidateLedger:
         """Those that stand behind no version that was taken back."""
         return [example for example in examples if example.id not in self._condemned]
 
-    def condemn(self, examples: Collection[str]) -> None:
-        """Never learn from these again: a version made of them was taken back."""
+    def heard_of(self, version: str) -> bool:
+        """Whether it is known that this version was taken back."""
+        return version in self._taken_back
+
+    def condemn(self, version: str, examples: Collection[str]) -> None:
+        """Never learn from these again: a version that was made of them was taken back."""
+        self._taken_back.add(version)
         self._condemned |= set(examples)
         self._write()
 
@@ -85,5 +92,10 @@ class CandidateLedger:
         self._write()
 
     def _write(self) -> None:
-        value = {"begun": self._begun, "used": sorted(self._used), "condemned": sorted(self._condemned)}
+        value = {
+            "begun": self._begun,
+            "used": sorted(self._used),
+            "condemned": sorted(self._condemned),
+            "taken_back": sorted(self._taken_back),
+        }
         write_atomic(self._path, canonical_json(value))

@@ -19,7 +19,7 @@ class LearnMetrics(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """See `Collector`."""
         learner = self._learner
-        counts, traces, gaps, canary = learner.counts, learner.traces, learner.background.counts, learner.canary
+        counts, traces, gaps = learner.counts, learner.traces, learner.background.counts
         for name, text, value in (
             ("bb:learner_traces", "Goals written down.", traces.kept),
             ("bb:learner_traces_lost", "Goals that could not be written down.", traces.refused),
@@ -27,7 +27,7 @@ class LearnMetrics(Collector):
             ("bb:learner_steps", "Training steps of candidates.", counts.steps),
             ("bb:learner_tokens", "Tokens that candidates were trained on.", counts.tokens),
             ("bb:learner_failures", "Turns of the learner that failed.", counts.failures),
-            ("bb:learner_rollbacks", "Versions that the canary took back.", counts.rollbacks),
+            ("bb:learner_rollbacks", "Versions that were taken back.", counts.rollbacks),
             ("bb:learner_micro_steps", "Micro-steps in the gaps of decoding.", gaps.micro_steps),
             ("bb:learner_micro_step_seconds", "Seconds of micro-steps.", gaps.background_seconds),
             (
@@ -49,10 +49,7 @@ class LearnMetrics(Collector):
             yield family
         for name, text, value in (
             ("bb:learner_trace_bytes", "Bytes of traces on disk.", traces.log.num_bytes),
-            ("bb:learner_canary_readings", "Readings of the promoted version under watch.", canary.readings),
-            ("bb:learner_canary_harms", "Harms among them.", canary.harms),
             ("bb:learner_swap_seconds", "Seconds that the last promotion took.", counts.swap_seconds),
-            ("bb:learner_rollback_seconds", "Seconds that the last rollback took.", counts.rollback_seconds),
         ):
             gauge = GaugeMetricFamily(name, text)
             gauge.add_metric([], float(value))

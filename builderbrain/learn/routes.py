@@ -16,6 +16,7 @@ from builderbrain.errors import InvalidRequestError, OutputError, PlanSyntaxErro
 from builderbrain.learn.learner import RailLearner
 from builderbrain.plan import Plan, parse_text
 from builderbrain.plan.json_form import plan_from_json
+from builderbrain.serve.attached import OutcomeTold
 from builderbrain.serve.boundary import asker_of
 from builderbrain.serve.fields import RequestModel, read_request
 from builderbrain.serve.openapi import described
@@ -48,7 +49,6 @@ class LearningReply(BaseModel):
     waits_for: str
     live: str | None
     counts: dict[str, Any]
-    canary: dict[str, Any] | None
     events: list[dict[str, Any]]
 
 
@@ -65,9 +65,10 @@ def learning_router(learner: RailLearner, live: Callable[[], str | None]) -> API
         plan = None if body.plan is None else read_plan(body.plan, "plan")
 
         def write() -> str | None:
-            domain = learner.traces.outcome(body.id, right=body.right, caller=asker_of(request) or "unknown", plan=plan)
-            if domain is not None and not body.right:
-                learner.canary.called_wrong(body.id)
+            caller = asker_of(request) or "unknown"
+            domain = learner.traces.outcome(body.id, right=body.right, caller=caller, plan=plan)
+            if learner.watch is not None:
+                learner.watch.told(OutcomeTold(identifier=body.id, right=body.right, caller=caller))
             return domain
 
         domain = await to_thread.run_sync(write)
@@ -87,7 +88,7 @@ def learning_router(learner: RailLearner, live: Callable[[], str | None]) -> API
 
 def status_of(learner: RailLearner, live: str | None) -> dict[str, Any]:
     """JSON values of `LearningReply`."""
-    counts, watched = learner.counts, learner.canary.watched
+    counts = learner.counts
     return {
         "phase": learner.phase,
         "waits_for": learner.waits_for,
@@ -100,14 +101,6 @@ def status_of(learner: RailLearner, live: str | None) -> dict[str, Any]:
             "rollbacks": counts.rollbacks,
             "failures": counts.failures,
             "steps": counts.steps,
-        },
-        "canary": None
-        if watched is None
-        else {
-            "version": watched.version,
-            "former": watched.former,
-            "readings": learner.canary.readings,
-            "harms": learner.canary.harms,
         },
         "events": [{"at": event.at, "event": event.name, **event.details} for event in list(learner.events)[-20:]],
     }

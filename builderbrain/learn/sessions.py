@@ -18,15 +18,15 @@ from typing import Any
 import torch
 
 from builderbrain.errors import ConflictError, InvalidRequestError, VersionNotFoundError
+from builderbrain.gate.gap_subject import GapSubject
 from builderbrain.gate.registry import Registry
+from builderbrain.gate.subject import RailSubject
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
 from builderbrain.learn.candidate import Candidate
 from builderbrain.learn.config import LearnConfig
-from builderbrain.learn.gating import GapSubject
 from builderbrain.learn.rows import live_rows
 from builderbrain.learn.traces import Example
-from builderbrain.rail.model import RailModel
 from builderbrain.serve.background import Background, Job
 from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.objective import compute_objective
@@ -84,8 +84,8 @@ class TrainingSession:
     def sample(self, host: Host, grammar: CompiledConstraint, goal: str, max_tokens: int) -> str:
         """The plan that the weights as they are decode greedily for a goal."""
         with self.lock:
-            model = RailModel(host, self.candidate.rail.eval(), weight_version=self.id)
-            return GapSubject(self.id, model, grammar, self._background, max_tokens=max_tokens).answer(goal, seed=0).plan_text
+            subject = RailSubject(self.id, host, self.candidate.rail.eval(), grammar, max_tokens=max_tokens)
+            return GapSubject(subject, self._background).answer(goal, seed=0).plan_text
 
     def _backward(self, rows: Sequence[Row]) -> Job[Backward]:
         candidate, total, tokens = self.candidate, 0.0, 0

@@ -28,7 +28,7 @@ from builderbrain.errors import DataError, InvalidRequestError, OutputError, Pla
 from builderbrain.learn.trace_log import MAX_ROW_BYTES, TraceLog
 from builderbrain.plan import Plan, check, plan_to_json
 from builderbrain.plan.json_form import plan_from_json
-from builderbrain.serve.learning import GoalAnswered
+from builderbrain.serve.attached import GoalAnswered
 
 REMEMBERED = 20_000
 """Goals whose outcome may still be told; older ones are forgotten, though their rows stay."""

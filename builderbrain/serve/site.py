@@ -1,6 +1,6 @@
-"""What a server offers to those that are attached to it, and where it finds them: as installed entry points, since this room may
-import neither what trains (`builderbrain.learner`, with --learn) nor what judges (`builderbrain.watch`, unless --no-canary).
-They work on the engine's thread through `ServerSite.background` alone."""
+"""What a server offers to those that are attached to it, and where it finds them: as installed entry points, since this room
+may import neither what trains (`builderbrain.learner`, with --learn) nor what judges (`builderbrain.watch`, unless
+--no-canary). They work on the engine's thread through `ServerSite.background` alone."""
 
 from __future__ import annotations
 

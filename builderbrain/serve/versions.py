@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -68,7 +68,7 @@ class Store(Protocol):
     def admit_path(self, path: str) -> str: ...
     def open(self, version: str) -> TokenModel: ...
     def promote(self, version: str, *, expected_live: str | None) -> dict[str, Any]: ...
-    def rollback(self, *, expected_live: str | None) -> dict[str, Any]: ...
+    def rollback(self, *, expected_live: str | None, evidence: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
 
 
 class LoadRequest(RequestModel):

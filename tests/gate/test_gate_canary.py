@@ -42,6 +42,29 @@ def test_every_declared_domain_needs_its_own_requests() -> None:
     assert fed(canary, Outcome(domain="b", delta=0.0), 400)[-1] == "passed"
 
 
+def test_a_harm_that_is_known_late_ends_where_one_known_at_once_does() -> None:
+    late, at_once = Canary(version="v", domains=("a",)), Canary(version="v", domains=("a",))
+    fed(late, GOOD, 12)
+    fed(at_once, GOOD, 8)
+    fed(at_once, BAD, 3)
+    fed(at_once, GOOD, 1)
+    for _ in range(3):
+        assert late.log_evidence() <= at_once.log_evidence()
+        late.revise("a")
+    assert late.log_evidence() == pytest.approx(at_once.log_evidence())
+    late.revise("b")  # a domain without a stream of its own counts in all requests
+    assert (late.harmful["risk/"].harms, late.harmful["risk/a"].harms, late.observed) == (4, 3, 12)
+
+
+def test_revisions_alone_roll_back_and_never_count_more_harms_than_requests() -> None:
+    canary = Canary(version="v")
+    fed(canary, GOOD, 10)
+    phases = [canary.revise("a") for _ in range(20)]
+    assert phases[0] == "watching"
+    assert phases[-1] == "roll back"
+    assert canary.harmful["risk/"].harms == canary.observed == 10
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -187,8 +210,8 @@ def test_a_new_live_version_gets_a_canary_of_its_own(promoted: tuple[Registry, s
     keeper.observe(second, BAD)
     registry.rollback()
     keeper.observe(first, GOOD)
-    assert keeper.report() | {"log_evidence": 0, "missing": []} == {
-        "version": first, "phase": "watching", "observed": 1, "log_evidence": 0, "missing": [], "reason": None,
+    assert keeper.report() | {"log_evidence": 0, "bar": 0, "missing": []} == {
+        "version": first, "phase": "watching", "observed": 1, "log_evidence": 0, "bar": 0, "missing": [], "reason": None,
     }  # fmt: skip
 
 

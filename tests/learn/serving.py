@@ -19,6 +19,8 @@ import uvicorn
 import yaml
 
 from builderbrain.agent.goal import GoalResult
+from builderbrain.gate.attach import AttachedWatch
+from builderbrain.gate.attach import attach as attach_watch
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.subject import base_features_of
 from builderbrain.gate.train_judge import train_judge
@@ -28,9 +30,10 @@ from builderbrain.learn.attach import AttachedLearner, attach
 from builderbrain.plan import Plan, check, parse_text
 from builderbrain.rail.checkpoint import save_rail
 from builderbrain.serve.__main__ import bind
+from builderbrain.serve.attached import GoalAnswered, OutcomeTold
 from builderbrain.serve.compose import compose
-from builderbrain.serve.learning import GoalAnswered, LearningSite, OutcomeTold
 from builderbrain.serve.settings import ServeSettings
+from builderbrain.serve.site import ServerSite
 from builderbrain.train.boot import build_rail
 from builderbrain.train.config import BudgetSection, RailSection, TrainConfig
 from tests.hosts.tiny_models import llama, save_model
@@ -81,7 +84,8 @@ class Learning:
     http: httpx.Client
     registry: Registry
     attached: AttachedLearner
-    site: LearningSite
+    watch: AttachedWatch
+    site: ServerSite
     url: str
 
     @property
@@ -98,7 +102,7 @@ class Learning:
         """A goal that was answered with this plan, and called right: what HTTP would have written, without the decoding."""
         parsed = plan_of(plan)
         result = GoalResult(answer="Done.", plan=parsed, verdict=check(parsed), trace=(), weight_version="v")
-        identifier = self.attached.answered(GoalAnswered(goal=goal, result=result, caller=caller))
+        identifier = self.attached.answered(GoalAnswered(goal=goal, result=result, caller=caller, domain="repo_assistant"))
         assert identifier is not None
         assert self.attached.told(OutcomeTold(identifier=identifier, right=True, caller=caller)) == "repo_assistant"
 
@@ -133,13 +137,14 @@ def learn_settings(folder: Path, **config: Any) -> ServeSettings:
     values = {
         "least_rows": 10, "interval_seconds": 0, "steps": 3, "rows_per_step": 4, "trusted": 16, "poll_seconds": 0.05,
         "gate_max_tokens": 1, "gate_compared": 0, "canary_observations": 0,
-        "battery": [str(there.battery)], "judge": str(there.judge), **config,
+        "battery": [str(there.battery)], **config,
     }  # fmt: skip
     path = folder / "learn.yaml"
     path.write_text(yaml.safe_dump(values))
     return ServeSettings(
         model=str(there.base), served_model_name="tiny", registry=str(registry.root), root=str(folder / "root"),
-        learn=str(folder / "learning"), learn_config=str(path), admin_api_key="boss", max_num_seqs=16, max_model_len=512,
+        learn=str(folder / "learning"), learn_config=str(path), admin_api_key="boss", judge=str(there.judge),
+        max_num_seqs=16, max_model_len=512,
     )  # fmt: skip
 
 
@@ -147,13 +152,18 @@ def learn_settings(folder: Path, **config: Any) -> ServeSettings:
 def learning_server(folder: Path, *, settings: ServeSettings | None = None, **config: Any) -> Iterator[Learning]:
     """Serve and learn, over HTTP on a free port."""
     chosen = learn_settings(folder, **config) if settings is None else replace(settings)
-    made: list[tuple[AttachedLearner, LearningSite]] = []
+    watches: list[AttachedWatch | None] = []
+    made: list[tuple[AttachedLearner, ServerSite]] = []
 
-    def factory(site: LearningSite) -> AttachedLearner:
+    def factory(site: ServerSite) -> AttachedLearner:
         made.append((attach(site), site))
         return made[0][0]
 
-    app = compose(chosen, factory)
+    def watch_factory(site: ServerSite) -> AttachedWatch | None:
+        watches.append(attach_watch(site))
+        return watches[0]
+
+    app = compose(chosen, learner=factory, watch=watch_factory)
     listener: socket.socket = bind("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -165,9 +175,12 @@ def learning_server(folder: Path, *, settings: ServeSettings | None = None, **co
         time.sleep(0.01)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     attached, site = made[0]
+    assert watches[0] is not None
     try:
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
-            yield Learning(http=http, registry=Registry(Path(chosen.registry)), attached=attached, site=site, url=url)
+            yield Learning(
+                http=http, registry=Registry(Path(chosen.registry)), attached=attached, watch=watches[0], site=site, url=url
+            )
     finally:
         server.should_exit = True
         thread.join(timeout=15)

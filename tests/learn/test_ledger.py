@@ -57,8 +57,9 @@ def test_a_restart_or_a_clock_that_jumps_back_frees_nothing(tmp_path: Path) -> N
 def test_what_a_version_that_was_taken_back_was_made_of_is_never_learned_again(tmp_path: Path) -> None:
     clock = Clock()
     ledger = clock.ledger(tmp_path / "c.json")
-    ledger.condemn(["t1", "t3"])
+    ledger.condemn("v1", ["t1", "t3"])
     for each in (ledger, clock.ledger(tmp_path / "c.json")):
+        assert (each.heard_of("v1"), each.heard_of("v2")) == (True, False)
         assert [example.id for example in each.allowed(honest(5))] == ["t0", "t2", "t4"]
 
 

@@ -14,10 +14,10 @@ import httpx
 import pytest
 import torch
 
-from builderbrain.learn.canary import Served, Watched
+from builderbrain.gate.live_watch import Served
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from tests.gate.conftest import report_of
-from tests.learn.serving import WORDS, Learning, learning_server, plan_of
+from tests.learn.serving import ADMIN, WORDS, Learning, learning_server, plan_of
 
 PROMPT = "search for the promotion gate and then open it, list the files of this folder"
 
@@ -114,23 +114,30 @@ def test_good_goes_live_bad_does_not_and_what_got_through_comes_back(tmp_path: P
         attempt = server.registry.begin_attempt(got_through)
         server.registry.record_report(report_of(got_through, version, attempt, count=400))
         server.learner._pointer.promote(got_through, expected_live=version)
-        server.learner.canary.begin(Watched(version=got_through, former=version))
         assert said(server)[0] == got_through
         for number in range(12):
             plan = plan_of('s1=list(path="docs")')
-            server.learner.canary.served(
-                got_through, Served(id=f"t{number}", goal=f"find gate {number}", plan=plan, accepted=True, answer="Done.")
+            goal = Served(
+                ids=(f"t{number}",),
+                domain="repo_assistant",
+                goal=f"find gate {number}",
+                plan=plan,
+                accepted=True,
+                answer="Done.",
             )
-            server.learner.canary.called_wrong(f"t{number}")
+            server.watch.live_watch.served(got_through, goal)
+            server.watch.live_watch.called_wrong(f"t{number}")
         back = server.wait("rolled back", after=marked)
         assert (back["version"], back["live"]) == (got_through, version)
         assert said(server) == (version, after), "rolled back to the same outputs, bit for bit"
 
         names = [entry.event for entry in server.registry.audit_entries()]
         assert names[-2:] == ["rolling back", "rolled back"]
-        assert server.metric("bb:learner_rollbacks_total") == 1
+        assert server.metric("bb:canary_rollbacks_total") == server.metric("bb:learner_rollbacks_total") == 1
+        told = server.http.get("/v1/admin/incidents", headers=ADMIN).json()["data"]
+        assert [one["kind"] for one in told if one["record"] == "incident"] == ["canary_failed"]
         assert server.metric("bb:learner_failures_total") == 0
-        print(f"swap {swap['seconds'] * 1000:.1f} ms, rollback {back['seconds'] * 1000:.1f} ms")
+        print(f"swap {swap['seconds'] * 1000:.1f} ms, rollback {server.watch.rollback_seconds * 1000:.1f} ms")
     assert load.statuses
     assert set(load.statuses) == {200}
     assert {first, version, got_through} >= set(load.versions) >= {first, version}

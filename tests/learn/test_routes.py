@@ -10,7 +10,7 @@ import pytest
 from builderbrain.errors import ConfigError
 from builderbrain.learn import __main__ as command
 from builderbrain.serve import __main__ as serve_command
-from builderbrain.serve import learning
+from builderbrain.serve import site
 from builderbrain.serve.compose import compose
 from builderbrain.serve.settings import ServeSettings
 from tests.learn.serving import Learning, learn_settings
@@ -60,23 +60,26 @@ def test_a_server_with_a_rail_of_its_own_or_a_bad_config_refuses_to_learn(tmp_pa
     settings = learn_settings(tmp_path)
     (tmp_path / "bad.yaml").write_text("least_rowz: 3\n")
     with pytest.raises(ConfigError, match="least_rowz"):
-        compose(ServeSettings(**{**vars(settings), "learn_config": str(tmp_path / "bad.yaml")}), attach)
+        compose(ServeSettings(**{**vars(settings), "learn_config": str(tmp_path / "bad.yaml")}), learner=attach)
     with pytest.raises(ConfigError, match="--rail"):
-        compose(ServeSettings(**{**vars(settings), "rail": "none"}), attach)
+        compose(ServeSettings(**{**vars(settings), "rail": "none"}), learner=attach)
     with pytest.raises(ConfigError, match="--learn FOLDER"):
         ServeSettings(learn_config="x.yaml")
 
 
-def test_the_option_finds_the_installed_learner_or_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_finds_the_installed_learner_and_watch_or_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     class Point:
         def load(self) -> str:
             return "a factory"
 
-    monkeypatch.setattr(learning, "entry_points", lambda group: [Point()] if group == learning.ENTRY_POINTS else [])
-    assert learning.installed_learner() == "a factory"
-    monkeypatch.setattr(learning, "entry_points", lambda group: [])
+    groups = ("builderbrain.learner", "builderbrain.watch")
+    monkeypatch.setattr(site, "entry_points", lambda group: [Point()] if group in groups else [])
+    assert site.installed_learner() == site.installed_watch() == "a factory"
+    monkeypatch.setattr(site, "entry_points", lambda group: [])
     with pytest.raises(ConfigError, match=r"python -m builderbrain\.learn"):
-        learning.installed_learner()
+        site.installed_learner()
+    with pytest.raises(ConfigError, match="--no-canary"):
+        site.installed_watch()
 
 
 def test_the_command_serves_with_a_learner_in_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from builderbrain.errors import ConfigError, InvalidRequestError, OutputError
 from builderbrain.learn.trace_log import MAX_ROW_BYTES, TraceLog
 from builderbrain.learn.traces import Traces
 from builderbrain.plan import Plan, check, parse_text
-from builderbrain.serve.learning import GoalAnswered
+from builderbrain.serve.attached import GoalAnswered
 from builderbrain.storage import fail_point_hook
 
 KEY = b"k" * 32
@@ -35,7 +35,7 @@ def served(goal: str, plan: str = 's1=search(pattern="gate")', *, caller: str = 
         id="s1", skill="search", args={"pattern": "gate"}, status="done", output=output or {"count": 1}, seconds=0.1, attempts=1
     )
     result = GoalResult(answer="1 line.", plan=parsed, verdict=check(parsed), trace=(entry,), weight_version="v1")
-    return GoalAnswered(goal=goal, result=result, caller=caller)
+    return GoalAnswered(goal=goal, result=result, caller=caller, domain="repo_assistant")
 
 
 @pytest.fixture
