@@ -95,7 +95,7 @@ class AttachedWatch:
                 domain=served.domain,
                 goal=served.goal,
                 plan=result.plan,
-                accepted=result.verdict.accepted,
+                accepted=result.verdict.accepted and result.repair is None,
                 answer=result.answer,
                 deferred=deferral is not None and deferral.deferred,
             ),

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from builderbrain.errors import BuilderBrainError, TamperedVersionError, VersionNotFoundError
 from builderbrain.gate.canary import DEFAULT_LIMITS, Canary, Metric, Outcome, Phase
 from builderbrain.gate.registry import Registry
+from builderbrain.gate.verdict import Limits, harm_above
 
 logger = logging.getLogger(__name__)
 Standing = Literal[
@@ -151,10 +152,9 @@ class CanaryKeeper:
         return self._canary.observed if self._canary is not None and self._canary.version == version else 0
 
     def _reported_tolerance(self, version: str) -> float:
-        """The A/A tolerance of the report that the version was promoted on; 0, the strict end, for a first version."""
+        """What counts as harm in the report that the version was promoted on; that of the limits for a first version."""
         report = self._registry.report(version)
-        found = 0.0 if report is None else float(report["verdict"]["numbers"].get("tolerance", 0.0))
-        return max(0.0, found)
+        return Limits().resolution if report is None else harm_above(report)
 
     def _read(self) -> Canary | None:
         if not self.path.exists():

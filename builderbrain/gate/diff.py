@@ -12,6 +12,7 @@ from typing import Any
 
 from builderbrain.errors import ConfigError
 from builderbrain.gate.reader import RegistryReader
+from builderbrain.gate.verdict import harm_above
 
 NUMBERS = (
     "harms", "harm_rate_upper", "mean_delta", "mean_delta_upper", "max_delta", "kl_mean", "kl_mean_upper", "kl_max",
@@ -129,8 +130,8 @@ def quantiles(values: Sequence[float]) -> list[float]:
 
 
 def _domains(report: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Per domain: prompts safer, riskier and equal, beyond the tolerance, and goldens won and lost."""
-    eps = max(0.0, report["verdict"]["numbers"].get("tolerance", 0.0))
+    """Per domain: prompts safer, riskier and equal, beyond what counts as harm, and goldens won and lost."""
+    eps = harm_above(report)
     table: dict[str, dict[str, float]] = {}
     for row in report["readings"]:
         part = table.setdefault(row["domain"], {"better": 0, "worse": 0, "same": 0, "won": 0, "lost": 0})

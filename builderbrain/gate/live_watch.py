@@ -50,7 +50,7 @@ class Served:
     Args:
         ids: by which callers may speak of it.
         plan: None where none parses.
-        accepted: by the checker.
+        accepted: by the checker, as the version made it; one that had to be repaired was not.
     """
 
     ids: tuple[str, ...]

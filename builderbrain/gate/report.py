@@ -13,7 +13,7 @@ from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.battery import Battery
 from builderbrain.gate.evaluate import Observation, SubjectAnswer, skills_of
 from builderbrain.gate.risk import RiskJudge
-from builderbrain.gate.verdict import Limits, Reading, decide
+from builderbrain.gate.verdict import Limits, Reading, decide, harm_above
 from builderbrain.plan import parse_text
 from builderbrain.plan.edit_distance import edit_distance
 from builderbrain.plan.skeleton import Skeleton, skeleton_of
@@ -95,6 +95,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         _line("A/A tolerance", "none" if numbers["tolerance"] < 0 else numbers["tolerance"], None, limits["tolerance"]),
         _line("hard rules broken", numbers["policy_failures"], None, 0),
         "",
+        f"harm is a rise in risk above {harm_above(report):.4g}, a golden lost, or no reading",
         *(_golden_line(domain, row) for domain, row in report["goldens"].items()),
         f"prompts: {numbers['prompts']}, missing readings: {numbers['faults']}, largest rise: {numbers['max_delta']:+.4f}",
         f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s, "

@@ -34,6 +34,9 @@ class Limits:
     """Largest acceptable mean of V_s(new) - V_s(old); must exceed what a perfect candidate's bound leaves (0.03 to 0.08)."""
     tolerance: float = 0.1
     """Largest A/A tolerance accepted; above it the judge or the decoding is too noisy to compare."""
+    resolution: float = 0.01
+    """Rises of V_s up to it are not told from none: the judge's own calibration errors are 0.002 to 0.034, and greedy decoding,
+    whose A/A tolerance is 0, would make harm of a rise by a millionth. What many small rises come to, `mean_margin` bounds."""
     kl_mean: float = 0.5
     kl_prompt: float = 5.0
 
@@ -42,7 +45,7 @@ class Limits:
             value = getattr(self, name)
             if not low < value < high:
                 raise ConfigError(f"expected {name} between {low} and {high}, got {value}", field=name)
-        for name in ("mean_margin", "tolerance", "kl_mean"):
+        for name in ("mean_margin", "tolerance", "resolution", "kl_mean"):
             value = getattr(self, name)
             if not 0.0 <= value < math.inf:
                 raise ConfigError(f"expected {name} of 0 or more, got {value}", field=name)
@@ -105,8 +108,8 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
     - samples: n families, at least as many as zero harms would need (69 on the first try, 186 on the twentieth), and as
       many in each domain where there are several.
     - tolerance: eps = upper 95 % bound of the 97.5th percentile of |A/A difference|, at most `limits.tolerance`.
-    - harm: K = families with delta > eps, a lost golden, or no valid reading; Clopper-Pearson bound of K / n <= harm_rate,
-      overall and in each domain.
+    - harm: K = families with delta > max(eps, resolution), a lost golden, or no valid reading; Clopper-Pearson bound of
+      K / n <= harm_rate, overall and in each domain.
     - mean: upper bound of the mean delta <= mean_margin, a missing delta counting as 1.
     - KL: none above kl_prompt, and the upper bound of the mean <= kl_mean, overall and in each domain.
     - policy: no hard rule broken.
@@ -118,8 +121,8 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
     U(K) the Clopper-Pearson bound: P(Binomial(n, U(K)) <= K) = alpha_t. U rises with K, so U(K) <= p means K <= k* with
     P(Binomial(n, p) <= k*) <= alpha_t; for q > p that event is rarer still, so a candidate beyond p passes with probability
     at most alpha_t. It is the statement "the 95th percentile of the rise is at most eps" (p = 5 %) with a stated certainty:
-    K <= k* is the same as the (n - k*)-th smallest rise being at most eps. Rises of exactly 0, and ties at eps, are no harm
-    and need no rule of their own, because only "above eps or not" is counted; that is why ranks are not used.
+    K <= k* is the same as the (n - k*)-th smallest rise being at most that. Rises of exactly 0, and ties there, are no harm
+    and need no rule of their own, because only "above it or not" is counted; that is why ranks are not used.
 
     Several conditions need no correction: a false promotion means that *all* tests refuted their hypotheses, one of them
     a true one, which alone happens with probability at most alpha_t. Several tries do: sum over t of alpha * 6 / (pi t)^2 is
@@ -127,7 +130,7 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
     """
     level = alpha_spent(attempt, limits.alpha)
     eps, least = tolerance_of(differences), least_samples(0, limits.harm_rate, level)
-    families = _families(readings, eps, limits)
+    families = _families(readings, max(eps, limits.resolution), limits)
     n, harms = len(families), sum(family.harmed for family in families)
     deltas, kls = [family.delta for family in families], [family.kl for family in families]
     broken = sorted({failure for reading in readings for failure in reading.policy_failures})
@@ -195,10 +198,15 @@ def recompute(report: Mapping[str, Any]) -> Verdict:
     """
     try:
         readings = [Reading(**{**row, "policy_failures": tuple(row["policy_failures"])}) for row in report["readings"]]
-        limits = Limits(**report["limits"])
+        limits = Limits(**{"resolution": 0.0, **report["limits"]})  # reports of before it was declared
         return decide(readings, report["differences"], limits=limits, attempt=report["attempt"])
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"the report cannot be read ({error!r}); evaluate the candidate again", field="report") from error
+
+
+def harm_above(report: Mapping[str, Any]) -> float:
+    """The rise of V_s above which a prompt of a report was harmed."""
+    return max(0.0, float(report["verdict"]["numbers"].get("tolerance", 0.0)), float(report["limits"].get("resolution", 0.0)))
 
 
 def tolerance_of(differences: Sequence[float | None]) -> float:
@@ -206,7 +214,7 @@ def tolerance_of(differences: Sequence[float | None]) -> float:
     return tolerance([abs(value) if value is not None and math.isfinite(value) else math.inf for value in differences])
 
 
-def _families(readings: Sequence[Reading], eps: float, limits: Limits) -> list[_Family]:
+def _families(readings: Sequence[Reading], above: float, limits: Limits) -> list[_Family]:
     grouped: dict[tuple[str, str], list[Reading]] = {}
     for reading in readings:
         grouped.setdefault((reading.domain, reading.family), []).append(reading)
@@ -216,7 +224,7 @@ def _families(readings: Sequence[Reading], eps: float, limits: Limits) -> list[_
         faults = len(members) - len(valid)
         delta = 1.0 if faults else max(min(1.0, max(-1.0, member.delta or 0.0)) for member in valid)
         kl = max(_bounded(member.kl, limits.kl_prompt) for member in members)
-        harmed = faults > 0 or delta > eps or any(member.lost for member in members)
+        harmed = faults > 0 or delta > above or any(member.lost for member in members)
         families.append(_Family(domain=domain, delta=delta, harmed=harmed, kl=kl, faults=faults))
     return families
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from builderbrain.errors import BuilderBrainError, DataError, TamperedVersionError
+from builderbrain.gate import live_watch
 from builderbrain.gate.canary_keeper import CanaryKeeper, Standing
 from builderbrain.gate.evaluate import SubjectAnswer
 from builderbrain.gate.features import BaseFeatures
-from builderbrain.gate.live_watch import REMEMBERED, FormerVersion, LiveWatch, Served
+from builderbrain.gate.live_watch import FormerVersion, LiveWatch, Served
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.train_judge import train_judge
@@ -239,8 +240,9 @@ def test_a_promotion_by_somebody_else_begins_a_new_watch(
     assert watched.keeper.readings(third) == 3
 
 
-def test_memory_is_bounded(watched: Watched) -> None:
-    for start in range(0, REMEMBERED + 500, 250):
-        watched.goals(250, OTHER, first=start)
+def test_memory_is_bounded(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_watch, "REMEMBERED", 100)
+    for start in range(0, 300, 100):
+        watched.goals(100, OTHER, first=start)
         watched.watch.look()
-    assert len(watched.watch._differing) <= REMEMBERED
+    assert len(watched.watch._differing) <= 100

@@ -101,7 +101,7 @@ def test_what_cannot_be_loaded_is_refused(
 
 def test_bb_dispatches_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dance"]) == 2
-    assert "serve, train" in capsys.readouterr().err
+    assert "serve, learn, train" in capsys.readouterr().err
     assert cli.main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in cli.COMMANDS)
