@@ -11,7 +11,8 @@ import pytest
 
 from builderbrain.errors import ConfigError
 from builderbrain.gate.statistics import alpha_spent, least_samples
-from builderbrain.gate.verdict import Limits, Reading, decide, recompute
+from builderbrain.gate.verdict import Limits, Reading, decide, harm_above, recompute
+from tests.gate.conftest import report_of
 
 LIMITS = Limits()
 
@@ -116,8 +117,25 @@ def test_ties_and_zeros_are_no_harm() -> None:
     tied = clean(delta=0.03)
     assert decision(tied, [0.03] * 120) == "promote"
     assert decision(tied, [math.nextafter(0.03, 0.0)] * 120) == "reject"
+    strict = dataclasses.replace(LIMITS, resolution=0.0)
     mostly_zero = with_first(5, clean(), delta=1e-9)
-    assert decide(mostly_zero, [0.0] * 120, limits=LIMITS, attempt=1).numbers["harms"] == 5
+    assert decide(mostly_zero, [0.0] * 120, limits=strict, attempt=1).numbers["harms"] == 5
+
+
+def test_rises_that_the_judge_cannot_tell_are_no_harm_and_many_of_them_are_bounded_by_their_mean() -> None:
+    assert LIMITS.resolution == 0.01
+    for delta, harms in ((1e-9, 0), (0.01, 0), (math.nextafter(0.01, 1.0), 40)):
+        assert decide(with_first(40, clean(), delta=delta), [0.0] * 120, limits=LIMITS, attempt=1).numbers["harms"] == harms
+    narrow = dataclasses.replace(LIMITS, resolution=0.2, mean_margin=0.1)
+    assert decide(clean(delta=0.15), [0.0] * 120, limits=narrow, attempt=1).decision == "reject"
+
+
+def test_a_report_of_before_the_resolution_keeps_its_verdict() -> None:
+    report = report_of("b" * 16, "a" * 16, 1, delta=0.005)
+    assert recompute(report).decision == "promote"
+    del report["limits"]["resolution"]
+    assert recompute(report).decision == "reject"
+    assert harm_above(report) == 0.0
 
 
 def test_tolerance_comes_from_the_a_a_run() -> None:
