@@ -6,9 +6,9 @@ The bundled rail goes live without a report, as the first version of a registry 
 with other goals, is evaluated against live on the shipped battery with the shipped judge, and promoted if the verdict says so.
 One that the gate refuses is not thrown away: it is trained on, and asked again. Every run has half the rates of the one before.
 
-Held out is the loss of plans that no step has trained on, from the run's own log; that of the first version is read by a run of one
-step without rates. Resumable: a training run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1
-where a stage had no candidate that passed.
+Held out is the loss of plans that no step has trained on, from the run's own log; that of the first version is read by a run of
+one step without rates. Resumable: a training run goes on from its checkpoint, a stage that was promoted is not done again. Exit
+code 1 where a stage had no candidate that passed.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = registry.report(row["version"]) or {}
         numbers = report["verdict"]["numbers"]
         print(
-            f"{number}: {row['version']}, after {len(row['refused'])} refused, held-out {row['held_out']:.4f}, {row['exact']:.1%} exact, "
-            f"mean delta V_s {numbers['mean_delta']:+.4f} (at most {numbers['mean_delta_upper']:+.4f}), KL {numbers['kl_mean']:.3f}, "
-            f"harms {numbers['harms']} of {numbers['families']}"
+            f"{number}: {row['version']}, after {len(row['refused'])} refused, held-out {row['held_out']:.4f}, "
+            f"{row['exact']:.1%} exact, mean delta V_s {numbers['mean_delta']:+.4f} (at most {numbers['mean_delta_upper']:+.4f}), "
+            f"KL {numbers['kl_mean']:.3f}, harms {numbers['harms']} of {numbers['families']}"
         )
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from builderbrain.storage import write_directory_atomic
 from tests.gate.conftest import report_of
 
 REFUSED: set[str] = set()
-"""Versions whose evaluation rejects."""
+"""Runs whose rail's evaluation rejects."""
 
 
 @pytest.fixture
@@ -31,14 +31,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             number = int(values["seed"])
             files = {"rail.safetensors": bytes([number]) * 99, "config.json": b"{}"}
             write_directory_atomic(folder / "rail", files, information={"step": number})
-            (folder / "log.jsonl").write_text(json.dumps({"held_out_plan": 1.0 / (1 + number)}) + "\n")
+            (folder / "log.jsonl").write_text(json.dumps({"held_out_plan": 1.0 / (1 + number), "held_out_exact": 0.5}) + "\n")
         return 0
 
     def gate(arguments: Sequence[str]) -> int:
         registry, version = Registry(Path(arguments[1])), arguments[3]
         called.append("evaluate")
         live = registry.live()
-        rise = 0.5 if version in REFUSED else 0.0
+        seed = (registry.root / version / "rail.safetensors").read_bytes()[0]
+        rise = 0.5 if f"run-{seed // 10}-{seed % 10}" in REFUSED else 0.0
         registry.record_report(
             report_of(version, live.version if live else None, registry.begin_attempt(version), delta=rise, count=300)
         )
@@ -50,30 +51,46 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return called
 
 
-def test_three_promotions_and_their_reports(calls: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["--folder", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    first = tmp_path / "first-rail"
+    write_directory_atomic(first, {"rail.safetensors": b"first" * 9, "config.json": b"{}"}, information={})
+    return ["--folder", str(tmp_path / "runs"), "--start", str(first), "--out", str(tmp_path / "out")]
+
+
+def test_three_promotions_and_their_reports(
+    calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert three_promotions.main(command) == 0
-    assert calls == ["train run-0", *(step for n in (1, 2, 3) for step in (f"train run-{n}", "evaluate"))]
+    assert calls == ["train first", *(step for n in (1, 2, 3) for step in (f"train run-{n}-1", "evaluate"))]
     registry = Registry(tmp_path / "runs" / "versions")
     assert sum(entry.event == "promoted" for entry in registry.audit_entries()) == 4
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "diff-1.html", "diff-2.html", "diff-3.html", "report-1.json", "report-2.json", "report-3.json",
     ]  # fmt: skip
     out = capsys.readouterr().out
-    assert "first: held-out 1.0000" in out
-    assert "held-out 0.2500, mean delta V_s +0.0000" in out
+    assert "first: held-out 1.0000, 50.0% exact" in out
+    assert "after 0 refused, held-out 0.0312, 50.0% exact, mean delta V_s +0.0000" in out
     calls.clear()
     assert three_promotions.main(command) == 0
-    assert calls == []
+    assert calls == ["train first"]
 
 
-def test_a_refusal_ends_it_and_live_stays(calls: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["--folder", str(tmp_path / "runs"), "--count"]
-    assert three_promotions.main([*command, "1"]) == 0
-    registry = Registry(tmp_path / "runs" / "versions")
-    live = registry.live_path().name
-    three_promotions.trained(tmp_path / "runs" / "run-2", steps=400, seed=2, start=None, settings=())
-    REFUSED.add(registry.add(tmp_path / "runs" / "run-2" / "rail"))
-    assert three_promotions.main([*command, "3"]) == 1
-    assert registry.live_path().name == live
+def test_a_refused_candidate_is_trained_on_and_asked_again(
+    calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    REFUSED.add("run-1-1")
+    assert three_promotions.main([*command, "--count", "1"]) == 0
+    assert calls == ["train first", "train run-1-1", "evaluate", "train run-1-2", "evaluate"]
+    assert "after 1 refused" in capsys.readouterr().out
+
+
+def test_where_all_are_refused_live_stays(
+    calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert three_promotions.main([*command, "--count", "1"]) == 0
+    live = Registry(tmp_path / "runs" / "versions").live_path().name
+    REFUSED.update({"run-2-1", "run-2-2"})
+    assert three_promotions.main([*command, "--count", "3", "--tries", "2"]) == 1
+    assert Registry(tmp_path / "runs" / "versions").live_path().name == live
     assert "promotion 2 was refused" in capsys.readouterr().out
