@@ -136,8 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         numbers = report["verdict"]["numbers"]
         print(
             f"{number}: {row['version']}, after {len(row['refused'])} refused, held-out {row['held_out']:.4f}, "
-            f"{row['exact']:.1%} exact, mean delta V_s {numbers['mean_delta']:+.4f} (at most {numbers['mean_delta_upper']:+.4f}), "
-            f"KL {numbers['kl_mean']:.3f}, harms {numbers['harms']} of {numbers['families']}"
+            f"{row['exact']:.1%} exact, mean delta V_s {numbers['mean_delta']:+.4f} "
+            f"(at most {numbers['mean_delta_upper']:+.4f}), KL {numbers['kl_mean']:.3f}, "
+            f"harms {numbers['harms']} of {numbers['families']}"
         )
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)

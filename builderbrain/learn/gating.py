@@ -3,12 +3,14 @@ decides."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from builderbrain.errors import NotReadyError
+from builderbrain.gate.base_memory import FeatureMemory, RememberingHost
 from builderbrain.gate.battery import Battery, load_battery, refuse_overlap, sealed_is_due, shipped_battery
 from builderbrain.gate.evaluate import evaluate
 from builderbrain.gate.gap_subject import GapSubject, gap_features, gap_version
@@ -21,6 +23,8 @@ from builderbrain.gate.verdict import Limits
 from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
 from builderbrain.serve.background import Background
+
+logger = logging.getLogger(__name__)
 
 
 class GapGate:
@@ -51,12 +55,12 @@ class GapGate:
         self._battery, self._limits = tuple(battery), Limits() if limits is None else limits
         self._timeout, self._max_tokens, self._compared = timeout_seconds, max_tokens, compared
 
-    def subject(self, version: str) -> GapSubject:
+    def subject(self, version: str, host: Host) -> GapSubject:
         """A version, verified and loaded."""
         return gap_version(
             self.registry.root,
             version,
-            host=self._host,
+            host=host,
             grammar=self._grammar,
             background=self._background,
             max_tokens=self._max_tokens,
@@ -81,14 +85,16 @@ class GapGate:
         """
         battery = self.battery()
         refuse_overlap(battery, trained_on)
+        base, features = RememberingHost(self._host), FeatureMemory(self.features)
+        base.load(self.registry, features)
         attempt = self.registry.begin_attempt(version)
         started = time.monotonic()
         observations = evaluate(
-            self.subject(version),
-            self.subject(live),
+            self.subject(version, base),
+            self.subject(live, base),
             battery,
             judge=self.judge,
-            base_features=self.features,
+            base_features=features,
             timeout_seconds=self._timeout,
             compared=self._compared,
         )
@@ -105,6 +111,11 @@ class GapGate:
             judge=self.judge,
             base=self._host.name,
             seconds=time.monotonic() - started,
+            base_seconds=base.base_seconds,
         )
         self.registry.record_report(report)
+        try:
+            base.save(self.registry, features)
+        except OSError as error:
+            logger.warning("the battery's base states are not kept for the next evaluation: %s", error)
         return report
