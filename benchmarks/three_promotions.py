@@ -2,13 +2,15 @@
 
     python -m benchmarks.three_promotions --folder runs/promotions [--steps 800] [--count 3] [--tries 3] [--out FOLDER]
 
-The bundled rail goes live without a report, as the first version of a registry does. Each candidate goes on from live's weights
-with other goals, is evaluated against live on the shipped battery with the shipped judge, and promoted if the verdict says so.
-One that the gate refuses is not thrown away: it is trained on, and asked again. Every run has half the rates of the one before.
+The bundled rail goes live without a report, as the first version of a registry does. Then a run goes on from live's weights
+with other goals, at half the rates of the run before. The candidate is not the run's end but a point on the way there: live's
+weights and `--keep` of the change, since a mean of both keeps most of what was learned and little of what changed by the way
+where nothing was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with the shipped judge,
+and promoted if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
 
-Held out is the loss of plans that no step has trained on, from the run's own log; that of the first version is read by a run of
-one step without rates. Resumable: a training run goes on from its checkpoint, a stage that was promoted is not done again. Exit
-code 1 where a stage had no candidate that passed.
+Held out is the loss of plans that no step has trained on, as a run of one step without rates reads it. Resumable: a training
+run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1 where a stage had no candidate that
+passed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from builderbrain.gate.diff import difference
 from builderbrain.gate.diff_page import as_page
 from builderbrain.gate.registry import Registry
 from builderbrain.rail.bundled import BUNDLED_RAIL
+from builderbrain.rail.checkpoint import load_rail, save_rail
+from builderbrain.rail.interpolation import pull_back
 from builderbrain.train.__main__ import main as train
 
 
@@ -37,6 +41,7 @@ class Plan:
     start: Path
     steps: int
     tries: int
+    keep: float
     learning_rate: float
     muon_learning_rate: float
     settings: Sequence[str]
@@ -61,13 +66,20 @@ def trained(folder: Path, plan: Plan, *, start: Path, seed: int, scale: float, s
     return folder / "rail"
 
 
-def held_out(folder: Path) -> tuple[float, float]:
-    """At the end of a run: the held-out loss of plans in nats per token, and the share of goals whose plan is exact."""
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    readings = [(row["held_out_plan"], row["held_out_exact"]) for row in rows if "held_out_plan" in row]
-    if not readings:
-        raise SystemExit(f"{folder} has no held-out reading; remove it and begin again")
-    return readings[-1]
+def between(live: Path, end: Path, keep: float, folder: Path) -> Path:
+    """A rail with live's weights and so much of the change to those of `end`, written into `folder`."""
+    if not folder.exists():
+        rail = load_rail(end)
+        pull_back(rail, load_rail(live), keep)
+        save_rail(rail, folder, information={"between": [live.name, end.parent.name], "keep": keep})
+    return folder
+
+
+def held_out(rail: Path, folder: Path, plan: Plan) -> tuple[float, float]:
+    """The held-out loss of plans in nats per token, and the share of goals whose plan is exact."""
+    trained(folder, plan, start=rail, seed=0, scale=1e-6, steps=1)
+    row = json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    return float(row["held_out_plan"]), float(row["held_out_exact"])
 
 
 def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
@@ -76,27 +88,31 @@ def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
     record = plan.folder / f"stage-{number}.json"
     if record.exists():
         done: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        if any(e.event == "promoted" and e.details["version"] == done["version"] for e in registry.audit_entries()):
+        promoted = (entry.details["version"] for entry in registry.audit_entries() if entry.event == "promoted")
+        if done["version"] in promoted:
             return done
-    start, refused = live, []
+    end = trained(
+        plan.folder / f"run-{number}", plan, start=live, seed=11 * number, scale=0.5 ** (number - 1), steps=plan.steps
+    )
+    refused = []
     for attempt in range(1, plan.tries + 1):
-        run = plan.folder / f"run-{number}-{attempt}"
-        seed = 10 * number + attempt
-        start = trained(run, plan, start=start, seed=seed, scale=0.5 ** (number + attempt - 2), steps=plan.steps)
-        version = registry.add(start, parent=live.name)
+        keep = plan.keep * 0.5 ** (attempt - 1)
+        name = f"{number}-{attempt}"
+        rail = between(live, end, keep, plan.folder / f"candidate-{name}")
+        version = registry.add(rail, parent=live.name)
         report = registry.report(version)
         if report is None or report["live"] != live.name:
             gate(["--registry", str(registry.root), "evaluate", version, "--timeout", "600", "--max-tokens", "96"])
             report = registry.report(version)
-        loss, exact = held_out(run)
+        loss, exact = held_out(rail, plan.folder / f"held-out-{name}", plan)
+        row = {"version": version, "before": live.name, "keep": keep, "held_out": loss, "exact": exact}
         if report is None or report["verdict"]["decision"] != "promote":
-            refused.append({"version": version, "held_out": loss, "exact": exact})
+            refused.append(row)
             continue
         # Written first: a kill in between is told from the log, and the stage is not trained on its own result.
-        row = {"version": version, "before": live.name, "held_out": loss, "exact": exact, "refused": refused}
-        record.write_text(json.dumps(row), encoding="utf-8")
+        record.write_text(json.dumps({**row, "refused": refused}), encoding="utf-8")
         registry.promote(version, expected_live=live.name)
-        return row
+        return {**row, "refused": refused}
     return None
 
 
@@ -107,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=800, help="of each run (default: 800)")
     parser.add_argument("--count", type=int, default=3, help="promotions (default: 3)")
     parser.add_argument("--tries", type=int, default=3, help="candidates of a stage at most (default: 3)")
+    parser.add_argument("--keep", type=float, default=0.5, help="share of a run's change in its first candidate (default: 0.5)")
     parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="of the first run (default: 0.00015)")
     parser.add_argument("--muon-learning-rate", type=float, default=1.2e-3, help="of the first run (default: 0.0012)")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of training")
@@ -117,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start=options.start,
         steps=options.steps,
         tries=options.tries,
+        keep=options.keep,
         learning_rate=options.learning_rate,
         muon_learning_rate=options.muon_learning_rate,
         settings=options.set,
@@ -124,8 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registry = Registry(plan.folder / "versions")
     if registry.live() is None:
         registry.promote(registry.add(plan.start), expected_live=None)
-    trained(plan.folder / "first", plan, start=plan.start, seed=0, scale=1e-6, steps=1)
-    loss, exact = held_out(plan.folder / "first")
+    loss, exact = held_out(plan.start, plan.folder / "held-out-first", plan)
     print(f"first: held-out {loss:.4f}, {exact:.1%} exact")
     for number in range(1, options.count + 1):
         row = stage(registry, plan, number)

@@ -15,6 +15,7 @@ from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Host
 from builderbrain.learn.config import LearnConfig
 from builderbrain.rail.checkpoint import load_rail, save_rail
+from builderbrain.rail.interpolation import pull_back
 from builderbrain.rail.pair import Pair
 from builderbrain.serve.background import Job
 from builderbrain.train.batch import Collator
@@ -54,6 +55,7 @@ class Candidate:
 
     def __init__(self, host: Host, folder: Path, grammar: CompiledConstraint, learning: LearnConfig, *, seed: int) -> None:
         self.rail = load_rail(folder).to(host.device)
+        self._folder = folder
         self.learning = learning
         text = 1 if learning.rows_per_step < 8 else 2
         self.config = TrainConfig(
@@ -131,6 +133,10 @@ class Candidate:
         return Trained(
             steps=self.state.step, dropped=dropped, tokens=self.tokens, loss=loss, micro_steps=count, longest=longest
         )
+
+    def pull_back(self, keep: float) -> None:
+        """Leave so much of the change since the live version; see `rail.interpolation`."""
+        pull_back(self.rail, load_rail(self._folder), keep)
 
     def save(self, folder: Path, information: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """Write the rail with what it was trained on."""

@@ -16,6 +16,8 @@ class LearnConfig:
     interval_seconds: from one candidate's beginning to the next one's.
     per_day: candidates within 24 hours.
     steps, rows_per_step, learning_rate, muon_learning_rate: of a candidate's training.
+    keep: share of a training's change that its candidate has; the rest of the way back to live costs little of what was learned
+    and undoes most of what changed by the way.
     live_share: of the rows of a step, which come from live traffic; the others are generated goals, against forgetting.
     trusted: generated goals that the defences compare with.
     micro_step_seconds: what a micro-step of training is to take at most; steps are cut into as many parts as that needs.
@@ -35,6 +37,7 @@ class LearnConfig:
     per_day: int = 24
     steps: int = 60
     rows_per_step: int = 12
+    keep: float = 0.5
     live_share: float = 0.5
     learning_rate: float = 5e-4
     muon_learning_rate: float = 5e-3
@@ -61,6 +64,7 @@ class LearnConfig:
                 "per_day": (0, 1 << 20),
                 "steps": (1, 1 << 20),
                 "rows_per_step": (2, 4096),
+                "keep": (0.01, 1),
                 "live_share": (0.01, 0.99),
                 "learning_rate": (0, 1),
                 "muon_learning_rate": (0, 1),

@@ -244,7 +244,8 @@ class RailLearner:
         trained = self.background.run(lambda: candidate.train(self._mixed(candidate, kept)))
         self.counts.steps += trained.steps
         self.counts.tokens += trained.tokens
-        self._event("trained", {"candidate": number, **asdict(trained)})
+        candidate.pull_back(self.config.keep)
+        self._event("trained", {"candidate": number, "keep": self.config.keep, **asdict(trained)})
         version, hashes = self._add(candidate, number, live, kept, removed, trained)
         self._gate(version, live, hashes)
 

@@ -14,38 +14,49 @@ from builderbrain.storage import write_directory_atomic
 from tests.gate.conftest import report_of
 
 REFUSED: set[str] = set()
-"""Runs whose rail's evaluation rejects."""
+"""Candidates whose evaluation rejects."""
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Training and evaluation replaced by ones that only write what theirs leave behind; what was called."""
+    """Training, mixing and evaluation replaced by ones that only write what theirs leave behind; what was called."""
     called: list[str] = []
+
+    def write(folder: Path) -> Path:
+        files = {"rail.safetensors": folder.name.encode(), "config.json": b"{}"}
+        write_directory_atomic(folder, files, information={})
+        return folder
 
     def train(keys: Sequence[str]) -> int:
         values = dict(key.split("=", 1) for key in keys)
         folder = Path(values["output"])
-        called.append(f"train {folder.name}")
-        if not (folder / "rail").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            number = int(values["seed"])
-            files = {"rail.safetensors": bytes([number]) * 99, "config.json": b"{}"}
-            write_directory_atomic(folder / "rail", files, information={"step": number})
-            (folder / "log.jsonl").write_text(json.dumps({"held_out_plan": 1.0 / (1 + number), "held_out_exact": 0.5}) + "\n")
+        if not folder.exists():
+            called.append(folder.name)
+            folder.mkdir(parents=True)
+            write(folder / "rail")
+            (folder / "log.jsonl").write_text(json.dumps({"held_out_plan": 0.25, "held_out_exact": 0.5}) + "\n")
         return 0
+
+    def between(live: Path, end: Path, keep: float, folder: Path) -> Path:
+        called.append(f"{folder.name} keeps {keep:g}")
+        return write(folder)
 
     def gate(arguments: Sequence[str]) -> int:
         registry, version = Registry(Path(arguments[1])), arguments[3]
-        called.append("evaluate")
+        name = (registry.root / version / "rail.safetensors").read_text()
         live = registry.live()
-        seed = (registry.root / version / "rail.safetensors").read_bytes()[0]
-        rise = 0.5 if f"run-{seed // 10}-{seed % 10}" in REFUSED else 0.0
-        registry.record_report(
-            report_of(version, live.version if live else None, registry.begin_attempt(version), delta=rise, count=300)
+        report = report_of(
+            version,
+            live.version if live else None,
+            registry.begin_attempt(version),
+            delta=0.5 if name in REFUSED else 0.0,
+            count=300,
         )
+        registry.record_report(report)
         return 0
 
     monkeypatch.setattr(three_promotions, "train", train)
+    monkeypatch.setattr(three_promotions, "between", between)
     monkeypatch.setattr(three_promotions, "gate", gate)
     REFUSED.clear()
     return called
@@ -62,26 +73,28 @@ def test_three_promotions_and_their_reports(
     calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert three_promotions.main(command) == 0
-    assert calls == ["train first", *(step for n in (1, 2, 3) for step in (f"train run-{n}-1", "evaluate"))]
+    steps = [(f"run-{n}", f"candidate-{n}-1 keeps 0.5", f"held-out-{n}-1") for n in (1, 2, 3)]
+    assert calls == ["held-out-first", *(step for stage in steps for step in stage)]
     registry = Registry(tmp_path / "runs" / "versions")
     assert sum(entry.event == "promoted" for entry in registry.audit_entries()) == 4
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "diff-1.html", "diff-2.html", "diff-3.html", "report-1.json", "report-2.json", "report-3.json",
     ]  # fmt: skip
     out = capsys.readouterr().out
-    assert "first: held-out 1.0000, 50.0% exact" in out
-    assert "after 0 refused, held-out 0.0312, 50.0% exact, mean delta V_s +0.0000" in out
+    assert "first: held-out 0.2500, 50.0% exact" in out
+    assert "after 0 refused, held-out 0.2500, 50.0% exact, mean delta V_s +0.0000" in out
     calls.clear()
     assert three_promotions.main(command) == 0
-    assert calls == ["train first"]
+    assert calls == []
 
 
-def test_a_refused_candidate_is_trained_on_and_asked_again(
+def test_of_a_refused_candidates_change_half_is_kept_and_the_gate_asked_again(
     calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    REFUSED.add("run-1-1")
+    REFUSED.add("candidate-1-1")
     assert three_promotions.main([*command, "--count", "1"]) == 0
-    assert calls == ["train first", "train run-1-1", "evaluate", "train run-1-2", "evaluate"]
+    assert calls[1:4] == ["run-1", "candidate-1-1 keeps 0.5", "held-out-1-1"]
+    assert calls[4:] == ["candidate-1-2 keeps 0.25", "held-out-1-2"]
     assert "after 1 refused" in capsys.readouterr().out
 
 
@@ -90,7 +103,7 @@ def test_where_all_are_refused_live_stays(
 ) -> None:
     assert three_promotions.main([*command, "--count", "1"]) == 0
     live = Registry(tmp_path / "runs" / "versions").live_path().name
-    REFUSED.update({"run-2-1", "run-2-2"})
+    REFUSED.update({"candidate-2-1", "candidate-2-2"})
     assert three_promotions.main([*command, "--count", "3", "--tries", "2"]) == 1
     assert Registry(tmp_path / "runs" / "versions").live_path().name == live
     assert "promotion 2 was refused" in capsys.readouterr().out

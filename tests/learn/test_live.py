@@ -94,9 +94,9 @@ def test_good_goes_live_bad_does_not_and_what_got_through_comes_back(tmp_path: P
         old = load_rail(server.registry.root / live.version).state_dict()
         assert all(torch.equal(tensor, old[name]) for name, tensor in tensors.items())
 
-        # Poison that no defence sees, from many sources, learned far too fast: the gate refuses it.
+        # Poison that no defence sees, from many sources, learned far too fast and kept whole: the gate refuses it.
         marked = len(server.learner.events)
-        server.learner.config = replace(server.learner.config, learning_rate=1.0, muon_learning_rate=1.0, steps=4)
+        server.learner.config = replace(server.learner.config, learning_rate=1.0, muon_learning_rate=1.0, steps=4, keep=1.0)
         teach(server, good=False, count=10)
         verdict = server.wait("evaluated", after=marked)
         assert verdict["decision"] == "reject", verdict["reasons"]
