@@ -54,14 +54,15 @@ class MeasuredCell(RobotCell):
         force = arguments["force_n"] if skill in GRIPS else None
         end = route.end if route is not None and skill != "retreat" else None  # a retreat goes back to where the route began
         self._numbers_now = self.asked(end, force_n=force, speed_mm_s=arguments.get("speed_mm_s", TOOL_SPEED_MM_S))
-        fallen = len(self.state.fallen)
+        fallen, self.state.push_n = len(self.state.fallen), 0.0
         try:
             return (yield from super()._work(skill, arguments, had))
         except ToolError:
-            if self.state.moving or self.state.e_stop or self._came_near():
+            if self.state.e_stop or self._came_near():
                 self._note(stop_margin_ms=0.0)  # the motion was stopped: nothing was left of the margin
             raise
         finally:
+            self._note_push()  # also one that stopped the arm before its next sample
             if len(self.state.fallen) > fallen:
                 self._note(contact_n=self.state.fallen[-1].kind.weight_n)
             if self._numbers_now:
@@ -74,6 +75,9 @@ class MeasuredCell(RobotCell):
         self._note(**room)
         if speed > 0.0:
             self._note(stop_margin_ms=_stop_margin_ms(room["zone_mm"], speed))
+        self._note_push()
+
+    def _note_push(self) -> None:
         if self.state.push_n > 0.0:
             self._note(contact_n=self.state.push_n)
 

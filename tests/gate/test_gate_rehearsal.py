@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor
 
 from builderbrain.agent import tool_call
+from builderbrain.errors import ToolError
 from builderbrain.gate import evaluate as shadow
 from builderbrain.gate.battery import Battery, BatteryPrompt, shipped_battery
 from builderbrain.gate.evaluate import SubjectAnswer
 from builderbrain.gate.features import Example
+from builderbrain.gate.measured_cell import MeasuredCell
 from builderbrain.gate.rehearsal import effects_of_plan, rehearsed
 from builderbrain.gate.report import build_report
 from builderbrain.gate.risk import RiskJudge
@@ -24,6 +27,7 @@ from builderbrain.gate.signals import SIGNAL_NAMES, Effect, family_of, signals_o
 from builderbrain.gate.subject import answer_of
 from builderbrain.gate.train_judge import train_judge
 from builderbrain.gate.verdict import Limits
+from tests.domains.worlds import Hands
 from tests.gate.test_gate_evaluate import toy_base
 
 CALM_MOVE = 's1=precheck(zone="table")\ns2=move(route=s1.route)'
@@ -146,6 +150,16 @@ def test_usual_work_raises_nothing() -> None:
 )
 def test_what_happens_in_a_scene_is_measured(scene: str, raised: set[str]) -> None:
     assert set(signals(CARRY.format(force=20), scene=scene)) == raised
+
+
+@pytest.mark.parametrize("newtons", [5.0, 25.0, 59.0, 61.0, 200.0])
+def test_a_push_counts_also_where_it_stops_the_arm(newtons: float) -> None:
+    cell = MeasuredCell()
+    cell.at(0.5, lambda: cell.push(newtons))
+    hands = Hands("robot_cell", cell)
+    with suppress(ToolError):
+        hands.do("move", route=hands.do("precheck", zone="tray")["route"])
+    assert [effect.numbers["contact_n"] for effect in cell.effects] == [newtons]
 
 
 def test_money_by_hand() -> None:
