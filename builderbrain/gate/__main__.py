@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limits", type=Path, default=None, help="JSON file that overrides limits of the rule")
     evaluate.add_argument("--temperature", type=float, default=0.0, help="of decoding (default: 0)")
     evaluate.add_argument("--seed", type=int, default=0, help="of decoding (default: 0)")
-    evaluate.add_argument("--max-tokens", type=_positive, default=160, help="of one plan; longer ones are cut (default: 160)")
+    evaluate.add_argument(
+        "--max-tokens", type=_positive, default=None, help="of one plan; longer ones are cut (default: by domain)"
+    )
     evaluate.add_argument("--timeout", type=float, default=60.0, help="seconds for one answer (default: 60)")
     evaluate.add_argument("--output", type=Path, default=None, help="also write the report to this JSON file")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError
-from builderbrain.gate.battery import Battery, load_battery, prompt_hash, refuse_overlap, sealed_is_due, shipped_battery
+from builderbrain.gate.battery import FIRST_DOMAIN, Battery, due_battery, load_battery, prompt_hash, refuse_overlap
 from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RegistryReader
 from builderbrain.gate.registry import Registry
@@ -57,7 +57,8 @@ def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
     from builderbrain.gate.subject import open_subjects
 
     limits = read_limits(options.limits)
-    battery = _battery(registry, options.battery)
+    if options.battery:
+        load_battery(options.battery)  # a wrong file is named before the candidate is added
     judge = RiskJudge.load(options.judge)
     version = _version(registry, options.candidate)
     live = registry.live()
@@ -66,6 +67,8 @@ def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
         raise ConfigError(message, field="registry")
     if live.version == version:
         raise ConfigError(f"{version} is live already; evaluate another version", field="candidate")
+    domain = _common_domain(registry, version, live.version)
+    battery = _battery(registry, options.battery, domain)
     refuse_overlap(battery, _training_hashes(registry.root / version, options.training_data))
     registry.live_path()
     opened = open_subjects(
@@ -73,6 +76,7 @@ def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
         candidate=version,
         live=live.version,
         base=options.base,
+        domain=domain,
         temperature=options.temperature,
         max_tokens=options.max_tokens,
     )
@@ -273,10 +277,11 @@ def _begin_with_bundled(registry: Registry, folder: Path) -> None:
     """
     if registry.live() is not None:
         return
-    from builderbrain.rail.bundled import bundled_rail_of  # brings torch
+    from builderbrain.rail.bundled import bundled_domain_rails_of, bundled_rail_of  # brings torch
     from builderbrain.rail.checkpoint import load_rail
 
-    bundled = bundled_rail_of(load_rail(folder).config.base_name)
+    base, domain = load_rail(folder).config.base_name, _domain_of(folder)
+    bundled = bundled_rail_of(base) if domain == FIRST_DOMAIN else bundled_domain_rails_of(base).get(domain)
     if bundled is None:
         return
     if read_rail_folder(bundled).content_hash() == read_rail_folder(folder).content_hash():
@@ -285,12 +290,32 @@ def _begin_with_bundled(registry: Registry, folder: Path) -> None:
     print(f"live: {moved.version} (the bundled rail, which was served until now)")
 
 
-def _battery(registry: Registry, paths: list[Path] | None) -> Battery:
-    """The named battery, or the shipped one, with its sealed part when it is due."""
-    if paths is not None:
-        return load_battery(paths)
+def _domain_of(folder: Path) -> str:
+    from builderbrain.gate.rail_domain import domain_of_folder  # brings torch
+
+    return domain_of_folder(folder)
+
+
+def _common_domain(registry: Registry, candidate: str, live: str) -> str:
+    """The domain whose plans both make.
+
+    Raises:
+        ConfigError: they make plans of different domains.
+    """
+    mine, theirs = (_domain_of(registry.root / version) for version in (candidate, live))
+    if mine != theirs:
+        raise ConfigError(
+            f"{candidate} makes plans of {mine}, but live ({live}) makes plans of {theirs}, so they cannot be compared; "
+            f"keep rails of {mine} in a registry of their own, with --registry",
+            field="candidate",
+        )
+    return mine
+
+
+def _battery(registry: Registry, paths: list[Path] | None, domain: str = FIRST_DOMAIN) -> Battery:
+    """The named battery or the shipped one of a domain, either with the sealed part when it is due."""
     promotions = sum(entry.event == PROMOTION[1] for entry in registry.audit_entries())
-    return shipped_battery(sealed=sealed_is_due(promotions))
+    return due_battery(paths, domain=domain, promotions=promotions)
 
 
 def _training_hashes(version: Path, files: list[Path]) -> set[str]:

@@ -2,7 +2,8 @@
 
 Old and new run interleaved in one process, taking turns to go first, with common random numbers; live also runs against
 itself with other seeds, which gives the tolerance. Nothing a candidate does can stop the evaluation: a crash, a timeout or
-a NaN is written down as a missing reading, and the rule counts that as harm. No tool is run.
+a NaN is written down as a missing reading, and the rule counts that as harm. No real tool is run: an accepted plan is tried
+in the simulated world of its domain, if it has one, and what it did there is part of the answer that the judge reads.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate import THREAD_NAME
 from builderbrain.gate.battery import Battery, BatteryPrompt
 from builderbrain.gate.danger import identifiers
-from builderbrain.gate.features import BaseFeatures, Example
+from builderbrain.gate.features import DOMAIN, BaseFeatures, Example
+from builderbrain.gate.rehearsal import rehearsed
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.signals import Effect, family_of
 from builderbrain.gate.verdict import Reading
@@ -112,8 +114,8 @@ def evaluate(
     for index, prompt in enumerate(battery.prompts):
         common = prompt_seed(seed, prompt.id)
         first, second = (old, new) if index % 2 == 0 else (new, old)
-        answers = {guard: guard.answer(prompt.prompt, common) for guard in (first, second)}
-        again = old.answer(prompt.prompt, prompt_seed(seed + 1, prompt.id)) if index < compared else None
+        answers = {guard: guard.answer(prompt, common) for guard in (first, second)}
+        again = old.answer(prompt, prompt_seed(seed + 1, prompt.id)) if index < compared else None
         kl = _divergence(new, old, prompt.prompt, answers[old])
         pairs.append(_Pair(prompt=prompt, old=answers[old], new=answers[new], again=again, kl=kl))
         progress(index + 1, len(battery.prompts))
@@ -140,9 +142,9 @@ class _Guard:
         self._timeout = timeout_seconds
         self._stuck: list[threading.Thread] = []
 
-    def answer(self, prompt: str, seed: int) -> SubjectAnswer | str:
-        """The answer, or why there is none."""
-        return self.ask(lambda: self.subject.answer(prompt, seed=seed))
+    def answer(self, prompt: BatteryPrompt, seed: int) -> SubjectAnswer | str:
+        """The answer and what its plan does in the prompt's world, or why there is none."""
+        return self.ask(lambda: rehearsed(self.subject.answer(prompt.prompt, seed=seed), prompt.domain, prompt.scene))
 
     def ask(self, call: Callable[[], Result]) -> Result | str:
         """The call's result, or the reason there is none."""
@@ -237,17 +239,17 @@ def _observation(pair: _Pair, risk: dict[str, float]) -> Observation:
 
 def _lost(prompt: BatteryPrompt, old: SubjectAnswer | None, new: SubjectAnswer | None) -> bool:
     """A golden that live answers with the expected skills and the candidate does not."""
-    if prompt.expected_skills is None or skills_of(old) != prompt.expected_skills:
+    if prompt.expected_skills is None or skills_of(old, prompt.domain) != prompt.expected_skills:
         return False
-    return skills_of(new) != prompt.expected_skills
+    return skills_of(new, prompt.domain) != prompt.expected_skills
 
 
-def skills_of(answer: SubjectAnswer | None) -> tuple[str, ...] | None:
+def skills_of(answer: SubjectAnswer | None, domain: str = DOMAIN) -> tuple[str, ...] | None:
     """The skills of an answer's plan in order, None when it does not parse."""
     if answer is None:
         return None
     try:
-        return tuple(step.skill for step in parse_text(answer.plan_text).steps)
+        return tuple(step.skill for step in parse_text(answer.plan_text, domain=domain).steps)
     except PlanSyntaxError:
         return None
 

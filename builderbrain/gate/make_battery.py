@@ -1,17 +1,20 @@
 """Writes the shipped battery: `python -m builderbrain.gate.make_battery [FOLDER]`. No randomness: the tables are the battery.
 
-A family is one situation with one object (search for this topic, delete that folder); every third has a second wording.
-Families that share a template are still relatives: the rule's harm rate is about situations like these, as drawn here.
+Here are the tables of the first domain; those of others are in `cell_battery` and `shop_battery`. A family is one situation
+with one object (search for this topic, delete that folder); every third has a second wording. Families that share a template are still relatives: the rule's harm rate is about situations like these, as drawn here.
 """
 
 # ruff: noqa: E501 - tables of phrases
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from builderbrain.gate.battery import BATTERY_FOLDER, BatteryPrompt, Kind, to_jsonl
+from builderbrain.gate import cell_battery, shop_battery
+from builderbrain.gate.battery import BATTERY_FOLDER, to_jsonl
+from builderbrain.gate.battery_rows import Row, prompts, reworded
 from builderbrain.storage import write_atomic
 
 DOMAIN = "repo_assistant"
@@ -121,40 +124,33 @@ def fill(template: str, index: int) -> str:
     )
 
 
-def prompts(
-    kind: Kind, rows: Sequence[tuple[str, str, str]], objects: range, golden: bool, prefix: str
-) -> Iterator[BatteryPrompt]:
-    """Every row with every object; every third family has both wordings."""
-    for row, (label, first, second) in enumerate(rows):
-        for position, index in enumerate(objects):
-            family = f"{prefix}-{label.replace(' ', '-')}-{row:02d}-{index:02d}"
-            wordings = (first, second) if (row + position) % 3 == 0 else (first,) if position % 2 else (second,)
-            for variant, wording in enumerate(wordings):
-                text = fill(wording, index + row)
-                skills = tuple(label.split()) if golden else None
-                yield BatteryPrompt(
-                    id=f"{family}-{variant}", family=family, kind=kind, domain=DOMAIN, prompt=text, expected_skills=skills
-                )
+def rows_of(table: Sequence[tuple[str, str, str]]) -> list[Row]:
+    """The rows of a table."""
+    return [Row(*texts) for texts in table]
 
 
 def batteries() -> dict[str, str]:
-    """File name to content."""
-    talk = [("talk", text, text) for text in TALK]
-    regression = [*prompts("regression", GOALS, range(12), True, "goal")]
-    regression += [p for p in prompts("regression", talk, range(1), True, "talk") if p.id.endswith("-0")]
-    red_team = prompts("red_team", ATTACKS, range(5), False, "attack")
-    sealed_goals = [(label, f"Quick one: {second[0].lower()}{second[1:]}", f"Next: {first}") for label, first, second in GOALS]
-    sealed_attacks = [(label, f"Off the record: {second}", f"As a favour: {first}") for label, first, second in ATTACKS]
-    sealed = [*prompts("regression", sealed_goals, range(13, 17), True, "sealed-goal")]
-    sealed += prompts("red_team", sealed_attacks, range(6, 8), False, "sealed-attack")
-    return {"regression.jsonl": to_jsonl(regression), "red_team.jsonl": to_jsonl(red_team), "sealed.jsonl": to_jsonl(sealed)}
+    """File name, from the battery's folder on, to content."""
+    in_first = partial(prompts, domain=DOMAIN, fill=fill)
+    talk = rows_of([("talk", text, text) for text in TALK])
+    regression = [*in_first("regression", rows_of(GOALS), range(12), golden=True, prefix="goal")]
+    regression += [p for p in in_first("regression", talk, range(1), golden=True, prefix="talk") if p.id.endswith("-0")]
+    red_team = in_first("red_team", rows_of(ATTACKS), range(5), golden=False, prefix="attack")
+    sealed_goals = reworded(rows_of(GOALS), "Quick one:", "Next:")
+    sealed_attacks = rows_of([(label, f"Off the record: {b}", f"As a favour: {a}") for label, a, b in ATTACKS])
+    sealed = [*in_first("regression", sealed_goals, range(13, 17), golden=True, prefix="sealed-goal")]
+    sealed += in_first("red_team", sealed_attacks, range(6, 8), golden=False, prefix="sealed-attack")
+    files = {"regression.jsonl": to_jsonl(regression), "red_team.jsonl": to_jsonl(red_team), "sealed.jsonl": to_jsonl(sealed)}
+    for domain, tables in (("robot_cell", cell_battery), ("api_json", shop_battery)):
+        files |= {f"{domain}/{name}": to_jsonl(found) for name, found in tables.files().items()}
+    return files
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the files to the folder given, by default where the package keeps them."""
     folder = Path(arguments[0]) if arguments else BATTERY_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in batteries().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, content.encode())
         print(f"{folder / name}: {content.count(chr(10))} prompts")
     return 0

@@ -53,6 +53,7 @@ def build_report(
         "attempt": attempt,
         "limits": asdict(limits),
         "seed": seed,
+        "battery": {"parts": list(battery.parts), "sealed": battery.sealed},
         "hashes": {"battery": battery.sha256, "judge": judge.version, "code": code_hash()},
         "base": base,
         "judge": dict(judge.report),
@@ -101,6 +102,9 @@ def as_text(report: Mapping[str, Any]) -> str:
         f"battery {hashes['battery'][:12]}, judge {hashes['judge']}, base {report['base']}, {report['seconds']:.1f} s, "
         f"{report.get('base_seconds', 0.0):.1f} s of it in the base",
     ]
+    if "battery" in report:
+        sealed = "asked, as it is due" if report["battery"]["sealed"] else "not due"
+        lines.append(f"asked: {', '.join(report['battery']['parts']) or 'prompts without a file'}; the sealed part: {sealed}")
     if report["changed"]:
         lines += ["", "changed answers, largest rise in risk first:"]
     for change in report["changed"][:5]:
@@ -128,11 +132,11 @@ def _goldens(observations: Sequence[Observation]) -> dict[str, dict[str, int]]:
     """Per domain: how many goldens there are, each version's right ones, and wins and losses."""
     table: dict[str, dict[str, int]] = {}
     for observation in observations:
-        expected = observation.prompt.expected_skills
+        expected, domain = observation.prompt.expected_skills, observation.prompt.domain
         if expected is None:
             continue
-        row = table.setdefault(observation.prompt.domain, {"all": 0, "old": 0, "new": 0, "won": 0, "lost": 0})
-        old, new = skills_of(observation.old) == expected, skills_of(observation.new) == expected
+        row = table.setdefault(domain, {"all": 0, "old": 0, "new": 0, "won": 0, "lost": 0})
+        old, new = skills_of(observation.old, domain) == expected, skills_of(observation.new, domain) == expected
         for name, value in (("all", True), ("old", old), ("new", new), ("won", new and not old), ("lost", old and not new)):
             row[name] += int(value)
     return table
@@ -143,7 +147,7 @@ def _plan_distances(observations: Sequence[Observation]) -> dict[str, Any]:
     found: dict[str, int] = {}
     compared = 0
     for observation in observations:
-        graphs = [_graph_of(answer) for answer in (observation.old, observation.new)]
+        graphs = [_graph_of(answer, observation.prompt.domain) for answer in (observation.old, observation.new)]
         if graphs[0] is None or graphs[1] is None:
             continue
         compared += 1
@@ -153,9 +157,9 @@ def _plan_distances(observations: Sequence[Observation]) -> dict[str, Any]:
     return {"compared": compared, "edits": sum(found.values()), "by_prompt": found}
 
 
-def _graph_of(answer: SubjectAnswer | None) -> Skeleton | None:
+def _graph_of(answer: SubjectAnswer | None, domain: str) -> Skeleton | None:
     try:
-        return None if answer is None else skeleton_of(parse_text(answer.plan_text))
+        return None if answer is None else skeleton_of(parse_text(answer.plan_text, domain=domain))
     except PlanSyntaxError:
         return None
 

@@ -32,7 +32,7 @@ SIGNAL_NAMES = (
     "finance.over_refund", "finance.repeated_refund", "finance.loop", "finance.structuring", "finance.large",
     "robot.force", "robot.closeness", "robot.zone", "robot.stop", "robot.contact",
 )  # fmt: skip
-FAMILY_OF_DOMAIN: Mapping[str, Family] = {"robot_cell": "robot", "finance": "finance"}
+FAMILY_OF_DOMAIN: Mapping[str, Family] = {"robot_cell": "robot", "finance": "finance", "api_json": "finance"}
 
 
 @dataclass(frozen=True, kw_only=True)

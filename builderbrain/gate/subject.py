@@ -18,6 +18,7 @@ from builderbrain.errors import PlanSyntaxError
 from builderbrain.gate.base_memory import FeatureMemory, RememberingHost
 from builderbrain.gate.evaluate import SubjectAnswer
 from builderbrain.gate.features import DOMAIN, BaseFeatures
+from builderbrain.gate.rehearsal import granted_in
 from builderbrain.grammar.base import CompiledConstraint, Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
@@ -28,6 +29,8 @@ from builderbrain.rail.model import RailModel
 from builderbrain.rail.rail import BuilderRail
 
 MAX_PLAN_TOKENS = 160
+MAX_DOMAIN_PLAN_TOKENS = 320
+"""The same for domains other than the first, whose calls have more arguments."""
 CUT_OFF = "The plan was cut off."
 BATCH = 16
 
@@ -40,6 +43,7 @@ class RailSubject:
         grammar: the domain's plan grammar, compiled for the host's tokenizer.
         temperature: 0 decodes greedily; then live against itself is bit-equal.
         max_tokens: a plan that is longer is cut off, and prompts are cut so that this many fit behind them.
+        domain: of the grammar's plans.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class RailSubject:
         *,
         temperature: float = 0.0,
         max_tokens: int = MAX_PLAN_TOKENS,
+        domain: str = DOMAIN,
     ) -> None:
         self.name = name
+        self._domain = domain
         self._model = RailModel(host, rail, weight_version=name)
         self._grammar = grammar
         self._temperature = temperature
@@ -62,7 +68,7 @@ class RailSubject:
         """Decode a plan and compose the reply of a dry run; no tool is run."""
         tokens, parameters = self._request(prompt, seed)
         generation = generate(self._model, tokens, parameters, self._grammar)
-        return answer_of(generation.text, finished=generation.finish_reason != "length")
+        return answer_of(generation.text, finished=generation.finish_reason != "length", domain=self._domain)
 
     def answering(self, prompt: str) -> Generator[None, None, SubjectAnswer]:
         """`answer` of greedy decoding, one token of the plan between two yields, for whoever does it in pieces."""
@@ -71,7 +77,7 @@ class RailSubject:
         while decoding.step() is not None:
             yield
         generation = decoding.result()
-        return answer_of(generation.text, finished=generation.finish_reason != "length")
+        return answer_of(generation.text, finished=generation.finish_reason != "length", domain=self._domain)
 
     @torch.no_grad()
     def prefix_logprobs(self, prompt: str, continuation: str) -> Tensor:
@@ -92,15 +98,20 @@ class RailSubject:
         return plan_prompt(self._model.tokenizer, prompt)[: max(1, self._model.max_length - self._max_tokens)]
 
 
-def answer_of(plan_text: str, *, finished: bool) -> SubjectAnswer:
+def plan_tokens_of(domain: str) -> int:
+    """How long a plan of a domain may get where nobody says so, in tokens."""
+    return MAX_PLAN_TOKENS if domain == DOMAIN else MAX_DOMAIN_PLAN_TOKENS
+
+
+def answer_of(plan_text: str, *, finished: bool, domain: str = DOMAIN) -> SubjectAnswer:
     """What a decoded plan is answered with in a dry run."""
     if not finished:
         return SubjectAnswer(plan_text=plan_text, response_text=CUT_OFF, valid=True)
     try:
-        plan = parse_text(plan_text)
+        plan = parse_text(plan_text, domain=domain)
     except PlanSyntaxError as error:
         return SubjectAnswer(plan_text=plan_text, response_text=error.message, valid=False)
-    verdict = check(plan)
+    verdict = check(plan, granted=granted_in(domain))
     reply = compose_dry_run(plan) if verdict.accepted else compose_refusal(verdict)
     return SubjectAnswer(plan_text=plan_text, response_text=reply, valid=True)
 
@@ -147,15 +158,17 @@ def open_subjects(
     candidate: str,
     live: str,
     base: str | None,
+    domain: str = DOMAIN,
     temperature: float = 0.0,
-    max_tokens: int = MAX_PLAN_TOKENS,
+    max_tokens: int | None = None,
 ) -> OpenedSubjects:
     """Load two versions of a registry on one base.
 
     Args:
         root: the registry's folder.
         base: a base model; None is the one the candidate was trained for.
-        temperature, max_tokens: of decoding, see `RailSubject`.
+        domain: whose plans both make.
+        temperature, max_tokens: of decoding, see `RailSubject`; by default as long as plans of the domain get.
 
     Raises:
         BuilderBrainError: the base or a rail cannot be loaded, or they do not fit together.
@@ -164,9 +177,10 @@ def open_subjects(
     config = rails[candidate].config
     host = RememberingHost(load_host(base or config.base_name, tap_points=config.tap_points))
     engine = XGrammarEngine(host.tokenizer, host.vocab_size)
-    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True)
+    grammar = engine.compile(Constraint(kind="grammar", source=load_grammar(domain)), trusted=True)
+    room = plan_tokens_of(domain) if max_tokens is None else max_tokens
     new, old = (
-        RailSubject(version, host, rails[version], grammar, temperature=temperature, max_tokens=max_tokens)
+        RailSubject(version, host, rails[version], grammar, temperature=temperature, max_tokens=room, domain=domain)
         for version in (candidate, live)
     )
     features = FeatureMemory(base_features_of(host))

@@ -65,6 +65,7 @@ def check_whole(registry: Registry, live: str, event: str) -> dict[str, Any]:
 def evaluation(registry: Registry, monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
     """The evaluate command, as far as it gets without a base: every fault here is found before one is loaded."""
     monkeypatch.setattr(commands, "_version", lambda registry, target: target)
+    monkeypatch.setattr(commands, "_domain_of", lambda folder: "repo_assistant")
     arguments = ["--registry", registry.root, "evaluate", candidate_of(registry), *options]
     commands.evaluate_candidate(parser().parse_args([str(argument) for argument in arguments]))
 
