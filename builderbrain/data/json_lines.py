@@ -50,23 +50,28 @@ def read_lines(path: Path) -> Iterator[Line]:
     """
     try:
         with _open(path) as file:
-            number = 0
-            while content := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                longer = len(content) > MAX_LINE_BYTES and not content.endswith(b"\n")
-                if number == 1:
-                    content = _without_mark(content, path)
-                if longer:
-                    while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                        pass
-                    yield Line(number, None)
-                elif content.strip():
-                    yield Line(number, content)
+            yield from lines_of(file, str(path))
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(
             f"expected a readable file at {path}, got: {reason}; mend it or leave it out", field=str(path)
         ) from error
+
+
+def lines_of(file: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[Line]:
+    """As `read_lines`, of a file that is open; `name` is what errors call it."""
+    number = 0
+    while content := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        longer = len(content) > MAX_LINE_BYTES and not content.endswith(b"\n")
+        if number == 1:
+            content = _without_mark(content, name)
+        if longer:
+            while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield Line(number, None)
+        elif content.strip():
+            yield Line(number, content)
 
 
 def parse_object(line: Line) -> dict[str, Any]:
@@ -101,14 +106,12 @@ def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path, "rb") if path.name.endswith(".gz") else open(path, "rb")
 
 
-def _without_mark(first: bytes, path: Path) -> bytes:
+def _without_mark(first: bytes, name: str) -> bytes:
     """The first line without the byte order mark of UTF-8; refuses the other encodings of Unicode by name."""
     marked = next((name for mark, name in _MARKS.items() if first.startswith(mark)), None)
-    name = marked or _ZEROS.get(tuple(map(bool, first[:4])))
-    if name is not None:
-        raise DataError(
-            f"expected UTF-8 in {path}, got {name}; convert it, e.g. with `iconv -f {name} -t UTF-8`", field=str(path)
-        )
+    found = marked or _ZEROS.get(tuple(map(bool, first[:4])))
+    if found is not None:
+        raise DataError(f"expected UTF-8 in {name}, got {found}; convert it, e.g. with `iconv -f {found} -t UTF-8`", field=name)
     return first.removeprefix(codecs.BOM_UTF8)
 
 

@@ -61,6 +61,13 @@ class UnknownModelError(InvalidRequestError):
     classification = Classification("resource", "low", "correct")
 
 
+class ResourceNotFoundError(InvalidRequestError):
+    """A request names a file, a job or a session that is not there."""
+
+    code = "resource_not_found"
+    classification = Classification("resource", "low", "correct")
+
+
 class AuthenticationError(BuilderBrainError):
     """The API key is missing or wrong."""
 

@@ -17,6 +17,7 @@ from builderbrain.gate.subject import base_features_of
 from builderbrain.grammar.base import Constraint
 from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.learn.config import LearnConfig
+from builderbrain.learn.file_routes import files_router
 from builderbrain.learn.fine_tuning import fine_tuning_router
 from builderbrain.learn.gating import GapGate
 from builderbrain.learn.jobs import FineTuningJobs
@@ -145,6 +146,7 @@ def attach(site: ServerSite) -> AttachedLearner:
     routers = [
         learning_router(learner, site.store.live),
         fine_tuning_router(jobs, site.service),
+        files_router(jobs, most_bytes=config.most_upload_bytes),
         sessions_router(sessions),
     ]
     return AttachedLearner(learner, routers)

@@ -22,6 +22,7 @@ class LearnConfig:
     trusted: generated goals that the defences compare with.
     micro_step_seconds: what a micro-step of training is to take at most; steps are cut into as many parts as that needs.
     most_disk_bytes: of traces.
+    most_upload_bytes, most_uploaded_bytes: of one file that is uploaded to train on, and of all of them together.
     canary_observations: readings that a promoted version must have before the next candidate may take its place; none is no
     success.
     promote: whether a candidate that the gate passes goes live by itself.
@@ -44,6 +45,8 @@ class LearnConfig:
     trusted: int = 128
     micro_step_seconds: float = 0.02
     most_disk_bytes: int = 256 << 20
+    most_upload_bytes: int = 64 << 20
+    most_uploaded_bytes: int = 1 << 30
     canary_observations: int = 20
     promote: bool = True
     gate_timeout_seconds: float = 600.0
@@ -71,6 +74,8 @@ class LearnConfig:
                 "trusted": (16, 1 << 16),
                 "micro_step_seconds": (1e-4, 60),
                 "most_disk_bytes": (1 << 16, 1 << 50),
+                "most_upload_bytes": (1, 1 << 30),
+                "most_uploaded_bytes": (1, 1 << 50),
                 "canary_observations": (0, 1 << 20),
                 "gate_timeout_seconds": (1, 1e6),
                 "gate_max_tokens": (1, 4096),

@@ -2,6 +2,7 @@
 itself.
 
     <learn>/files/NAME.jsonl     what may be trained on: put there by who runs the server, as docs/training.md writes data
+    <learn>/files/uploaded/ID    the same, uploaded (`files`)
     <learn>/jobs/ID.json         a job, rewritten whole at every change
 
 A job runs in the gaps of decoding like everything that is learned here, one at a time, in the order of their arrival. One that
@@ -23,11 +24,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from builderbrain.errors import BuilderBrainError, CheckpointError, ConflictError, InvalidRequestError
+from builderbrain.errors import (
+    BuilderBrainError,
+    CheckpointError,
+    ConflictError,
+    InvalidRequestError,
+    ResourceNotFoundError,
+)
 from builderbrain.learn.candidate import Trained
 from builderbrain.learn.config import LearnConfig
+from builderbrain.learn.files import FILE_ID, UploadedFiles
 from builderbrain.learn.traces import Example
-from builderbrain.storage import canonical_json, write_atomic
+from builderbrain.storage import canonical_json, sha256_file, write_atomic
 from builderbrain.train.data_files import Request, read_requests
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -106,6 +114,7 @@ class FineTuningJobs:
         self.files, self._folder = folder / "files", folder / "jobs"
         for path in (self.files, self._folder):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.uploads = UploadedFiles(self.files / "uploaded", most_bytes=config.most_uploaded_bytes)
         self._config, self._make = config, make
         self._lock = threading.Lock()
         self._jobs: dict[str, FineTuningJob] = {}
@@ -130,8 +139,8 @@ class FineTuningJobs:
             InvalidRequestError: there is no such file.
             ConflictError: too many jobs wait.
         """
-        self._path(training_file)
         with self._lock:
+            self._path(training_file)
             waiting = sum(job.status not in ENDED for job in self._jobs.values())
             if waiting >= MOST_WAITING:
                 raise ConflictError(
@@ -151,6 +160,20 @@ class FineTuningJobs:
         self._say(job, "info", "Created the job; it runs when the ones before it have ended.")
         return job
 
+    def delete_file(self, identifier: str) -> None:
+        """Remove an uploaded file.
+
+        Raises:
+            ResourceNotFoundError: there is none of that id.
+            ConflictError: a job that has not ended is to read it.
+            OutputError: it could not be removed.
+        """
+        with self._lock:
+            for job in self._jobs.values():
+                if job.training_file == identifier and job.status not in ENDED:
+                    raise ConflictError(f"{job.id} trains on {identifier}; cancel it, or wait for its end", field="file_id")
+            self.uploads.delete(identifier)
+
     def all(self) -> list[FineTuningJob]:
         """Newest first."""
         with self._lock:
@@ -160,19 +183,21 @@ class FineTuningJobs:
         """One job.
 
         Raises:
-            InvalidRequestError: there is none of that id.
+            ResourceNotFoundError: there is none of that id.
         """
         with self._lock:
             job = self._jobs.get(identifier)
         if job is None:
-            raise InvalidRequestError(f"there is no fine-tuning job {identifier!r:.80}; list them", field="fine_tuning_job_id")
+            raise ResourceNotFoundError(
+                f"there is no fine-tuning job {identifier!r:.80}; list them", field="fine_tuning_job_id"
+            )
         return job
 
     def cancel(self, identifier: str) -> FineTuningJob:
         """End a job that has not ended.
 
         Raises:
-            InvalidRequestError: there is none of that id.
+            ResourceNotFoundError: there is none of that id.
             ConflictError: it has ended.
         """
         job = self.get(identifier)
@@ -210,7 +235,10 @@ class FineTuningJobs:
         return self.get(job.id).status == "cancelled"
 
     def _prepare(self, job: FineTuningJob) -> Prepared:
-        requests = read_requests(str(self._path(job.training_file)))
+        if FILE_ID.fullmatch(job.training_file):
+            self.uploads.verify(job.training_file)
+        path = self._path(job.training_file)
+        requests = read_requests(str(path))
         examples = tuple(_example(job.id, number, request) for number, request in enumerate(requests.train))
         batch = max(2, job.hyperparameters.batch_size)
         times = job.hyperparameters.learning_rate_multiplier
@@ -224,9 +252,17 @@ class FineTuningJobs:
             muon_learning_rate=min(1.0, times * self._config.muon_learning_rate),
         )
         information = {"trained_by": job.id, "training_file": job.training_file, "suffix": job.suffix}
+        information["training_file_sha256"] = sha256_file(path)
         return Prepared(examples=examples, config=config, seed=job.seed, information=information)
 
     def _path(self, name: str) -> Path:
+        if FILE_ID.fullmatch(name):
+            try:
+                return self.uploads.path(name)
+            except ResourceNotFoundError as error:
+                raise InvalidRequestError(
+                    f"training_file: {error.message}, or upload it again", field="training_file"
+                ) from error
         path = self.files / name
         found = FILE_NAME.fullmatch(name)
         try:
@@ -235,8 +271,8 @@ class FineTuningJobs:
             regular = False
         if not regular:
             raise InvalidRequestError(
-                f"training_file: expected the name of a file in the server's folder of training files, got {name!r:.140}; its "
-                "operator puts files there (docs/learning.md)",
+                f"training_file: expected the id of an uploaded file, or the name of one in the server's folder of training "
+                f"files, got {name!r:.140}; upload it (/v1/files), or its operator puts it there (docs/learning.md)",
                 field="training_file",
             )
         return path

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from builderbrain.agent.goal import MAX_GOAL_CHARACTERS, check_goal
-from builderbrain.errors import ConflictError, VersionNotFoundError
+from builderbrain.errors import ConflictError, NotReadyError, ResourceNotFoundError, VersionNotFoundError
 from builderbrain.gate.subject import MAX_PLAN_TOKENS
 from builderbrain.learn.routes import read_plan
 from builderbrain.learn.sessions import TrainingSession, TrainingSessions
@@ -21,6 +21,8 @@ from builderbrain.serve.openapi import described
 from builderbrain.serve.replies import json_reply
 
 MOST_ROWS = 128
+IN_GAPS = (ResourceNotFoundError, NotReadyError)
+"""What a call of a session raises that waits for gaps of decoding."""
 
 
 class SessionRequest(RequestModel):
@@ -39,7 +41,7 @@ class Datum(RequestModel):
 class ForwardBackwardRequest(RequestModel):
     """Rows whose mean loss is differentiated."""
 
-    data: list[Datum] = Field(min_length=1, max_length=MOST_ROWS)
+    data: Annotated[list[Datum], Field(fail_fast=True)] = Field(min_length=1, max_length=MOST_ROWS)
     loss_fn: Literal["cross_entropy"] = "cross_entropy"
 
 
@@ -128,13 +130,13 @@ def sessions_router(sessions: TrainingSessions) -> APIRouter:
         return json_reply({"object": "list", "data": [_shown(session) for session in sessions.all()]})
 
     @router.delete(place + "/{session_id}")
-    @described("End a training session; what was not saved is gone.", reply=EndedReply)
+    @described("End a training session; what was not saved is gone.", reply=EndedReply, raises=(ResourceNotFoundError,))
     async def end(session_id: str) -> Response:
         sessions.end(session_id)
         return json_reply({"id": session_id, "deleted": True})
 
     @router.post(place + "/{session_id}/forward_backward")
-    @described("Add gradients.", body=ForwardBackwardRequest, reply=BackwardReply)
+    @described("Add gradients.", body=ForwardBackwardRequest, reply=BackwardReply, raises=IN_GAPS)
     async def forward_backward(session_id: str, request: Request) -> Response:
         body = await read_request(request, ForwardBackwardRequest)
         session = sessions.get(session_id)
@@ -143,7 +145,7 @@ def sessions_router(sessions: TrainingSessions) -> APIRouter:
         return json_reply({"loss": found.loss, "rows": found.rows, "tokens": found.tokens})
 
     @router.post(place + "/{session_id}/optim_step")
-    @described("Step with the gradients so far.", body=OptimStepRequest, reply=StepReply, raises=(ConflictError,))
+    @described("Step with the gradients so far.", body=OptimStepRequest, reply=StepReply, raises=(ConflictError, *IN_GAPS))
     async def optim_step(session_id: str, request: Request) -> Response:
         body = await read_request(request, OptimStepRequest)
         session = sessions.get(session_id)
@@ -151,7 +153,7 @@ def sessions_router(sessions: TrainingSessions) -> APIRouter:
         return json_reply({"steps": session.steps, "gradient_norm": norm})
 
     @router.post(place + "/{session_id}/sample")
-    @described("Plan a goal with the weights as they are.", body=SampleRequest, reply=SampleReply)
+    @described("Plan a goal with the weights as they are.", body=SampleRequest, reply=SampleReply, raises=IN_GAPS)
     async def sample(session_id: str, request: Request) -> Response:
         body = await read_request(request, SampleRequest)
         check_goal(body.goal)
@@ -160,7 +162,7 @@ def sessions_router(sessions: TrainingSessions) -> APIRouter:
         return json_reply({"text": text})
 
     @router.post(place + "/{session_id}/save_state")
-    @described("Make a candidate of the weights as they are.", reply=StateReply)
+    @described("Make a candidate of the weights as they are.", reply=StateReply, raises=IN_GAPS)
     async def save_state(session_id: str) -> Response:
         session = sessions.get(session_id)
         return json_reply({"version": await to_thread.run_sync(sessions.save_state, session)})

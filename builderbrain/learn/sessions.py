@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from builderbrain.errors import ConflictError, InvalidRequestError, VersionNotFoundError
+from builderbrain.errors import ConflictError, InvalidRequestError, ResourceNotFoundError, VersionNotFoundError
 from builderbrain.gate.gap_subject import GapSubject
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.subject import RailSubject
@@ -174,12 +174,12 @@ class TrainingSessions:
         """One session.
 
         Raises:
-            InvalidRequestError: there is none of that id.
+            ResourceNotFoundError: there is none of that id.
         """
         with self._lock:
             found = self._sessions.get(identifier)
         if found is None:
-            raise InvalidRequestError(f"there is no training session {identifier!r:.80}; begin one", field="session_id")
+            raise ResourceNotFoundError(f"there is no training session {identifier!r:.80}; begin one", field="session_id")
         return found
 
     def end(self, identifier: str) -> None:

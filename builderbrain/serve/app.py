@@ -15,7 +15,7 @@ from builderbrain.errors import BuilderBrainError, classify
 from builderbrain.serve.boundary import Boundary, Keys
 from builderbrain.serve.chat import chat_router
 from builderbrain.serve.completions import completions_router
-from builderbrain.serve.openapi import index_router
+from builderbrain.serve.openapi import body_limits, index_router
 from builderbrain.serve.plans import plans_router
 from builderbrain.serve.probes import probes_router
 from builderbrain.serve.rate_limits import UNLIMITED, RateLimits
@@ -68,6 +68,8 @@ def create_app(
                 each.start()
             yield
 
+    own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)
+    every = (*(make(service) for make in own), *routers)
     app = FastAPI(title="BuilderBrain", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.service = service
     app.add_middleware(
@@ -77,11 +79,10 @@ def create_app(
         on_status=service.telemetry.responded,
         on_error=lambda error: service.telemetry.refused(error, where="reply"),
         limits=limits,
+        body_limits=body_limits(every),
     )
     app.add_exception_handler(BuilderBrainError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
-    own = (chat_router, completions_router, responses_router, tokenization_router, plans_router, probes_router)
-    every = (*(make(service) for make in own), *routers)
     for router in (*every, index_router(every)):
         app.include_router(router)
     return app

@@ -12,9 +12,10 @@ import asyncio
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -26,11 +27,14 @@ from builderbrain.serve.replies import error_reply, log_failure
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 ADMIN_PREFIX = "/v1/admin/"
-ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/", "/v1/fine_tuning/", "/v1/training/")
+ADMIN_PREFIXES = (ADMIN_PREFIX, "/v1/versions/", "/v1/fine_tuning/", "/v1/training/", "/v1/files/")
 """Everything below them changes the server, so that a route added there is closed before anybody thinks of it."""
 ADMIN_PATHS = frozenset(
-    {"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker"}
-)
+    {
+        "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/resume", "/reset_prefix_cache", "/weight_checker",
+        "/v1/files",
+    }
+)  # fmt: skip
 """Routes that change the server at the places where other servers have them."""
 ADMINISTRATOR = "administrator"
 BODY_SECONDS = 30.0
@@ -71,6 +75,7 @@ class Boundary:
         app: the application.
         keys: what may be asked with.
         max_body_bytes: larger bodies get 413.
+        body_limits: in its place for some routes, by method and path; they have as much more time to be sent.
         on_status: hears the status of every reply.
         on_error: hears every error that gets as far as here.
         limits: how often a caller may ask, and how many of its requests may be under way.
@@ -85,11 +90,12 @@ class Boundary:
         on_status: Callable[[int], None],
         on_error: Callable[[BaseException], None] = lambda error: None,
         limits: RateLimits = UNLIMITED,
+        body_limits: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._keys = keys
         self._limits = limits
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes, self._body_limits = max_body_bytes, body_limits
         self._on_status = on_status
         self._on_error = on_error
 
@@ -107,7 +113,7 @@ class Boundary:
             caller = self._authenticate(scope, headers)
             scope["state"]["asker"] = caller or ADMINISTRATOR
             with self._limits.place(caller):
-                body = await self._read_body(headers, receive)
+                body = await self._read_body(scope, headers, receive)
                 if body is None:
                     return
                 await self._run(scope, body, receive, outgoing)
@@ -148,32 +154,33 @@ class Boundary:
             )
         return f"key {matches.index(True)}"
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+    async def _read_body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes | None:
         """The whole body; None when the client left before it was sent."""
+        most = self._body_limits.get((scope["method"], scope["path"]), self._max_body_bytes)
+        seconds = BODY_SECONDS * max(1.0, most / self._max_body_bytes)
         declared = headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
-            raise self._too_large(f"{int(declared)} bytes")
+        if declared.isdigit() and int(declared) > most:
+            raise self._too_large(most, f"{int(declared)} bytes")
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return None
                     chunks.append(message.get("body", b""))
                     size += len(chunks[-1])
-                    if size > self._max_body_bytes:
-                        raise self._too_large("more")
+                    if size > most:
+                        raise self._too_large(most, "more")
                     if not message.get("more_body", False):
                         return b"".join(chunks)
         except TimeoutError as error:
-            raise InvalidRequestError(f"expected the whole body within {BODY_SECONDS:g} s; send it faster") from error
+            raise InvalidRequestError(f"expected the whole body within {seconds:g} s; send it faster") from error
 
-    def _too_large(self, got: str) -> BodyTooLargeError:
-        return BodyTooLargeError(
-            f"expected a body of at most {self._max_body_bytes} bytes (--max-body-bytes), got {got}", field="Content-Length"
-        )
+    def _too_large(self, most: int, got: str) -> BodyTooLargeError:
+        setting = " (--max-body-bytes)" if most == self._max_body_bytes else ""
+        return BodyTooLargeError(f"expected a body of at most {most} bytes{setting}, got {got}", field="Content-Length")
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, send: _Outgoing) -> None:
         """Run the application until it is done or the client is gone."""

@@ -46,6 +46,8 @@ class RequestModel(BaseModel):
     """More values of refused fields that ask for nothing."""
     removed_fields: ClassVar[Mapping[str, str]] = {}
     """Refused whatever they hold; the value names the replacement."""
+    media_type: ClassVar[str] = "application/json"
+    """Of the body that it is read from."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -83,6 +85,7 @@ class RequestModel(BaseModel):
         return values
 
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _SHOULD = re.compile(r"^\w+ should (?:be|have) ")
 """How pydantic begins ("Input should be a valid string"); ours begin like all other messages of the project."""
 _IN_OTHER_WORDS = (
@@ -129,12 +132,36 @@ def parse_request(body: bytes, model: type[M]) -> M:
         raise InvalidRequestError(f"expected a JSON object as the body, got {_JSON_NAMES[type(values)]}")
     _check_depth(values)
     _refuse_duplicate_keys(body)
+    return validated(values, model)
+
+
+def validated(values: Mapping[str, Any], model: type[M]) -> M:
+    """Decoded values as a model.
+
+    Raises:
+        InvalidRequestError: a field is wrong; `field` is its dotted path.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         # Of the branches of a union, the one that got deepest says most, and then one of our own.
         details = error.errors(include_url=False)
         raise _named_refusal(max(details, key=lambda detail: (len(detail["loc"]), detail["type"] in _OWN_TYPES))) from error
+
+
+def read_query(request: Request, model: type[M]) -> M:
+    """The query of a request as a model whose fields are texts and whole numbers.
+
+    Raises:
+        InvalidRequestError: a field is unknown, wrong or there twice.
+    """
+    values: dict[str, Any] = {}
+    for name, text in request.query_params.multi_items():
+        if name in values:
+            raise InvalidRequestError(f"{_joined([name])}: expected it once in the query, got it more than once", field=name)
+        known = model.model_fields.get(name)
+        values[name] = int(text) if known is not None and known.annotation is int and _WHOLE.fullmatch(text) else text
+    return validated(values, model)
 
 
 def _check_depth(values: Any) -> None:
@@ -193,13 +220,13 @@ def _named_refusal(detail: ErrorDetails) -> InvalidRequestError:
         field = _joined(path)
         return InvalidRequestError(f"{field}: {detail['msg']}", field=field)
     field = _joined(path)
+    if detail["type"] == "missing":
+        return InvalidRequestError(f"{field}: this field is required", field=field)
     got = _shorten(detail["input"])
     message = _SHOULD.sub("expected ", detail["msg"])
     for theirs, ours in _IN_OTHER_WORDS:
         message = theirs.sub(ours, message)
     message = message[0].lower() + message[1:]
-    if detail["type"] == "missing":
-        return InvalidRequestError(f"{field}: this field is required", field=field)
     return InvalidRequestError(f"{field}: {message}, got {got}", field=field or None)
 
 

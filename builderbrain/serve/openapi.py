@@ -57,6 +57,8 @@ class Description:
     summary: str
     body: type[RequestModel] | None = None
     in_query: bool = False
+    query: type[RequestModel] | None = None
+    most_bytes: int | None = None
     reply: type[BaseModel] | None = None
     accepted: type[BaseModel] | None = None
     other_replies: tuple[str, ...] = ()
@@ -68,6 +70,8 @@ def described(
     *,
     body: type[RequestModel] | None = None,
     in_query: bool = False,
+    query: type[RequestModel] | None = None,
+    most_bytes: int | None = None,
     reply: type[BaseModel] | None = None,
     accepted: type[BaseModel] | None = None,
     other_replies: tuple[str, ...] = (),
@@ -77,8 +81,10 @@ def described(
 
     Args:
         summary: one sentence.
-        body: what `read_request` reads.
+        body: what `read_request` reads, or `read_form`.
         in_query: whether the fields of `body` may come in the query instead.
+        query: what `read_query` reads.
+        most_bytes: of a body, in place of what the server has for all routes.
         reply: the JSON object of status 200.
         accepted: the JSON object of status 202, where it may have it.
         other_replies: media types that status 200 may have as well.
@@ -88,6 +94,8 @@ def described(
         summary=summary,
         body=body,
         in_query=in_query,
+        query=query,
+        most_bytes=most_bytes,
         reply=reply,
         accepted=accepted,
         other_replies=other_replies,
@@ -99,6 +107,16 @@ def described(
         return function
 
     return mark
+
+
+def body_limits(routers: Iterable[APIRouter]) -> dict[tuple[str, str], int]:
+    """Of routes that say how large a body they take: the bytes, by method and path."""
+    found: dict[tuple[str, str], int] = {}
+    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        most: int | None = route.endpoint.__dict__["description"].most_bytes
+        if most is not None:
+            found.update({(method, route.path): most for method in route.methods or ()})
+    return found
 
 
 def index_router(routers: Sequence[APIRouter]) -> APIRouter:
@@ -138,7 +156,7 @@ def document(routes: Iterable[APIRoute]) -> dict[str, Any]:
     models: set[type[BaseModel]] = {ErrorReply}
     for route in routes:
         found: Description = route.endpoint.__dict__["description"]
-        models |= {model for model in (found.body, found.reply, found.accepted) if model is not None}
+        models |= {model for model in (found.body, found.query, found.reply, found.accepted) if model is not None}
         for method in route.methods or ():
             paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, method, found)
     _, schemas = models_json_schema(
@@ -165,7 +183,7 @@ def _operation(route: APIRoute, method: str, found: Description) -> dict[str, An
         raises.append(AdministrationError)
     elif path not in OPEN_PATHS:
         raises += [AuthenticationError, RateLimitError]
-    if found.body is not None:
+    if found.body is not None or found.query is not None:
         raises.append(InvalidRequestError)
     has_content = method != "HEAD"
     operation: dict[str, Any] = {
@@ -180,9 +198,11 @@ def _operation(route: APIRoute, method: str, found: Description) -> dict[str, An
         for name in re.findall(r"{(\w+)}", path)
     ]
     if found.body is not None:
-        operation["requestBody"] = {"required": not found.in_query, "content": _json_content(found.body)}
+        operation["requestBody"] = {"required": not found.in_query, "content": _content(found.body, found.body.media_type)}
         if found.in_query:
             parameters += _query(found.body)
+    if found.query is not None:
+        parameters += _query(found.query)
     if parameters:
         operation["parameters"] = parameters
     return operation
@@ -234,4 +254,8 @@ def _retry_header(status: int) -> dict[str, Any]:
 
 
 def _json_content(model: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}
+    return _content(model, "application/json")
+
+
+def _content(model: type[BaseModel], media_type: str) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": REFERENCE.format(model=model.__name__)}}}

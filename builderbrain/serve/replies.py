@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[errors.BuilderBrainError], int, str], ...] = (
     (errors.UnknownModelError, 404, "not_found_error"),
+    (errors.ResourceNotFoundError, 404, "not_found_error"),
     (errors.InvalidRequestError, 400, "invalid_request_error"),
     (errors.GrammarLimitError, 400, "invalid_request_error"),
     (errors.GrammarRefusedError, 400, "invalid_request_error"),

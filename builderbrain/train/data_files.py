@@ -119,15 +119,25 @@ def _requests(path: Path, left_out: LeftOut) -> Iterator[Request]:
     for line in read_lines(path):
         where = f"{path.name} line {line.number}"
         try:
-            row = parse_object(line)
-            if "goal" in row or not _TRACE_KEYS & set(row):
-                yield _of_goal(row, where, left_out)
-                continue
-            request = _of_trace(trace_from_json(row), where, left_out)
+            request = request_of(parse_object(line), where, left_out)
         except DataError as error:
             raise DataError(f"{where}: {error.message}", field="data") from error
         if request is not None:
             yield request
+
+
+def request_of(row: Mapping[str, Any], where: str, left_out: LeftOut) -> Request | None:
+    """The request of a row in either form; None for a trace that is no training row, which is counted.
+
+    Args:
+        where: file and line, for what is counted.
+
+    Raises:
+        DataError: the row is bad; names the place in it.
+    """
+    if "goal" in row or not _TRACE_KEYS & set(row):
+        return _of_goal(row, where, left_out)
+    return _of_trace(trace_from_json(row), where, left_out)
 
 
 def _of_trace(trace: Trace, where: str, left_out: LeftOut) -> Request | None:

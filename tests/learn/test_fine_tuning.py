@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ import openai
 import pytest
 
 from builderbrain.errors import ConflictError, DataError, InvalidRequestError
-from builderbrain.learn.candidate import Trained
 from builderbrain.learn.config import LearnConfig
 from builderbrain.learn.jobs import FineTuningJob, FineTuningJobs, Hyperparameters, Made, Prepared
+from tests.learn.routing import Routes, learner_routes
+from tests.learn.routing import make as made
 from tests.learn.serving import WORDS, Learning
-
-TRAINED = Trained(steps=1, dropped=0, tokens=7, loss=0.5, micro_steps=3, longest=0.01)
 
 
 def write_rows(folder: Path, name: str = "rows.jsonl", count: int = 6) -> None:
@@ -28,12 +27,8 @@ def write_rows(folder: Path, name: str = "rows.jsonl", count: int = 6) -> None:
     (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def jobs_of(folder: Path, make: Any = None) -> FineTuningJobs:
-    def made(prepared: Prepared, say: Callable[[str], None], cancelled: Callable[[], bool]) -> Made:
-        say(f"{len(prepared.examples)} rows")
-        return Made(version="v" * 16, decision="promote", reasons=(), trained=TRAINED)
-
-    return FineTuningJobs(folder, LearnConfig(), make or made)
+def jobs_of(folder: Path, make: Any = made) -> FineTuningJobs:
+    return FineTuningJobs(folder, LearnConfig(), make)
 
 
 def create(jobs: FineTuningJobs, name: str = "rows.jsonl") -> FineTuningJob:
@@ -102,6 +97,113 @@ def test_a_failure_is_the_jobs_own_and_a_restart_ends_what_was_under_way(tmp_pat
     assert again.get(bad.id).error == "expected other rows"
     assert again.get(left.id).status == "failed"
     assert "restarted" in str(again.get(left.id).error)
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Routes]:
+    with learner_routes(tmp_path_factory.mktemp("jobs")) as started:
+        write_rows(started.jobs.files)
+        yield started
+
+
+@pytest.fixture
+def client(routes: Routes) -> openai.OpenAI:
+    return routes.server.client("boss")
+
+
+def test_the_official_client_walks_through_jobs_and_events(routes: Routes, client: openai.OpenAI) -> None:
+    ids = [client.fine_tuning.jobs.create(model="tiny", training_file="rows.jsonl").id for _ in range(5)]
+    assert [job.id for job in client.fine_tuning.jobs.list(limit=2)][:5] == ids[::-1]
+    page = client.fine_tuning.jobs.list(limit=2, after=ids[3])
+    assert ([job.id for job in page.data], page.has_more) == ([ids[2], ids[1]], True)
+    while routes.jobs.run_next():
+        pass
+    whole = client.fine_tuning.jobs.list_events(ids[0], limit=100)
+    assert (whole.data[0].message, whole.data[-1].message[:15], whole.has_more) == (
+        "The job has succeeded.",
+        "Created the job",
+        False,
+    )
+    events = client.fine_tuning.jobs.list_events(ids[0], limit=2)
+    assert len(events.data) == 2
+    assert events.has_more
+    assert list(events) == whole.data
+    last = client.fine_tuning.jobs.list_events(ids[0], after=whole.data[-1].id)
+    assert (last.data, last.has_more) == ([], False)
+
+
+def test_no_more_events_are_kept_than_may_be(routes: Routes, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builderbrain.learn.jobs.EVENTS", 4)
+    job = create(routes.jobs)
+    for number in range(6):
+        routes.jobs._say(job, "info", f"step {number}")
+    assert [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=3)] == [
+        f"step {number}" for number in (5, 4, 3, 2)
+    ]
+    routes.jobs.cancel(job.id)
+
+
+def test_a_job_has_no_checkpoints_and_an_unknown_one_is_not_found(routes: Routes, client: openai.OpenAI) -> None:
+    job = create(routes.jobs)
+    page = client.fine_tuning.jobs.checkpoints.list(job.id)
+    assert (page.data, page.has_more) == ([], False)
+    routes.jobs.cancel(job.id)
+    asked: list[Callable[[str], Any]] = [
+        client.fine_tuning.jobs.checkpoints.list,
+        client.fine_tuning.jobs.list_events,
+        client.fine_tuning.jobs.retrieve,
+        client.fine_tuning.jobs.cancel,
+    ]
+    for ask in asked:
+        with pytest.raises(openai.NotFoundError, match="there is no fine-tuning job") as refused:
+            ask("ftjob-none")
+        assert refused.value.code == "resource_not_found"
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"after": "ftjob-none"}, "after"),
+        ({"after": ""}, "after"),
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"extra_query": {"limit": "two"}}, "limit"),
+        ({"extra_query": {"limit": ["1", "2"]}}, "limit[]"),
+        ({"metadata": {"team": "red"}}, "metadata[team]"),
+    ],
+)
+def test_a_wrong_page_is_refused_by_its_field(client: openai.OpenAI, asked: dict[str, Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.fine_tuning.jobs.list(**asked)
+    assert refused.value.param == param
+
+
+def test_a_field_of_the_query_stands_there_once(routes: Routes) -> None:
+    headers = {"Authorization": "Bearer boss"}
+    reply = httpx.get(f"{routes.server.url}/v1/fine_tuning/jobs?limit=1&limit=2", headers=headers, trust_env=False)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "limit")
+
+
+@pytest.mark.parametrize(
+    ("field", "fits", "does_not"),
+    [
+        ("suffix", "s" * 64, "s" * 65),
+        ("suffix", "s", ""),
+        ("metadata", {f"{key:064}": "v" * 512 for key in range(16)}, {str(key): "v" for key in range(17)}),
+        ("metadata", {}, {"k" * 65: "v"}),
+        ("metadata", {"k": ""}, {"k": "v" * 513}),
+        ("metadata", {"k": "1"}, {"k": 1}),
+        ("seed", 0, -1),
+    ],
+)
+def test_what_goes_with_a_job_is_bounded(routes: Routes, client: openai.OpenAI, field: str, fits: Any, does_not: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.fine_tuning.jobs.create(model="tiny", training_file="rows.jsonl", **{field: does_not})
+    assert str(refused.value.param).startswith(field)
+    job = client.fine_tuning.jobs.create(model="tiny", training_file="rows.jsonl", **{field: fits})
+    if field != "suffix":
+        assert getattr(job, field) == fits
+    routes.jobs.cancel(job.id)
 
 
 def test_the_official_client_gets_a_candidate_that_is_not_live(server: Learning) -> None:

@@ -45,7 +45,7 @@ def test_steps_lower_the_loss_and_what_is_saved_is_no_more_than_a_candidate(serv
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
     gone = server.http.delete(f"/v1/training/sessions{place}", headers=ADMIN)
     assert gone.json() == {"id": session["id"], "deleted": True}
-    call(server, f"{place}/save_state", status=400)
+    call(server, f"{place}/save_state", status=404)
 
 
 def test_a_step_needs_gradients_and_rows_need_to_fit(server: Learning) -> None:

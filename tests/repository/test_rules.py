@@ -72,6 +72,7 @@ MAY_WRITE_FILES = {
     "builderbrain.data.assemble": "rows, into the folder that storage makes whole",
     "builderbrain.data.staging": "removes finished and foreign parts of an ingest",
     "builderbrain.learn.trace_log": "the append-only log of traces, bounded",
+    "builderbrain.learn.files": "removes uploaded files",
     "builderbrain.learn.learner": "removes the folder of a candidate that the registry has",
     "builderbrain.nano.pretrain": "the log of the base's training",
     "builderbrain.agent.journal": "the append-only journal of an execution",

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import jsonschema_rs
 import pytest
-import schemathesis
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from hypothesis import HealthCheck, given, settings, strategies
 from pydantic import create_model
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    negative_data_rejection,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from builderbrain.errors import PolicyError
 from builderbrain.grammar.base import CompiledConstraint, Constraint
@@ -35,22 +23,12 @@ from builderbrain.serve.openapi import described
 from builderbrain.serve.openapi import document as document_of
 from builderbrain.serve.service import Service
 from builderbrain.serve.settings import ServeSettings
+from tests.serve.documented import check_operation, check_reply, schema_of
 from tests.serve.fleet import BOSS, Fleet, running_fleet
 from tests.serve.running import RunningServer
 from tests.serve.tooling import CLOCK, tool_server
 
 PLAN = {"version": 1, "steps": [{"id": "s1", "skill": "list", "args": {"path": "."}}]}
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-    unsupported_method,
-]
-PATIENCE_SECONDS = 120
-EXAMPLES = 25
-"""Of each operation; docs/clients.md has the command that tries more."""
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +70,7 @@ def document(whole: RunningServer) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def api_schema(document: dict[str, Any], whole: RunningServer) -> Any:
-    """The document as schemathesis reads it."""
-    found = schemathesis.openapi.from_dict(document)
-    # By default 10 s: a goal decodes up to three plans, and a busy machine is no fault of the document.
-    found.config.update(base_url=whole.url, request_timeout=PATIENCE_SECONDS)
-    return found
+    return schema_of(document, whole.url)
 
 
 OPERATIONS = [
@@ -148,33 +122,8 @@ REFUSED_BY_POLICY = (
     [(each, mode) for each in OPERATIONS for mode in GenerationMode if mode.is_positive or each not in NEVER_WRONG],
 )
 def test_what_is_made_from_the_document_gets_what_it_says(api_schema: Any, operation: str, mode: GenerationMode) -> None:
-    method, path = operation.split()
-    found = api_schema[path][method]
-    required = required_fields(api_schema.raw_schema, path, method)
-
-    @given(found.as_strategy(generation_mode=mode), strategies.randoms(use_true_random=True))
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    def check(case: Any, draw: random.Random) -> None:
-        if mode.is_positive and isinstance(case.body, dict):
-            case.body = with_few_fields(case.body, required, draw)
-            if (limit := LIMITS.get(path)) is not None and case.body.get(limit) is None:
-                case.body[limit] = 4
-        case.call_and_validate(checks=CHECKS, headers=BOSS)
-
-    check()
-
-
-def required_fields(document: dict[str, Any], path: str, method: str) -> set[str]:
-    content = document["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
-    names = [each["schema"]["$ref"].rpartition("/")[2] for each in content.values()]
-    return {field for name in names for field in document["components"]["schemas"][name].get("required", ())}
-
-
-def with_few_fields(body: dict[str, Any], required: set[str], draw: random.Random) -> dict[str, Any]:
-    """What is required and a few more: of all fields at once some pair never goes together, and everything would be refused."""
-    optional = sorted(body.keys() - required)
-    left_out = set(optional) - set(draw.sample(optional, min(len(optional), draw.randint(0, 3))))
-    return {name: value for name, value in body.items() if name not in left_out}
+    limit = LIMITS.get(operation.split()[1])
+    check_operation(api_schema, operation, mode, BOSS, more={} if limit is None else {limit: 4})
 
 
 REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -224,16 +173,6 @@ def test_a_reply_holds_what_the_document_lists_and_nothing_else(
 ) -> None:
     reply = httpx.request(method, f"{whole.url}{path}", json=body, headers=BOSS, trust_env=False, timeout=60)
     check_reply(document, method, path, reply)
-
-
-def check_reply(document: dict[str, Any], method: str, path: str, reply: httpx.Response) -> None:
-    assert reply.status_code == 200, reply.text
-    schema = document["paths"][path][method.lower()]["responses"]["200"]["content"]["application/json"]["schema"]
-    closed = {
-        name: each if "properties" not in each else {"additionalProperties": False, **each}
-        for name, each in document["components"]["schemas"].items()
-    }
-    jsonschema_rs.validate({**schema, "components": {"schemas": closed}}, reply.json())
 
 
 def test_replies_to_an_operator_hold_what_the_document_lists(fleet: Fleet, document: dict[str, Any]) -> None:
