@@ -3,6 +3,7 @@ candidate."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -215,8 +216,9 @@ def test_the_official_client_gets_a_candidate_that_is_not_live(server: Learning)
         client.fine_tuning.jobs.create(model="tiny", training_file="other.jsonl")
     with pytest.raises(openai.NotFoundError):
         client.fine_tuning.jobs.create(model="another", training_file="rows.jsonl")
+    file = client.files.create(file=server.learner.jobs.files / "rows.jsonl", purpose="fine-tune")
     job = client.fine_tuning.jobs.create(
-        model="tiny", training_file="rows.jsonl", hyperparameters={"n_epochs": 1, "batch_size": 4}, seed=3
+        model="tiny", training_file=file.id, hyperparameters={"n_epochs": 1, "batch_size": 4}, seed=3
     )
     assert job.status in ("queued", "running")
     end = threading.Event()
@@ -229,7 +231,10 @@ def test_the_official_client_gets_a_candidate_that_is_not_live(server: Learning)
     assert job.trained_tokens
     assert job.fine_tuned_model in server.registry.versions()
     assert server.registry.live() == live
-    assert server.registry.verify(job.fine_tuned_model).information["trained_by"] == job.id
+    information = server.registry.verify(job.fine_tuned_model).information
+    assert (information["trained_by"], information["training_file"]) == (job.id, file.id)
+    digest = hashlib.sha256(client.files.content(file.id).read()).hexdigest()
+    assert information["training_file_sha256"] == digest
     assert [one.id for one in client.fine_tuning.jobs.list(limit=1).data] == [job.id]
     messages = [event.message for event in client.fine_tuning.jobs.list_events(job.id).data]
     assert any("The gate says" in message for message in messages)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -148,3 +149,8 @@ def test_replies_hold_what_the_document_lists_and_nothing_else(document: dict[st
         ask(f"POST {place}/sample", session, json={"goal": "find gate"})
         ask(f"POST {place}/save_state", session)
         ask(f"DELETE {place}", session)
+
+
+@pytest.mark.parametrize("operation", READ_NO_BODY + READ_SOMETHING)
+def test_the_page_of_routes_lists_it(operation: str) -> None:
+    assert f"`{operation}`" in (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
