@@ -11,7 +11,7 @@ from typing import Any
 
 from builderbrain.errors import NotReadyError
 from builderbrain.gate.base_memory import FeatureMemory, RememberingHost
-from builderbrain.gate.battery import Battery, load_battery, refuse_overlap, sealed_is_due, shipped_battery
+from builderbrain.gate.battery import FIRST_DOMAIN, Battery, due_battery, refuse_overlap
 from builderbrain.gate.evaluate import evaluate
 from builderbrain.gate.gap_subject import GapSubject, gap_features, gap_version
 from builderbrain.gate.reader import PROMOTION
@@ -31,7 +31,7 @@ class GapGate:
     """Evaluates versions of a registry, one at a time.
 
     Args:
-        battery: JSONL files; none takes the shipped battery, with its sealed part when it is due.
+        battery: JSONL files; none takes the shipped battery. Either with the sealed part when it is due.
         judge: scores both, frozen for the comparison.
     """
 
@@ -68,10 +68,8 @@ class GapGate:
 
     def battery(self) -> Battery:
         """What the next evaluation asks."""
-        if self._battery:
-            return load_battery(self._battery)
         promotions = sum(entry.event == PROMOTION[1] for entry in self.registry.audit_entries())
-        return shipped_battery(sealed=sealed_is_due(promotions))
+        return due_battery(self._battery or None, domain=FIRST_DOMAIN, promotions=promotions)
 
     def evaluate(self, version: str, live: str, trained_on: Collection[str]) -> dict[str, Any]:
         """The recorded report on a version against the live one.
