@@ -21,6 +21,7 @@ from builderbrain.gate.canary_keeper import CanaryKeeper, Standing
 from builderbrain.gate.features import DOMAIN
 from builderbrain.gate.gap_subject import gap_features, gap_version
 from builderbrain.gate.live_watch import LiveWatch, Served
+from builderbrain.gate.rail_domain import domain_of_folder
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.risk import RiskJudge
 from builderbrain.gate.shipped import JUDGE
@@ -199,10 +200,14 @@ def attach(site: ServerSite) -> AttachedWatch | None:
             settings.model,
         )
         return None
+    registry = Registry(Path(settings.registry))
+    domain = domain_of_folder(registry.live_path())
+    if domain != DOMAIN:
+        logger.warning("no canary: the live version makes plans of %s, and goals of %s alone are watched", domain, DOMAIN)
+        return None
     grammar = XGrammarEngine(host.tokenizer, host.vocab_size).compile(
         Constraint(kind="grammar", source=load_grammar(DOMAIN)), trusted=True
     )
-    registry = Registry(Path(settings.registry))
     pointer = VersionPointer(site.store, follower)
     attached: list[AttachedWatch] = []
     keeper = CanaryKeeper(
