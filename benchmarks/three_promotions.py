@@ -3,10 +3,10 @@
     python -m benchmarks.three_promotions --folder runs/promotions [--steps 800] [--count 3] [--tries 3] [--out FOLDER]
 
 The bundled rail goes live without a report, as the first version of a registry does. Then a run goes on from live's weights
-with other goals, at the same rates. The candidate is not the run's end but a point on the way there: live's weights and
-`--keep` of the change, since a mean of both keeps most of what was learned and little of what changed by the way where nothing
-was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with the shipped judge, and promoted
-if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
+with other goals, at half the rates of the run before. The candidate is not the run's end but a point on the way there: live's
+weights and `--keep` of the change, since a mean of both keeps most of what was learned and little of what changed by the way
+where nothing was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with the shipped judge,
+and promoted if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
 
 Held out is the loss of plans that no step has trained on, as a run of one step without rates reads it. Resumable: a training
 run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1 where a stage had no candidate that
@@ -91,7 +91,9 @@ def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
         promoted = (entry.details["version"] for entry in registry.audit_entries() if entry.event == "promoted")
         if done["version"] in promoted:
             return done
-    end = trained(plan.folder / f"run-{number}", plan, start=live, seed=11 * number, scale=1.0, steps=plan.steps)
+    end = trained(
+        plan.folder / f"run-{number}", plan, start=live, seed=11 * number, scale=0.5 ** (number - 1), steps=plan.steps
+    )
     refused = []
     for attempt in range(1, plan.tries + 1):
         keep = plan.keep * 0.5 ** (attempt - 1)
@@ -122,8 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=3, help="promotions (default: 3)")
     parser.add_argument("--tries", type=int, default=3, help="candidates of a stage at most (default: 3)")
     parser.add_argument("--keep", type=float, default=0.5, help="share of a run's change in its first candidate (default: 0.5)")
-    parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="of every run (default: 0.00015)")
-    parser.add_argument("--muon-learning-rate", type=float, default=1.2e-3, help="of every run (default: 0.0012)")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="of the first run (default: 0.00015)")
+    parser.add_argument("--muon-learning-rate", type=float, default=1.2e-3, help="of the first run (default: 0.0012)")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of training")
     parser.add_argument("--out", type=Path, help="where to copy the reports and pages")
     options = parser.parse_args(arguments)

@@ -68,7 +68,6 @@ class AttachedWatch:
         self.rollbacks = 0
         self.rollback_seconds = 0.0
         self._pointer, self._incidents = pointer, site.incidents
-        self._standing: Standing = "watching"
         self._repeated = Repeated("canary", self._look, seconds=seconds)
         self.lifetimes: tuple[Lifetime, ...] = (self,)
         self.routers = (canary_router(self),)
@@ -113,7 +112,7 @@ class AttachedWatch:
 
     def report(self) -> dict[str, Any]:
         """What `GET /v1/canary` says."""
-        return {**self.live_watch.keeper.report(), "standing": self._standing}
+        return self.live_watch.report()
 
     def roll_back(self, version: str, evidence: Mapping[str, Any]) -> None:
         """Serve the version before `version` again, and tell the incidents."""
@@ -124,7 +123,6 @@ class AttachedWatch:
         self._incidents.tell("canary_failed", version, said, version=version)
 
     def _stands(self, version: str, standing: Standing) -> None:
-        self._standing = standing
         logger.log(logging.INFO if standing in {"watching", "passed"} else logging.ERROR, "canary: %s is %s", version, standing)
         if standing == "no way back":
             self._incidents.tell("canary_failed", version, f"{version} is to be rolled back, and no former version is whole")
@@ -201,7 +199,7 @@ def attach(site: ServerSite) -> AttachedWatch | None:
         )
         return None
     registry = Registry(Path(settings.registry))
-    domain = domain_of_folder(registry.live_path())
+    domain = DOMAIN if registry.live() is None else domain_of_folder(registry.live_path())
     if domain != DOMAIN:
         logger.warning("no canary: the live version makes plans of %s, and goals of %s alone are watched", domain, DOMAIN)
         return None

@@ -18,7 +18,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from builderbrain.errors import BuilderBrainError, NotReadyError
 from builderbrain.gate.canary import Outcome
@@ -105,6 +105,19 @@ class LiveWatch:
         """A caller says that a plan was wrong; on any thread."""
         with self._lock:
             self._wrong.append(identifier)
+
+    def report(self) -> dict[str, Any]:
+        """How live stands: what its canary has seen, or why there is none."""
+        live = self._registry.live()
+        kept = self.keeper.report()
+        said = self._standing
+        if live is None or kept["version"] != live.version:  # the canary is still that of a version that has gone
+            seen = {"version": None if live is None else live.version, "phase": "watching", "observed": 0, "log_evidence": 0.0}
+            kept = {**kept, **seen, "missing": ["no request yet"], "reason": None}
+        if live is None or not live.previous:
+            return {**kept, "standing": "nothing to compare with", "missing": []}
+        standing = said[1] if said is not None and said[0] == live.version else "watching"
+        return {**kept, "standing": standing}
 
     def look(self) -> None:
         """Do what is decided and not done, compare what waits, and roll back where the evidence says so.

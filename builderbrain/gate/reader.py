@@ -169,8 +169,19 @@ class RegistryReader:
         return self._key.read(path)
 
     def audit_entries(self) -> tuple[AuditEntry, ...]:
-        """The verified audit log."""
-        return tuple(self._audit().verify()) if (self.root / "audit.jsonl").exists() else ()
+        """The verified audit log; none in a registry that nothing has been done in yet.
+
+        Raises:
+            TamperedVersionError: it was altered, or deleted: what else is there could not be without it.
+        """
+        path = self.root / "audit.jsonl"
+        if path.exists():
+            return tuple(self._audit().verify())
+        # A crash in the first addition leaves one version without a line; anything more was logged.
+        traces = [self.root / "live", path.with_name(path.name + ".head"), *(self.root / "reports").glob("*.json")]
+        if len(self.versions()) > 1 or any(trace.exists() for trace in traces):
+            raise TamperedVersionError(f"{path} is gone, but the registry has been used; restore it", field="audit")
+        return ()
 
     def check_pointer(self, entries: Sequence[AuditEntry]) -> Live | None:
         """The pointer, compared with the audit log: a pointer that was deleted or put back from an older day shows.

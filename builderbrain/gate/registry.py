@@ -214,14 +214,16 @@ class Registry(RegistryReader):
         evaluated = [entry for entry in entries if entry.event == "evaluated" and entry.details["version"] == version]
         if not evaluated or evaluated[-1].details["report_sha256"] != report_digest(report):
             raise TamperedVersionError(f"the report on {version} is not the last one recorded; evaluate again", field="report")
-        later = entries[evaluated[-1].sequence :]
-        moved = any(entry.event in SETTLED and entry.details.get("moved", True) for entry in later)
-        if moved or report["live"] != live.version:
-            message = f"the report compares {version} with {report['live']}, but live has moved since; evaluate again"
-            raise ConfigError(message, field="report")
         decision, reasons = report["verdict"]["decision"], report["verdict"]["reasons"]
         if decision != "promote":
             raise ConfigError(f"the verdict on {version} is {decision}: {'; '.join(reasons)}", field="report")
+        if report["live"] != live.version:
+            message = f"the report compares {version} with {report['live']}, but {live.version} is live; evaluate again"
+            raise ConfigError(message, field="report")
+        later = entries[evaluated[-1].sequence :]
+        if any(entry.event in SETTLED and entry.details.get("moved", True) for entry in later):
+            message = f"the report on {version} was made before live moved (to {live.version}); evaluate again"
+            raise ConfigError(message, field="report")
         return report
 
     def _compare(self, live: Live | None, expected: str | None) -> None:

@@ -96,6 +96,7 @@ def attach(site: ServerSite) -> AttachedLearner:
     key.create()
     registry = Registry(Path(settings.registry))
     live = _first_version(registry, settings.model)
+    site.follower.follow()  # the first answer already names a version of the registry
     replay_of(host.tokenizer, load_rail(registry.root / live).config, REPO_ASSISTANT, seed=config.seed)
     judge = RiskJudge.load(JUDGE if settings.judge is None else Path(settings.judge))
     judge.check_base(base_features_of(host))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from builderbrain.config import check_bounds
+from builderbrain.errors import ConfigError
 from builderbrain.learn.defences import DefenceLimits
+
+LEAST_COMPARED = 119
+"""Prompts that live answers twice, below which the A/A tolerance has no bound (`gate.statistics.tolerance`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,12 @@ class LearnConfig:
     defences: DefenceLimits = field(default_factory=DefenceLimits)
 
     def __post_init__(self) -> None:
+        if 0 < self.gate_compared < LEAST_COMPARED:
+            raise ConfigError(
+                f"expected gate_compared of 0 or at least {LEAST_COMPARED}, got {self.gate_compared}: fewer bound no "
+                "tolerance, and nothing would ever be promoted",
+                field="gate_compared",
+            )
         check_bounds(
             self,
             {

@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 Phase = Literal["collecting", "sifting", "training", "gating", "promoting"]
 POLL_SECONDS = 1.0
 EVENTS = 256
+TOLD = frozenset({"dropped", "evaluated", "promoted", "rolled back"})
+"""Events that the server's log shows."""
 
 
 class Pointer(Protocol):
@@ -348,7 +350,7 @@ class RailLearner:
     def _event(self, name: str, details: Mapping[str, Any]) -> None:
         event = LearnEvent(at=time.time(), name=name, details=details)
         self.events.append(event)
-        logger.info("learner: %s %s", name, details)
+        logger.log(logging.WARNING if name in TOLD else logging.INFO, "learner: %s %s", name, details)
         for listener in self._listeners:
             listener(event)
 

@@ -30,7 +30,7 @@ class TraceRequest(RequestModel):
     is written or as text of its domain."""
 
     id: str = Field(min_length=1, max_length=64)
-    right: bool = False
+    right: bool | None = None
     plan: dict[str, Any] | str | None = None
 
 
@@ -62,13 +62,18 @@ def learning_router(learner: RailLearner, live: Callable[[], str | None]) -> API
     )
     async def traces(request: Request) -> Response:
         body = await read_request(request, TraceRequest)
+        if body.right is None and body.plan is None:
+            raise InvalidRequestError("right: expected true or false, or the plan that would have been right", field="right")
+        if body.right and body.plan is not None:
+            raise InvalidRequestError("plan: expected none for a goal that turned out right; leave one out", field="plan")
+        right = bool(body.right)
         plan = None if body.plan is None else read_plan(body.plan, "plan")
 
         def write() -> str | None:
             caller = asker_of(request) or "unknown"
-            domain = learner.traces.outcome(body.id, right=body.right, caller=caller, plan=plan)
+            domain = learner.traces.outcome(body.id, right=right, caller=caller, plan=plan)
             if learner.watch is not None:
-                learner.watch.told(OutcomeTold(identifier=body.id, right=body.right, caller=caller))
+                learner.watch.told(OutcomeTold(identifier=body.id, right=right, caller=caller))
             return domain
 
         domain = await to_thread.run_sync(write)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from builderbrain.errors import TamperedVersionError
 from builderbrain.gate.audit import AuditLog, read_chain
+from builderbrain.gate.registry import Registry
 from builderbrain.storage import fail_point_hook
 
 KEY = b"k" * 32
@@ -164,3 +166,15 @@ def test_any_edit_deletion_or_reordering_is_detected(tmp_path: Path, data: st.Da
         AuditLog(path, b"k" * 32).verify()
     path.write_bytes(good)
     assert len(AuditLog(path, b"k" * 32).verify()) == 6
+
+
+@pytest.mark.parametrize("gone", [("audit.jsonl",), ("audit.jsonl", "live"), ("audit.jsonl", "audit.jsonl.head", "live")])
+def test_a_log_that_is_gone_is_no_new_registry(tmp_path: Path, make_rail: Callable[[str], Path], gone: tuple[str, ...]) -> None:
+    registry = Registry(tmp_path / "versions")
+    registry.promote(registry.add(make_rail("first")), expected_live=None)
+    registry.add(make_rail("second"))
+    for name in gone:
+        (registry.root / name).unlink()
+    fault = registry.verify_all()["audit"]
+    assert isinstance(fault, TamperedVersionError)
+    assert "is gone" in fault.message

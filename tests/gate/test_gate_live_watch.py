@@ -210,6 +210,19 @@ def test_the_first_version_has_nothing_before_it_and_is_not_watched(
     watch.served(version, Served(ids=(), domain=DOMAIN, goal="x", plan=None, accepted=False, answer="No."))
     watch.look()
     assert keeper.readings(version) == 0
+    assert watch.report() | {"bar": 0} == {
+        "version": version, "phase": "watching", "standing": "nothing to compare with", "observed": 0, "log_evidence": 0.0,
+        "bar": 0, "missing": [], "reason": None,
+    }  # fmt: skip
+
+
+def test_after_a_rollback_the_report_is_of_what_is_live_now(registry: Registry, judge: RiskJudge) -> None:
+    watched = Watched(registry, judge)
+    watched.goals(3)
+    watched.watch.look()
+    assert watched.watch.report()["observed"] == 3
+    registry.rollback()
+    assert (watched.watch.report()["version"], watched.watch.report()["observed"]) == (watched.former, 0)
 
 
 def test_what_was_seen_and_decided_survives_a_restart(registry: Registry, judge: RiskJudge) -> None:

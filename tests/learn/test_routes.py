@@ -47,6 +47,9 @@ def test_a_request_that_says_so_leaves_no_trace(server: Learning) -> None:
         ({"id": "x", "plan": {"steps": 1}}, "plan"),
         ({"id": "x", "pland": PLAN}, "pland"),
         ({"right": True}, "id"),
+        ({"id": "x"}, "right"),
+        ({"id": "x", "plan": None}, "right"),
+        ({"id": "x", "right": True, "plan": PLAN}, "plan"),
     ],
 )
 def test_bad_feedback_is_refused_by_its_field(server: Learning, body: dict[str, object], field: str) -> None:
