@@ -112,7 +112,7 @@ def test_a_worse_version_is_taken_back_by_its_own_answers(settings: ServeSetting
         for number in range(40):
             if ask(http, number)["weight_version"] != version:
                 break
-        until(http, "standing", "rolled back")
+        until(http, "version", before.version)
         assert ask(http, 99)["weight_version"] == before.version
         assert registry.live().version == before.version  # type: ignore[union-attr]
         last = registry.audit_entries()[-1]
