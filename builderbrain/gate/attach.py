@@ -45,8 +45,9 @@ POLL_SECONDS = 0.5
 class CanaryReply(BaseModel):
     """How the live version stands.
 
-    `phase`: what the evidence says. `standing`: what came of it; `watching`, `passed`, `no way back`, `waiting to roll back`, or
-    `nothing to compare with`. `log_evidence` of harm, against `bar`. `missing`: rates that are not yet shown to be within limits.
+    `phase`: what the evidence says. `standing`: what came of it; `watching`, `passed`, `no way back`, `waiting to roll back`
+    or `nothing to compare with`. `log_evidence` of harm, against `bar`. `missing`: rates that are not yet shown to be within
+    their limits.
     """
 
     version: str | None
