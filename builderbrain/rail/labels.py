@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from builderbrain.rail.cache import LabelCache
 from builderbrain.rail.config import RailConfig, TokenSlots
+from builderbrain.rail.lookup import rows_at
 from builderbrain.rail.stream_norm import StreamNorm
 
 _LOOKUPS = 2
@@ -91,8 +92,7 @@ class TokenLabels(nn.Module):
         # A place past the last token has nothing to tell yet.
         places = place[..., None] + torch.arange(_AHEAD, device=x.device)
         readable = places <= positions[offset:, None]
-        batch = torch.arange(x.shape[0], device=x.device)[:, None, None]
-        there = known[batch, torch.where(readable, places, 0)] * readable[..., None]
+        there = rows_at(known, torch.where(readable, places, 0)) * readable[..., None]
         told = torch.cat([own, there.flatten(2), *found.unbind(1)], -1)
         return Labels(enters=self.enter(told), scores=scores, copying=match[:, _LOOKUPS])
 

@@ -28,6 +28,7 @@ from bbkernels.reading.native import follow
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.rail.cache import ReadingCache
 from builderbrain.rail.config import RailConfig
+from builderbrain.rail.lookup import rows_at
 
 
 def literal_tokens(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -73,8 +74,7 @@ class ReadingHead(nn.Module):
         rows = torch.arange(everything.shape[1] - tokens.shape[1], everything.shape[1], device=tokens.device)
         places = place[..., None] + torch.arange(self.window, device=tokens.device)
         readable = places <= rows[:, None]
-        batch = torch.arange(tokens.shape[0], device=tokens.device)[:, None, None]
-        ahead = pieces[batch, torch.where(readable, places, 0)] * readable[..., None]
+        ahead = rows_at(pieces, torch.where(readable, places, 0)) * readable[..., None]
         return Reading(read=self.enter(ahead.flatten(-2)) + self.length(run.clamp(max=self.longest)), place=place)
 
     def _follow(self, cache: ReadingCache, tokens: Tensor, new: int) -> tuple[Tensor, Tensor]:
