@@ -33,7 +33,7 @@ from builderbrain.learn.defences import Trusted, sift_by_model, sift_by_words
 from builderbrain.learn.gating import GapGate
 from builderbrain.learn.jobs import FineTuningJobs, Made, Prepared
 from builderbrain.learn.ledger import CandidateLedger
-from builderbrain.learn.rows import LiveRow, MixedRows, live_rows, replay_of
+from builderbrain.learn.rows import LiveRow, live_rows, replay_of
 from builderbrain.learn.traces import Example, Traces
 from builderbrain.plan import parse_text, plan_to_json
 from builderbrain.serve.attached import Watch
@@ -41,6 +41,7 @@ from builderbrain.serve.background import Background
 from builderbrain.serve.repeated import Repeated
 from builderbrain.storage import canonical_json
 from builderbrain.train.goals import REPO_ASSISTANT
+from builderbrain.train.mixed_rows import MixedRows
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +292,7 @@ class RailLearner:
     def _mixed(self, candidate: Candidate, rows: Sequence[LiveRow]) -> MixedRows:
         seed = candidate.config.seed
         replay = replay_of(self._host.tokenizer, candidate.rail.config, REPO_ASSISTANT, seed=seed)
-        return MixedRows([one.row for one in rows], replay, live_share=self.config.live_share, seed=seed)
+        return MixedRows([one.row for one in rows], replay, own_share=self.config.live_share, seed=seed)
 
     def _add(
         self,

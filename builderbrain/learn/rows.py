@@ -1,8 +1,7 @@
-"""Training rows of a candidate: examples of live traffic, mixed with generated goals so that nothing is forgotten."""
+"""Training rows of a candidate: examples of live traffic, and the generated goals that they are mixed with."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,9 @@ from builderbrain.grammar.base import CompiledConstraint
 from builderbrain.hosts.base import Tokenizer
 from builderbrain.learn.traces import Example
 from builderbrain.rail.config import RailConfig
-from builderbrain.train.data import GeneratedGoals, RowSource
+from builderbrain.train.data import GeneratedGoals
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.rows import Row, row_of
-
-_STRIDE = 1_000_033
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,27 +61,6 @@ def _legal(row: Row, grammar: CompiledConstraint) -> bool:
     except GrammarRefusedError:
         return False
     return True
-
-
-class MixedRows:
-    """A `RowSource`: of each step's rows the share `live_share` of live ones, drawn with replacement; the others of
-    `replay`."""
-
-    def __init__(self, live: Sequence[Row], replay: RowSource, *, live_share: float, seed: int) -> None:
-        if not live:
-            raise ConfigError("expected at least one example to learn from, got none", field="examples")
-        self.domain = replay.domain
-        self._live, self._replay, self._share, self._seed = tuple(live), replay, live_share, seed
-
-    def rows(self, step: int, count: int) -> list[Row]:
-        """See `RowSource`."""
-        live = min(count - 1, max(1, round(count * self._share)))
-        drawn = random.Random(self._seed * _STRIDE + step).choices(self._live, k=live)
-        return [*drawn, *self._replay.rows(step, count - live)]
-
-    def held_out(self, count: int) -> list[Row]:
-        """Generated goals that no step contains."""
-        return self._replay.held_out(count)
 
 
 def replay_of(tokenizer: Tokenizer, config: RailConfig, domain: TrainingDomain, *, seed: int) -> GeneratedGoals:

@@ -113,6 +113,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "label_weight": (0, _ANY),
     "pin_weight": (0, _ANY),
     "wrong_steps": (0, 1),
+    "replay": (0, 0.999),
     "memory_fraction": (0, 1),
     "router_temperature": (0.001, 100),
     "evaluation_every": (1, _ANY),
@@ -131,14 +132,14 @@ class TrainConfig:
     `data` may be another domain than the rail's. `trainable=skills` moves those alone and leaves the trunk as it is.
     `data` is `repo_assistant`, `scan`, one of the domains of docs/domain_goals.md or `spoken`, five at once (generated
     goals), `toolgraph` (rows of the section `tool_graph`), or data of your own: a folder that `ingest` made, or a JSONL file
-    (docs/training.md). `output` receives checkpoints, the log and, at the end, the
-    rail. `base_text_rows` rows of ordinary text ride in each batch for the KL budget; every `base_text_pool` draws they come
-    again, 0 for never; of each part's ordinary text the divergence is read at `base_text_positions` tokens, drawn anew in every
-    step, 0 for all. A batch is run in `micro_batches` parts of rows of like length, which halves the padding; their gradients
-    add up to the batch's. Each part is padded to a multiple of `width_multiple` tokens: few widths make a cache of states know
-    the ordinary text again, whose windows are as wide as the part. `tensorboard` "auto" writes its files when it is installed.
-    Of several processes (`torchrun`), each runs some of the `micro_batches` parts, and waits at most `rank_timeout` seconds for
-    the others.
+    (docs/training.md), beside which the share `replay` of each batch are generated goals of its domain. `output` receives
+    checkpoints, the log and, at the end, the rail. `base_text_rows` rows of ordinary text ride in each batch for the KL
+    budget; every `base_text_pool` draws they come again, 0 for never; of each part's ordinary text the divergence is read at
+    `base_text_positions` tokens, drawn anew in every step, 0 for all. A batch is run in `micro_batches` parts of rows of like
+    length, which halves the padding; their gradients add up to the batch's. Each part is padded to a multiple of
+    `width_multiple` tokens: few widths make a cache of states know the ordinary text again, whose windows are as wide as the
+    part. `tensorboard` "auto" writes its files when it is installed. Of several processes (`torchrun`), each runs some of the
+    `micro_batches` parts, and waits at most `rank_timeout` seconds for the others.
     """
 
     model: str = "builderbrain-nano"
@@ -170,6 +171,7 @@ class TrainConfig:
     label_weight: float = 10.0
     pin_weight: float = 0.3
     wrong_steps: float = 0.3
+    replay: float = 0.0
     memory_fraction: float = 0.5
     router_temperature: tuple[float, float] = (1.0, 0.05)
 

@@ -99,7 +99,7 @@ def _wrong_step(goal: Goal, calls: Iterator[str], rng: random.Random) -> tuple[i
 class FileRows:
     """Rows of a file or an ingested folder. What is held out is its validation split, or else every tenth row.
 
-    `summary` says how many rows there are, and how many were left out for what reason.
+    `summary` says how many rows there are, and how many were left out for what reason; `training` are those not held out.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class FileRows:
         part = "its validation split"
         if not held_out:
             held_out, train, part = train[::10], [row for i, row in enumerate(train) if i % 10], "every tenth row"
-        self._train, self._held_out = train, held_out
+        self.training, self._held_out = tuple(train), held_out
         lines = (f"{len(train)} rows of {domain.name} from {requests.source}, {len(held_out)} held out ({part})",
                  *self._left_out.lines())  # fmt: skip
         self.summary = "\n".join(lines)
@@ -172,7 +172,7 @@ class FileRows:
 
     def rows(self, step: int, count: int) -> list[Row]:
         """See `RowSource`; drawn with replacement."""
-        return random.Random(self._seed * _STRIDE + step).choices(self._train, k=count)
+        return random.Random(self._seed * _STRIDE + step).choices(self.training, k=count)
 
     def held_out(self, count: int) -> list[Row]:
         """See `RowSource`; at most as many as the data holds."""

@@ -24,6 +24,7 @@ from builderbrain.train.data_files import Requests, read_requests
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT
 from builderbrain.train.inputs import GENERATED, rail_digest
+from builderbrain.train.mixed_rows import MixedRows
 from builderbrain.train.ranks import Ranks
 from builderbrain.train.scan import scan_domain
 from builderbrain.train.spoken.domains import spoken_domain
@@ -60,6 +61,12 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
         BuilderBrainError: whatever is wrong with the model, the data or the configuration, by name.
     """
     requests = None if config.data in GENERATED else read_requests(config.data)
+    if config.replay and requests is None:
+        raise ConfigError(
+            f"expected replay=0 with data={config.data}, which is all generated goals, got {config.replay}; they are replayed "
+            "beside a file or a folder of your own",
+            field="replay",
+        )
     domain = _domain(config, requests)
     started = _start(config, domain) if config.start else None
     if host is None:
@@ -73,14 +80,33 @@ def gather_materials(config: TrainConfig, host: Host | None = None) -> Materials
         freeze_trunk(rail)
     if config.skills.live:
         _leave_rows_free(rail, config.skills.live)
-    source: RowSource
-    if requests is None:
-        source = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
-    else:
-        source = FileRows(
-            requests, domain, host.tokenizer, rail.config, seed=config.seed, grammar=grammar, max_length=host.max_length
-        )
+    generated = GeneratedGoals(host.tokenizer, rail.config, seed=config.seed, wrong_steps=config.wrong_steps, domain=domain)
+    source: RowSource = generated if requests is None else _own_rows(config, requests, generated, host, rail, grammar)
     return Materials(host=host, rail=rail, grammar=grammar, source=source)
+
+
+def _own_rows(
+    config: TrainConfig,
+    requests: Requests,
+    generated: GeneratedGoals,
+    host: Host,
+    rail: BuilderRail,
+    grammar: CompiledConstraint,
+) -> RowSource:
+    """Rows of a file or a folder, and beside them generated goals where some are replayed."""
+    own = FileRows(
+        requests, generated.domain, host.tokenizer, rail.config, seed=config.seed, grammar=grammar, max_length=host.max_length
+    )
+    if not config.replay:
+        return own
+    return MixedRows(
+        own.training,
+        generated,
+        own_share=1.0 - config.replay,
+        seed=config.seed,
+        own_held_out=own.held_out(config.evaluation_rows),
+        summary=f"{own.summary}\n{config.replay:.0%} of each batch are generated goals of {own.domain.name}",
+    )
 
 
 def _domain(config: TrainConfig, requests: Requests | None) -> TrainingDomain:
@@ -109,7 +135,7 @@ def build_trainer(config: TrainConfig, host: Host | None = None, ranks: Ranks | 
         )
     materials = gather_materials(config, host)
     summary = summarise(materials.host, materials.rail, config)
-    if isinstance(materials.source, FileRows):
+    if isinstance(materials.source, (FileRows, MixedRows)):
         summary = replace(summary, rows=materials.source.summary)
     host = with_state_cache(materials.host, config.state_cache)
     return Trainer(host, materials.rail, materials.grammar, materials.source, config, ranks), summary

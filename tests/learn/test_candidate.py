@@ -14,12 +14,13 @@ from builderbrain.grammar.xgrammar_engine import XGrammarEngine
 from builderbrain.hosts.base import Host
 from builderbrain.learn.candidate import Candidate, parts_for
 from builderbrain.learn.config import LearnConfig
-from builderbrain.learn.rows import MixedRows, live_rows, replay_of
+from builderbrain.learn.rows import live_rows, replay_of
 from builderbrain.learn.traces import Example
 from builderbrain.plan import load_grammar
 from builderbrain.rail.checkpoint import load_rail
 from builderbrain.serve.background import Job
 from builderbrain.train.goals import REPO_ASSISTANT
+from builderbrain.train.mixed_rows import MixedRows
 from builderbrain.train.step import TrainingStep
 from tests.learn.serving import WORDS, ground, plan_of, tiny_host
 
@@ -81,7 +82,7 @@ def candidate(host: Host, grammar: CompiledConstraint) -> Candidate:
 def source(host: Host, grammar: CompiledConstraint, candidate: Candidate) -> MixedRows:
     rows, unfit = rows_of(host, grammar, examples(6))
     assert unfit == []
-    return MixedRows(rows, replay_of(host.tokenizer, candidate.rail.config, REPO_ASSISTANT, seed=0), live_share=0.5, seed=0)
+    return MixedRows(rows, replay_of(host.tokenizer, candidate.rail.config, REPO_ASSISTANT, seed=0), own_share=0.5, seed=0)
 
 
 def test_the_candidate_learns_and_nothing_else_moves(candidate: Candidate, source: MixedRows, host: Host) -> None:
@@ -125,13 +126,13 @@ def test_rows_that_cannot_be_trained_on_are_named(host: Host, grammar: CompiledC
 
 
 def test_each_step_replays_generated_goals(source: MixedRows) -> None:
-    live = {row.prompt for row in source._live}
+    live = {row.prompt for row in source._own}
     for step in range(5):
         drawn = [row.prompt in live for row in source.rows(step, 10)]
         assert sum(drawn) == 5
     assert source.rows(3, 10) == source.rows(3, 10)
     with pytest.raises(ConfigError, match="at least one"):
-        MixedRows([], source._replay, live_share=0.5, seed=0)
+        MixedRows([], source._replay, own_share=0.5, seed=0)
 
 
 def test_a_loss_that_is_not_finite_changes_nothing_and_halves_the_rates(

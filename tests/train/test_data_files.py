@@ -22,13 +22,16 @@ from builderbrain.rail.config import RailConfig
 from builderbrain.rail.reading import literal_tokens
 from builderbrain.train import ingest
 from builderbrain.train.__main__ import main
-from builderbrain.train.data import FileRows
+from builderbrain.train.config import TrainConfig
+from builderbrain.train.data import FileRows, GeneratedGoals
 from builderbrain.train.data_files import read_requests
 from builderbrain.train.domain import TrainingDomain
 from builderbrain.train.goals import REPO_ASSISTANT, generate_goals
 from builderbrain.train.goals.from_plan import goal_from_plan
+from builderbrain.train.mixed_rows import MixedRows
 from builderbrain.train.scan.goals import goal_from_plan as scan_goal_from_plan
 from builderbrain.train.scan.goals import goal_of, scan_domain
+from builderbrain.train.setup import gather_materials
 from tests.hosts.tiny_models import tiny_tokenizer
 
 TOKENIZER = HuggingFaceTokenizer(tiny_tokenizer())
@@ -211,3 +214,23 @@ def test_labels_that_follow_from_a_plan_are_those_of_generated_goals() -> None:
         goal = goal_of(command)
         assert scan_goal_from_plan(command, parse_text(goal.plan, domain="scan")) == goal
     assert scan_goal_from_plan("please go", parse_text('s1=do(act="go")', domain="scan")).spans == {"act": None, "to": None}
+
+
+def test_generated_goals_are_replayed_beside_a_file(tmp_path: Path) -> None:
+    data = written(tmp_path / "traces.jsonl", [GOOD] * 40)
+    own = rows_of(data)
+    generated = GeneratedGoals(TOKENIZER, config_of(REPO_ASSISTANT), seed=0)
+    mixed = MixedRows(own.training, generated, own_share=0.25, seed=0, own_held_out=own.held_out(100))
+    mine = own.training[0].prompt
+    assert sum(row.prompt == mine for row in mixed.rows(0, 20)) == 5
+    assert sum(row.prompt == mine for row in mixed.held_out(8)) == 2
+    assert len(mixed.held_out(100)) == 100, "where the file has too few, goals take their place"
+    assert mixed.rows(3, 9) == mixed.rows(3, 9)
+
+
+def test_replay_is_a_share_beside_data_of_your_own(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected replay=0 with data=repo_assistant") as caught:
+        gather_materials(TrainConfig(replay=0.5))
+    assert caught.value.field == "replay"
+    with pytest.raises(ConfigError, match="replay"):
+        TrainConfig(replay=1.0)
