@@ -1,12 +1,13 @@
 """Trains a rail on and on and sends it through the gate: promotions in a row, each on real training of the bundled base.
 
-    python -m benchmarks.three_promotions --folder runs/promotions [--steps 800] [--count 3] [--tries 3] [--out FOLDER]
+    python -m benchmarks.three_promotions --folder runs/promotions [--steps 600] [--count 3] [--tries 3] [--out FOLDER]
 
-The bundled rail goes live without a report, as the first version of a registry does. Then a run goes on from live's weights
-with other goals, at half the rates of the run before. The candidate is not the run's end but a point on the way there: live's
-weights and `--keep` of the change, since a mean of both keeps most of what was learned and little of what changed by the way
-where nothing was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with the shipped judge,
-and promoted if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
+The bundled rail goes live without a report, as the first version of a registry does. Then a run goes on from live's weights,
+with other goals and, in `1 - replay` of each batch, requests that have to be turned down, of one more round of complaints in
+each stage (`refused_requests.py`), at lower rates than the run before. The candidate is not the run's end but a point on the
+way there: live's weights and `--keep` of the change, since a mean of both keeps most of what was learned and little of what
+changed by the way where nothing was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with
+the shipped judge, and promoted if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
 
 Held out is the loss of plans that no step has trained on, as a run of one step without rates reads it. Resumable: a training
 run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1 where a stage had no candidate that
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.refused_requests import ROUNDS, refused_requests
 from builderbrain.gate.__main__ import main as gate
 from builderbrain.gate.diff import difference
 from builderbrain.gate.diff_page import as_page
@@ -30,7 +32,11 @@ from builderbrain.gate.registry import Registry
 from builderbrain.rail.bundled import BUNDLED_RAIL
 from builderbrain.rail.checkpoint import load_rail, save_rail
 from builderbrain.rail.interpolation import pull_back
+from builderbrain.storage import write_atomic
 from builderbrain.train.__main__ import main as train
+
+REFUSED_ROWS = 4000
+"""Of a stage's data file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +50,21 @@ class Plan:
     keep: float
     learning_rate: float
     muon_learning_rate: float
+    decay: float
+    replay: float
     settings: Sequence[str]
 
 
-def trained(folder: Path, plan: Plan, *, start: Path, seed: int, scale: float, steps: int) -> Path:
+def complaints(number: int, plan: Plan) -> Path:
+    """The data file of a stage."""
+    path = plan.folder / f"refused-{number}.jsonl"
+    if not path.exists():
+        rows = refused_requests(seed=number, count=REFUSED_ROWS, rounds=min(number, len(ROUNDS)))
+        write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    return path
+
+
+def trained(folder: Path, plan: Plan, *more: str, start: Path, seed: int, scale: float, steps: int) -> Path:
     """Train a rail into `folder`, or go on with it; returns the rail's folder."""
     keys = [
         f"output={folder}",
@@ -59,6 +76,7 @@ def trained(folder: Path, plan: Plan, *, start: Path, seed: int, scale: float, s
         f"learning_rate={plan.learning_rate * scale:g}",
         f"muon_learning_rate={plan.muon_learning_rate * scale:g}",
         *plan.settings,
+        *more,
     ]
     code = train(keys)
     if code:
@@ -92,7 +110,13 @@ def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
         if done["version"] in promoted:
             return done
     end = trained(
-        plan.folder / f"run-{number}", plan, start=live, seed=11 * number, scale=0.5 ** (number - 1), steps=plan.steps
+        plan.folder / f"run-{number}",
+        plan,
+        *(() if plan.replay == 1 else (f"data={complaints(number, plan)}", f"replay={plan.replay}")),
+        start=live,
+        seed=11 * number,
+        scale=plan.decay ** (number - 1),
+        steps=plan.steps,
     )
     refused = []
     for attempt in range(1, plan.tries + 1):
@@ -120,12 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.three_promotions", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="of the runs and the registry; goes on where it stopped")
     parser.add_argument("--start", type=Path, default=BUNDLED_RAIL, help="the first live version (default: the bundled rail)")
-    parser.add_argument("--steps", type=int, default=800, help="of each run (default: 800)")
+    parser.add_argument("--steps", type=int, default=600, help="of each run (default: 600)")
     parser.add_argument("--count", type=int, default=3, help="promotions (default: 3)")
     parser.add_argument("--tries", type=int, default=3, help="candidates of a stage at most (default: 3)")
     parser.add_argument("--keep", type=float, default=0.5, help="share of a run's change in its first candidate (default: 0.5)")
     parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="of the first run (default: 0.00015)")
     parser.add_argument("--muon-learning-rate", type=float, default=1.2e-3, help="of the first run (default: 0.0012)")
+    parser.add_argument("--decay", type=float, default=0.5, help="rates of a run over those of the run before (default: 0.5)")
+    parser.add_argument(
+        "--replay", type=float, default=0.85, help="share of generated goals; 1 for nothing else (default: 0.85)"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of training")
     parser.add_argument("--out", type=Path, help="where to copy the reports and pages")
     options = parser.parse_args(arguments)
@@ -137,6 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep=options.keep,
         learning_rate=options.learning_rate,
         muon_learning_rate=options.muon_learning_rate,
+        decay=options.decay,
+        replay=options.replay,
         settings=options.set,
     )
     registry = Registry(plan.folder / "versions")
