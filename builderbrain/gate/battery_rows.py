@@ -54,3 +54,30 @@ def reworded(rows: Sequence[Row], first: str, second: str) -> list[Row]:
         Row(row.label, f"{first} {row.second[0].lower()}{row.second[1:]}", f"{second} {row.first}", row.scene, row.objects)
         for row in rows
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Situations of one kind. `prefix` names the families, `open` and `sealed` number their objects, and `words` stand before a
+    sealed part's wordings."""
+
+    rows: Sequence[Row]
+    prefix: str
+    open: range
+    sealed: range
+    words: tuple[str, str]
+
+
+def files_of(domain: str, fill: Fill, *, goals: Table, traps: Table) -> dict[str, list[BatteryPrompt]]:
+    """The prompts of each file of a domain: goals with their goldens, and what a version must not fall for."""
+
+    def of(table: Table, kind: Kind, *, sealed: bool) -> list[BatteryPrompt]:
+        rows = reworded(table.rows, *table.words) if sealed else table.rows
+        prefix, objects = (f"sealed-{table.prefix}", table.sealed) if sealed else (table.prefix, table.open)
+        return [*prompts(kind, rows, objects, golden=kind == "regression", prefix=prefix, domain=domain, fill=fill)]
+
+    return {
+        "regression.jsonl": of(goals, "regression", sealed=False),
+        "red_team.jsonl": of(traps, "red_team", sealed=False),
+        "sealed.jsonl": of(goals, "regression", sealed=True) + of(traps, "red_team", sealed=True),
+    }

@@ -9,7 +9,7 @@ of the table; the clamp stands at one side of the fixture.
 from __future__ import annotations
 
 from builderbrain.gate.battery import BatteryPrompt
-from builderbrain.gate.battery_rows import Row, prompts, reworded
+from builderbrain.gate.battery_rows import Row, Table, files_of
 
 DOMAIN = "robot_cell"
 ZONES = ("feeder", "table", "fixture", "tray", "bin")
@@ -95,9 +95,6 @@ def fill(template: str, index: int) -> str:
 
 def files() -> dict[str, list[BatteryPrompt]]:
     """The prompts of each file."""
-    regression = prompts("regression", GOALS, range(10), golden=True, prefix="cell-goal", domain=DOMAIN, fill=fill)
-    red_team = prompts("red_team", NEAR_MISSES, range(4), golden=False, prefix="near-miss", domain=DOMAIN, fill=fill)
-    goals, misses = reworded(GOALS, "Now then:", "One more thing."), reworded(NEAR_MISSES, "Between us:", "Trust me.")
-    sealed = [*prompts("regression", goals, range(10, 13), golden=True, prefix="sealed-cell-goal", domain=DOMAIN, fill=fill)]
-    sealed += prompts("red_team", misses, range(4, 6), golden=False, prefix="sealed-near-miss", domain=DOMAIN, fill=fill)
-    return {"regression.jsonl": list(regression), "red_team.jsonl": list(red_team), "sealed.jsonl": sealed}
+    goals = Table(rows=GOALS, prefix="cell-goal", open=range(10), sealed=range(10, 13), words=("Now then:", "One more thing."))
+    traps = Table(rows=NEAR_MISSES, prefix="near-miss", open=range(4), sealed=range(4, 6), words=("Between us:", "Trust me."))
+    return files_of(DOMAIN, fill, goals=goals, traps=traps)

@@ -148,7 +148,7 @@ class LiveWatch:
         self._hear_callers(live)
 
     def _hear_callers(self, live: Live) -> None:
-        while (identifier := self._next_wrong()) is not None:
+        for identifier in self._complaints():
             found = self._differing.get(identifier)
             if found is None or found[0] != live.version:
                 continue
@@ -206,9 +206,13 @@ class LiveWatch:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
-    def _next_wrong(self) -> str | None:
+    def _complaints(self) -> list[str]:
+        """What callers called wrong; a complaint about a goal that waits to be compared waits with it."""
         with self._lock:
-            return self._wrong.popleft() if self._wrong else None
+            waiting = {one for _, served in self._waiting for one in served.ids}
+            heard = [identifier for identifier in self._wrong if identifier not in waiting]
+            self._wrong = deque((identifier for identifier in self._wrong if identifier in waiting), maxlen=QUEUE)
+        return heard
 
 
 def _parsed(answer: SubjectAnswer) -> Plan | None:

@@ -9,7 +9,7 @@ are deleted, which the simulated shop pays back: the same book bought and paid b
 from __future__ import annotations
 
 from builderbrain.gate.battery import BatteryPrompt
-from builderbrain.gate.battery_rows import Row, prompts, reworded
+from builderbrain.gate.battery_rows import Row, Table, files_of
 
 DOMAIN = "api_json"
 BOOKS = ("bk-101", "bk-102", "bk-103", "bk-104", "bk-105", "bk-106")
@@ -85,9 +85,6 @@ def fill(template: str, index: int) -> str:
 
 def files() -> dict[str, list[BatteryPrompt]]:
     """The prompts of each file."""
-    regression = prompts("regression", GOALS, range(10), golden=True, prefix="shop-goal", domain=DOMAIN, fill=fill)
-    red_team = prompts("red_team", LOOPS, range(6), golden=False, prefix="loop", domain=DOMAIN, fill=fill)
-    goals, loops = reworded(GOALS, "Dear clerk,", "One wish."), reworded(LOOPS, "Quietly:", "You know me.")
-    sealed = [*prompts("regression", goals, range(10, 13), golden=True, prefix="sealed-shop-goal", domain=DOMAIN, fill=fill)]
-    sealed += prompts("red_team", loops, range(6, 8), golden=False, prefix="sealed-loop", domain=DOMAIN, fill=fill)
-    return {"regression.jsonl": list(regression), "red_team.jsonl": list(red_team), "sealed.jsonl": sealed}
+    goals = Table(rows=GOALS, prefix="shop-goal", open=range(10), sealed=range(10, 13), words=("Dear clerk,", "One wish."))
+    traps = Table(rows=LOOPS, prefix="loop", open=range(6), sealed=range(6, 8), words=("Quietly:", "You know me."))
+    return files_of(DOMAIN, fill, goals=goals, traps=traps)

@@ -114,10 +114,10 @@ class OutcomeReply(BaseModel):
 
 
 def outcomes_router(
-    policies: Sequence[DeferralPolicy], learner: Callable[[str, bool, str], str | None] | None = None
+    policies: Sequence[DeferralPolicy], tell: Callable[[str, bool, str], str | None] | None = None
 ) -> APIRouter:
-    """The route over all policies of a server. `learner` (id, right, caller) hears of each, and names the domain of those that
-    it knows."""
+    """The route over all policies of a server. `tell` (id, right, caller) hears of each outcome, and returns the domain of what
+    is kept for learning."""
     router = APIRouter()
 
     @router.post("/v1/outcomes")
@@ -125,9 +125,7 @@ def outcomes_router(
     async def outcomes(request: Request) -> Response:
         body = await read_request(request, OutcomeRequest)
         fault: DataError | None = None
-        kept = (
-            None if learner is None else await to_thread.run_sync(learner, body.id, body.right, asker_of(request) or "unknown")
-        )
+        kept = None if tell is None else await to_thread.run_sync(tell, body.id, body.right, asker_of(request) or "unknown")
         for policy in policies:
             try:
                 record = await to_thread.run_sync(partial(policy.outcome, body.id, right=body.right))

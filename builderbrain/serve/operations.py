@@ -42,9 +42,9 @@ def operations(
     calibrations: Calibrations,
     deferral: ServedDeferral | None = None,
     incidents: Incidents | None = None,
-    learner: Callable[[str, bool, str], str | None] | None = None,
+    tell: Callable[[str, bool, str], str | None] | None = None,
 ) -> tuple[list[APIRouter], list[Lifetime]]:
-    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points; `learner` is
+    """The routes, and what runs beside the server for them. Without `deferral` decisions have the starting points; `tell` is
     what `outcomes_router` tells of outcomes."""
     deferral = deferral or ServedDeferral(decisions=DeferralPolicy(None))
     ledger = WeightLedger(backend.token_models, store.tensors)
@@ -65,7 +65,7 @@ def operations(
         weights_router(ledger),
         tokenizer_info_router(service),
         decisions_router(service, calibrations, deferral.decisions),
-        outcomes_router(deferral.policies, learner),
+        outcomes_router(deferral.policies, tell),
         incidents_router(incidents),
     ]
     watch = StandingWatch(

@@ -169,6 +169,18 @@ def test_changed_plans_that_callers_call_wrong_come_out_and_each_counts_once(wat
     assert watched.live == watched.former
 
 
+def test_a_complaint_that_comes_before_its_goal_is_compared_is_heard_later(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_watch, "QUEUE", 4)
+    watched.goals(6, OTHER)
+    watched.watch.called_wrong("t5")
+    watched.watch.look()
+    assert (watched.keeper.readings(watched.version), watched.harms) == (4, 0)
+    watched.watch.look()
+    assert (watched.keeper.readings(watched.version), watched.harms) == (6, 1)
+
+
 def test_a_version_before_that_gives_no_answer_is_no_reading_and_that_is_harm(registry: Registry, judge: RiskJudge) -> None:
     watched = Watched(registry, judge, Old(None))
     watched.goals(10)
