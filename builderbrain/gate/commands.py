@@ -11,11 +11,12 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError
+from builderbrain.errors import BatteryError, BuilderBrainError, ConfigError, TamperedVersionError
 from builderbrain.gate.battery import FIRST_DOMAIN, Battery, due_battery, load_battery, prompt_hash, refuse_overlap
 from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RegistryReader
 from builderbrain.gate.registry import Registry
+from builderbrain.gate.standing import standing_of
 from builderbrain.gate.verdict import Limits
 from builderbrain.storage import canonical_json, write_atomic
 
@@ -137,10 +138,15 @@ def rollback(options: Namespace) -> int:
 
 
 def list_versions(options: Namespace) -> int:
-    """One line per version."""
-    rows = Registry(options.registry).list()
+    """One line per version, each as the server's `/v1/versions` has it."""
+    registry = Registry(options.registry)
+    rows, entries = registry.list(), registry.audit_entries()
     for row in rows:
-        state = "LIVE" if row.live else row.verdict or "not evaluated"
+        try:
+            state = standing_of(registry, row.version, entries).state
+        except TamperedVersionError:
+            state = "report altered"
+        state = "LIVE" if state == "live" else state
         print(f"{row.version}  {state:14}  parent {row.parent or 'none':16}  {row.fault or 'whole'}")
     if not rows:
         print(f"no versions in {options.registry}; add one with `promote FOLDER`")

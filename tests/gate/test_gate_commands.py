@@ -87,10 +87,12 @@ def test_the_first_version_then_refusals_then_rollback(
     code, out, _ = run("list")
     assert code == 0
     assert f"{second}  LIVE" in out
+    assert f"{first}  promoted" in out
     assert run("verify")[0] == 0
     assert run("verify", second)[0] == 0
     assert run("rollback")[:2] == (0, f"live: {first} (rolled back)\n")
     assert run("rollback")[0] == 2
+    assert f"{second}  rolled back" in run("list")[1]
 
 
 def test_the_first_rail_of_the_bundled_base_is_measured_against_the_bundled_rail(
