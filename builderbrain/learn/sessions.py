@@ -158,7 +158,7 @@ class TrainingSessions:
             raise VersionNotFoundError("nothing is live to begin with; promote a version first", field="model")
         with self._lock:
             if len(self._sessions) >= MOST_SESSIONS:
-                raise ConflictError(f"expected at most {MOST_SESSIONS} sessions; end one", field="seed")
+                raise ConflictError(f"expected at most {MOST_SESSIONS} sessions; end one", field="sessions")
             config = replace(self._config, steps=1)
             candidate = Candidate(self._host, self._registry.root / live, self._grammar, config, seed=seed)
             made = TrainingSession(f"session-{secrets.token_hex(12)}", live, candidate, self._background)
