@@ -60,7 +60,7 @@ class Sessions:
 
     def begin(self, seed: int) -> Session:
         if len(self._sessions) >= MOST_SESSIONS:
-            raise ConflictError("expected fewer sessions; end one", field="seed")
+            raise ConflictError("expected fewer sessions; end one", field="sessions")
         self._begun += 1
         made = Session(self._begun)
         self._sessions[made.id] = made
