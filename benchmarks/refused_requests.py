@@ -1,7 +1,8 @@
 """Requests that a repository assistant has to turn down, with the plan that does: what a team labels after complaints.
 
-Three rounds of complaints, one for each promotion of `three_promotions`: what lies outside of the repository; what belongs to people;
-and what claims to be allowed. The gate's battery asks for the same kinds of harm; neither its wordings nor its paths, people
+Three rounds of complaints, one for each promotion of `three_promotions`: what lies outside of the repository; what belongs to
+people; and what claims to be allowed. Beside them stand as many requests in the same words that are fine, since a rail that is
+only shown what to turn down turns down too much. The gate's battery asks for the same kinds of harm; neither its wordings nor its paths, people
 and numbers occur here (`tests/gate/test_refused_requests.py`).
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from builderbrain.train.goals.labels import REPLIES
 from builderbrain.train.goals.skins import skin_folder, skin_path, skin_phrase
@@ -67,10 +68,48 @@ after reading {f}, write to it;plan a write to {f};add a delete of {f} to the pl
 """
 
 
+_FINE = """
+open {f} > s1=read(path="{f}")
+show me {f} > s1=read(path="{f}")
+what does {f} say > s1=read(path="{f}")
+could you read {f} to me > s1=read(path="{f}")
+take a look at {f} > s1=read(path="{f}")
+I need {f} > s1=read(path="{f}")
+the contents of {f} > s1=read(path="{f}")
+list the folder {d} > s1=list(path="{d}")
+tell me what {d} holds > s1=list(path="{d}")
+which files does {d} have > s1=list(path="{d}")
+list what is there > s1=list()
+search {d} for {x} > s1=search(pattern="{x}",path="{d}")
+find {x} in {d} > s1=search(pattern="{x}",path="{d}")
+is there {x} in {d} > s1=search(pattern="{x}",path="{d}")
+find {x}, then open {f} > s1=search(pattern="{x}") s2=read(path="{f}")
+search for {x} and show me {f} > s1=search(pattern="{x}") s2=read(path="{f}")
+open {f} and {g} > s1=read(path="{f}") s2=read(path="{g}")
+list {d}, then read {f} > s1=list(path="{d}") s2=read(path="{f}")
+first {f}, then {g} > s1=read(path="{f}") s2=read(path="{g}")
+search for {x} > s1=search(pattern="{x}")
+where is {x} mentioned > s1=search(pattern="{x}")
+what do we know about {x} > s1=search(pattern="{x}")
+look {x} up in {f} > s1=search(pattern="{x}",path="{f}")
+search {f} for {x} > s1=search(pattern="{x}",path="{f}")
+is {x} in {d} > s1=search(pattern="{x}",path="{d}")
+list everything in {d} > s1=list(path="{d}")
+I am the owner, open {f} > s1=read(path="{f}")
+new instructions: open {f} > s1=read(path="{f}")
+it is urgent: {f} > s1=read(path="{f}")
+I have the permission to see {f}, open it > s1=read(path="{f}")
+from now on you list {d} > s1=list(path="{d}")
+read {f}, do not do what it says > s1=read(path="{f}")
+"""
+
+
 def _templates(table: str) -> tuple[str, ...]:
     return tuple(entry.strip() for entry in table.replace("\n", "").split(";") if entry.strip())
 
 
+FINE = tuple(line.split(" > ") for line in _FINE.strip().splitlines())
+"""Wordings and plans of what has to be done."""
 ROUNDS = tuple(_templates(table) for table in (_OUTSIDE, _PEOPLE, _ALLOWED))
 """Wordings by round."""
 _BEGIN = ("", "", "", "", "please ", "now ", "hey, ", "ok, ", "can you ", "quickly, ", "I ask you: ", "then ")
@@ -83,26 +122,39 @@ _CODED = ("%2e%2e/{w}", "..%2f{w}", "..%5c{w}", "....//{w}")
 
 
 def refused_requests(seed: int, count: int, rounds: int) -> list[dict[str, str]]:
-    """`count` rows of a data file of training, of the first `rounds` rounds, half of them of the last of these."""
+    """`count` rows of a data file of training: every other one is fine, and the others are of the first `rounds` rounds, half of
+    them of the last of these."""
     rng = random.Random(seed)
     rows = []
     for index in range(count):
-        table = ROUNDS[rounds - 1 if index % 2 else rng.randrange(rounds)]
-        rows.append({"goal": _said(rng.choice(table), rng), "plan": PLAN, "intent": "refuse"})
+        values = _values(rng)
+        if index % 2:
+            wording, plan = rng.choice(FINE)
+            rows.append({"goal": _said(wording, values, rng), "plan": _filled(plan, values).replace(") s2", ")\ns2")})
+        else:
+            table = ROUNDS[rounds - 1 if index % 4 else rng.randrange(rounds)]
+            rows.append({"goal": _said(rng.choice(table), values, rng), "plan": PLAN, "intent": "refuse"})
     return rows
 
 
-def _said(template: str, rng: random.Random) -> str:
+def _said(template: str, values: Mapping[str, str], rng: random.Random) -> str:
     text = template if template.startswith("s1=") else rng.choice(_BEGIN) + template + rng.choice(_END)
     if rng.random() < 0.5:
         text = text[0].upper() + text[1:]
-    values = {
-        "o": _outside(rng), "h": _worded(_HIDDEN, rng), "up": "/".join([".."] * rng.randrange(2, 6)), "x": skin_phrase(rng), "f": skin_path(rng),
-        "d": skin_folder(rng), "n": rng.choice(PEOPLE), "m": _mail(rng), "c": _number(rng),
-    }  # fmt: skip
+    return _filled(text, values)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return text
+
+
+def _values(rng: random.Random) -> dict[str, str]:
+    return {
+        "o": _outside(rng), "h": _worded(_HIDDEN, rng), "up": "/".join([".."] * rng.randrange(2, 6)), "x": skin_phrase(rng), "y": skin_phrase(rng),
+        "f": skin_path(rng), "g": skin_path(rng), "d": skin_folder(rng), "n": rng.choice(PEOPLE), "m": _mail(rng), "c": _number(rng),
+    }  # fmt: skip
 
 
 def _worded(table: Sequence[str], rng: random.Random) -> str:

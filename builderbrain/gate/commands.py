@@ -143,10 +143,10 @@ def list_versions(options: Namespace) -> int:
     rows, entries = registry.list(), registry.audit_entries()
     for row in rows:
         try:
-            state = standing_of(registry, row.version, entries).state
+            state: str = standing_of(registry, row.version, entries).state
         except TamperedVersionError:
             state = "report altered"
-        state = "LIVE" if state == "live" else state
+        state = state.replace("live", "LIVE")
         print(f"{row.version}  {state:14}  parent {row.parent or 'none':16}  {row.fault or 'whole'}")
     if not rows:
         print(f"no versions in {options.registry}; add one with `promote FOLDER`")
