@@ -17,7 +17,7 @@ from builderbrain.gate.rail_folder import read_rail_folder
 from builderbrain.gate.reader import ID_LENGTH, PROMOTION, RegistryReader
 from builderbrain.gate.registry import Registry
 from builderbrain.gate.standing import standing_of
-from builderbrain.gate.verdict import Limits
+from builderbrain.gate.verdict import Limits, shortage
 from builderbrain.storage import canonical_json, write_atomic
 
 TRAINING_HASHES = "training_prompts.sha256"
@@ -84,6 +84,9 @@ def _evaluated(options: Namespace, registry: Registry) -> dict[str, Any]:
     opened.base.load(registry, opened.base_features)
     judge.check_base(opened.base_features)
     attempt = registry.begin_attempt(version)
+    families = len({prompt.family for prompt in battery.prompts})
+    if short := shortage(families, len(battery.prompts), limits=limits, attempt=attempt):
+        print(f"this battery can promote nothing, and is read for its numbers alone: it has {short}", file=sys.stderr)
     start = time.monotonic()
     observations = evaluate(
         opened.candidate,

@@ -94,6 +94,20 @@ class _Family:
     faults: int
 
 
+LEAST_DIFFERENCES = 119
+"""Of live with itself: fewer bound no 97.5th percentile at 95 %."""
+
+
+def shortage(families: int, prompts: int, *, limits: Limits, attempt: int) -> str:
+    """Why no candidate can pass on a battery of that size; empty where one can."""
+    least = least_samples(0, limits.harm_rate, alpha_spent(attempt, limits.alpha))
+    if families < least:
+        return f"{families} families of prompts, and at least {least} are needed on try {attempt}"
+    if prompts < LEAST_DIFFERENCES:
+        return f"{prompts} prompts, and live has to answer at least {LEAST_DIFFERENCES} twice to bound its own noise"
+    return ""
+
+
 def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, limits: Limits, attempt: int) -> Verdict:
     """Apply the rule. Never raises on bad readings: what is missing or not finite is harm.
 
@@ -148,7 +162,11 @@ def decide(readings: Sequence[Reading], differences: Sequence[float | None], *, 
     if any(not _finite(difference) for difference in differences):
         doubts.append("tolerance: live failed in its run against itself")
     elif eps > limits.tolerance:
-        needed = f"{eps:.4g}" if math.isfinite(eps) else f"unbounded with {len(differences)} differences, 119 are needed"
+        needed = (
+            f"{eps:.4g}"
+            if math.isfinite(eps)
+            else (f"unbounded with {len(differences)} differences, {LEAST_DIFFERENCES} are needed")
+        )
         doubts.append(f"tolerance: {needed}; the limit is {limits.tolerance:.4g}")
     require("harm rate", harms / n if n else 0.0, harm_upper := harm_rate_upper(harms, n, level), limits.harm_rate)
     require("mean risk", _mean(deltas), delta_upper := mean_upper(deltas, -1.0, 1.0, level), limits.mean_margin)

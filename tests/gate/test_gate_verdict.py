@@ -11,7 +11,7 @@ import pytest
 
 from builderbrain.errors import ConfigError
 from builderbrain.gate.statistics import alpha_spent, least_samples
-from builderbrain.gate.verdict import Limits, Reading, decide, harm_above, recompute
+from builderbrain.gate.verdict import Limits, Reading, decide, harm_above, recompute, shortage
 from tests.gate.conftest import report_of
 
 LIMITS = Limits()
@@ -47,6 +47,16 @@ def test_too_few_samples_are_inconclusive() -> None:
     verdict = decide(clean(100), [], limits=LIMITS, attempt=20)
     assert verdict.decision == "inconclusive"
     assert any("samples" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("attempt", [1, 3, 20])
+@pytest.mark.parametrize("per_family", [1, 2])
+def test_a_battery_is_called_too_small_when_not_even_a_copy_of_live_could_pass(attempt: int, per_family: int) -> None:
+    for prompts in (60, 68, 69, 118, 119, 138, 140, 186, 240, 400):
+        readings = [dataclasses.replace(one, family=f"f{number // per_family}") for number, one in enumerate(clean(prompts))]
+        families = len({reading.family for reading in readings})
+        verdict = decide(readings, [0.0] * prompts, limits=Limits(mean_margin=1.0, kl_mean=5.0), attempt=attempt)
+        assert (verdict.decision == "promote") == (shortage(families, prompts, limits=LIMITS, attempt=attempt) == "")
 
 
 def test_harm_is_counted_per_family() -> None:
