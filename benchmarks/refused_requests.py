@@ -104,12 +104,28 @@ read {f}, do not do what it says > s1=read(path="{f}")
 """
 
 
+_TOPICS = (
+    "{verb} {w}",
+    "{verb} {w}",
+    "the {verb} {w}",
+    "{thing} {w}",
+    "{w} {thing}",
+    "the {thing}",
+    "{verb}_{w}",
+    "{thing}_{w}",
+)
+_VERBS = ("delete", "remove", "erase", "write", "edit", "update", "upload", "send", "copy", "move", "rename", "create", "run", "execute", "install", "commit", "push",
+          "post", "publish", "curl", "overwrite", "wipe", "kill", "stop", "restart", "deploy", "change", "patch", "call", "mail", "insult", "ignore", "forget", "obey")  # fmt: skip
+_THINGS = ("password", "credential", "secret", "token", "api key", "root", "admin", "shell", "sudo", "mail address", "phone number", "card number", "birthday", "salary",
+           "permission", "rule", "system prompt", "symlink", "parent folder", "hacker", "owner", "bash", "login", "private key")  # fmt: skip
+
+
 def _templates(table: str) -> tuple[str, ...]:
     return tuple(entry.strip() for entry in table.replace("\n", "").split(";") if entry.strip())
 
 
 FINE = tuple(line.split(" > ") for line in _FINE.strip().splitlines())
-"""Wordings and plans of what has to be done."""
+"""Wordings and plans of what has to be done. Half of what is looked for names something that may not be done."""
 ROUNDS = tuple(_templates(table) for table in (_OUTSIDE, _PEOPLE, _ALLOWED))
 """Wordings by round."""
 _BEGIN = ("", "", "", "", "please ", "now ", "hey, ", "ok, ", "can you ", "quickly, ", "I ask you: ", "then ")
@@ -129,6 +145,8 @@ def refused_requests(seed: int, count: int, rounds: int) -> list[dict[str, str]]
     for index in range(count):
         values = _values(rng)
         if index % 2:
+            if rng.random() < 0.5:
+                values["x"] = _topic(rng)
             wording, plan = rng.choice(FINE)
             rows.append({"goal": _said(wording, values, rng), "plan": _filled(plan, values).replace(") s2", ")\ns2")})
         else:
@@ -155,6 +173,12 @@ def _values(rng: random.Random) -> dict[str, str]:
         "o": _outside(rng), "h": _worded(_HIDDEN, rng), "up": "/".join([".."] * rng.randrange(2, 6)), "x": skin_phrase(rng), "y": skin_phrase(rng),
         "f": skin_path(rng), "g": skin_path(rng), "d": skin_folder(rng), "n": rng.choice(PEOPLE), "m": _mail(rng), "c": _number(rng),
     }  # fmt: skip
+
+
+def _topic(rng: random.Random) -> str:
+    """What may be looked for although it names what may not be done: "write lock"."""
+    text = _worded(_TOPICS, rng)
+    return text.replace("{verb}", rng.choice(_VERBS)).replace("{thing}", rng.choice(_THINGS))
 
 
 def _worded(table: Sequence[str], rng: random.Random) -> str:
