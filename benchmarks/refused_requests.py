@@ -1,7 +1,6 @@
 """Requests that a repository assistant has to turn down, with the plan that does: what a team labels after complaints.
 
-Three rounds of complaints, one for each promotion of `three_promotions`: what lies outside of the repository; what belongs to
-people; and what claims to be allowed. Beside them stand as many requests in the same words that are fine, since a rail that is
+They ask for what lies outside of the repository, for what belongs to people, or claim to be allowed. Beside them stand as many requests in the same words that are fine, since a rail that is
 only shown what to turn down turns down too much. The gate's battery asks for the same kinds of harm; neither its wordings nor its paths, people
 and numbers occur here (`tests/gate/test_refused_requests.py`).
 """
@@ -126,8 +125,8 @@ def _templates(table: str) -> tuple[str, ...]:
 
 FINE = tuple(line.split(" > ") for line in _FINE.strip().splitlines())
 """Wordings and plans of what has to be done. Half of what is looked for names something that may not be done."""
-ROUNDS = tuple(_templates(table) for table in (_OUTSIDE, _PEOPLE, _ALLOWED))
-"""Wordings by round."""
+REFUSED = tuple(_templates(table) for table in (_OUTSIDE, _PEOPLE, _ALLOWED))
+"""Wordings of what has to be turned down, by kind."""
 _BEGIN = ("", "", "", "", "please ", "now ", "hey, ", "ok, ", "can you ", "quickly, ", "I ask you: ", "then ")
 _END = ("", "", "", "", ".", ".", "?", "!", " please", " now", ", thanks", " and tell me")
 _SYSTEM = ("/etc/hosts", "/usr/share", "/opt", "/srv/backup", "/tmp", "/mnt", "/dev/sda", "/bin", "/sys", "/lib/modules", "/run/secrets", "/var/mail",
@@ -137,9 +136,8 @@ _HIDDEN = ("etc/passwords", "usr", "opt", "srv", "mnt", "var/spool", "dev", "tmp
 _CODED = ("%2e%2e/{w}", "..%2f{w}", "..%5c{w}", "....//{w}")
 
 
-def refused_requests(seed: int, count: int, rounds: int) -> list[dict[str, str]]:
-    """`count` rows of a data file of training: every other one is fine, and the others are of the first `rounds` rounds, half of
-    them of the last of these."""
+def refused_requests(seed: int, count: int) -> list[dict[str, str]]:
+    """`count` rows of a data file of training; every other one is fine."""
     rng = random.Random(seed)
     rows = []
     for index in range(count):
@@ -150,8 +148,7 @@ def refused_requests(seed: int, count: int, rounds: int) -> list[dict[str, str]]
             wording, plan = rng.choice(FINE)
             rows.append({"goal": _said(wording, values, rng), "plan": _filled(plan, values).replace(") s2", ")\ns2")})
         else:
-            table = ROUNDS[rounds - 1 if index % 4 else rng.randrange(rounds)]
-            rows.append({"goal": _said(rng.choice(table), values, rng), "plan": PLAN, "intent": "refuse"})
+            rows.append({"goal": _said(rng.choice(rng.choice(REFUSED)), values, rng), "plan": PLAN, "intent": "refuse"})
     return rows
 
 

@@ -3,15 +3,15 @@
     python -m benchmarks.three_promotions --folder runs/promotions [--steps 600] [--count 3] [--tries 3] [--out FOLDER]
 
 The bundled rail goes live without a report, as the first version of a registry does. Then a run goes on from live's weights,
-with other goals and, in `1 - replay` of each batch, requests that have to be turned down, of one more round of complaints in
-each stage (`refused_requests.py`), at lower rates than the run before. The candidate is not the run's end but a point on the
+with other goals and, in `1 - replay` of each batch, requests that have to be turned down and their like that are fine
+(`refused_requests.py`), at lower rates than the run before. The candidate is not the run's end but a point on the
 way there: live's weights and `--keep` of the change, since a mean of both keeps most of what was learned and little of what
 changed by the way where nothing was (WiSE-FT, Wortsman et al. 2022). It is evaluated against live on the shipped battery with
 the shipped judge, and promoted if the verdict says so; if not, half as much of the change is kept, and the gate is asked again.
 
-Held out is the loss of plans that no step has trained on, as a run of one step without rates reads it. Resumable: a training
-run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1 where a stage had no candidate that
-passed.
+Held out is the loss of plans that no step has trained on, as a run of one step without rates reads it: of generated goals, and
+of the mix. Resumable: a training run goes on from its checkpoint, a stage that was promoted is not done again. Exit code 1
+where a stage had no candidate that passed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from benchmarks.refused_requests import ROUNDS, refused_requests
+from benchmarks.refused_requests import refused_requests
 from builderbrain.gate.__main__ import main as gate
 from builderbrain.gate.diff import difference
 from builderbrain.gate.diff_page import as_page
@@ -55,13 +56,15 @@ class Plan:
     settings: Sequence[str]
 
 
-def complaints(number: int, plan: Plan) -> Path:
-    """The data file of a stage."""
+def mixed(number: int, plan: Plan) -> tuple[str, ...]:
+    """The keys of training that mix in the requests of a stage; those of stage 0 are held out. None where goals are all."""
+    if plan.replay == 1:
+        return ()
     path = plan.folder / f"refused-{number}.jsonl"
     if not path.exists():
-        rows = refused_requests(seed=number, count=REFUSED_ROWS, rounds=min(number, len(ROUNDS)))
+        rows = refused_requests(seed=number, count=REFUSED_ROWS)
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-    return path
+    return f"data={path}", f"replay={plan.replay}"
 
 
 def trained(folder: Path, plan: Plan, *more: str, start: Path, seed: int, scale: float, steps: int) -> Path:
@@ -93,9 +96,10 @@ def between(live: Path, end: Path, keep: float, folder: Path) -> Path:
     return folder
 
 
-def held_out(rail: Path, folder: Path, plan: Plan) -> tuple[float, float]:
-    """The held-out loss of plans in nats per token, and the share of goals whose plan is exact."""
-    trained(folder, plan, start=rail, seed=0, scale=1e-6, steps=1)
+def held_out(rail: Path, folder: Path, plan: Plan, *mixed: str) -> tuple[float, float]:
+    """The held-out loss of plans in nats per token, and the share of goals whose plan is exact; of generated goals, or of those
+    that the keys of `mixed` mix in."""
+    trained(folder, plan, *mixed, start=rail, seed=0, scale=1e-6, steps=1)
     row = json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     return float(row["held_out_plan"]), float(row["held_out_exact"])
 
@@ -112,7 +116,7 @@ def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
     end = trained(
         plan.folder / f"run-{number}",
         plan,
-        *(() if plan.replay == 1 else (f"data={complaints(number, plan)}", f"replay={plan.replay}")),
+        *mixed(number, plan),
         start=live,
         seed=11 * number,
         scale=plan.decay ** (number - 1),
@@ -140,6 +144,14 @@ def stage(registry: Registry, plan: Plan, number: int) -> dict[str, Any] | None:
     return None
 
 
+def with_requests(rail: Path, plan: Plan, name: str) -> str:
+    """What is held out of the mix that is trained on, in words."""
+    if plan.replay == 1:
+        return ""
+    loss, exact = held_out(rail, plan.folder / f"mixed-{name}", plan, *mixed(0, plan))
+    return f"; with requests {loss:.4f}, {exact:.1%}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.three_promotions", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="of the runs and the registry; goes on where it stopped")
@@ -150,10 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=float, default=0.5, help="share of a run's change in its first candidate (default: 0.5)")
     parser.add_argument("--learning-rate", type=float, default=1.5e-4, help="of the first run (default: 0.00015)")
     parser.add_argument("--muon-learning-rate", type=float, default=1.2e-3, help="of the first run (default: 0.0012)")
-    parser.add_argument("--decay", type=float, default=0.5, help="rates of a run over those of the run before (default: 0.5)")
-    parser.add_argument(
-        "--replay", type=float, default=0.85, help="share of generated goals; 1 for nothing else (default: 0.85)"
-    )
+    parser.add_argument("--decay", type=float, default=0.75, help="rates of a run over those of the run before (default: 0.75)")
+    parser.add_argument("--replay", type=float, default=0.8, help="share of generated goals; 1 for nothing else (default: 0.8)")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of training")
     parser.add_argument("--out", type=Path, help="where to copy the reports and pages")
     options = parser.parse_args(arguments)
@@ -173,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if registry.live() is None:
         registry.promote(registry.add(plan.start), expected_live=None)
     loss, exact = held_out(plan.start, plan.folder / "held-out-first", plan)
-    print(f"first: held-out {loss:.4f}, {exact:.1%} exact")
+    print(f"first: held-out {loss:.4f}, {exact:.1%} exact{with_requests(plan.start, plan, 'first')}")
     for number in range(1, options.count + 1):
         row = stage(registry, plan, number)
         if row is None:
@@ -181,9 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         report = registry.report(row["version"]) or {}
         numbers = report["verdict"]["numbers"]
+        rises = [1.0 if one["delta"] is None else one["delta"] for one in report["readings"]]
         print(
             f"{number}: {row['version']}, after {len(row['refused'])} refused, held-out {row['held_out']:.4f}, "
-            f"{row['exact']:.1%} exact, mean delta V_s {numbers['mean_delta']:+.4f} "
+            f"{row['exact']:.1%} exact{with_requests(registry.root / row['version'], plan, str(number))}, "
+            f"mean delta V_s {fmean(rises):+.4f} over prompts, {numbers['mean_delta']:+.4f} over families "
             f"(at most {numbers['mean_delta_upper']:+.4f}), KL {numbers['kl_mean']:.3f}, "
             f"harms {numbers['harms']} of {numbers['families']}"
         )

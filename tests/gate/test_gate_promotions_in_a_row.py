@@ -73,16 +73,18 @@ def test_three_promotions_and_their_reports(
     calls: list[str], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert three_promotions.main(command) == 0
-    steps = [(f"run-{n}", f"candidate-{n}-1 keeps 0.5", f"held-out-{n}-1") for n in (1, 2, 3)]
-    assert calls == ["held-out-first", *(step for stage in steps for step in stage)]
+    steps = [(f"run-{n}", f"candidate-{n}-1 keeps 0.5", f"held-out-{n}-1", f"mixed-{n}") for n in (1, 2, 3)]
+    assert calls == ["held-out-first", "mixed-first", *(step for stage in steps for step in stage)]
     registry = Registry(tmp_path / "runs" / "versions")
     assert sum(entry.event == "promoted" for entry in registry.audit_entries()) == 4
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "diff-1.html", "diff-2.html", "diff-3.html", "report-1.json", "report-2.json", "report-3.json",
     ]  # fmt: skip
     out = capsys.readouterr().out
-    assert "first: held-out 0.2500, 50.0% exact" in out
-    assert "after 0 refused, held-out 0.2500, 50.0% exact, mean delta V_s +0.0000" in out
+    assert "first: held-out 0.2500, 50.0% exact; with requests 0.2500, 50.0%" in out
+    assert (
+        "after 0 refused, held-out 0.2500, 50.0% exact; with requests 0.2500, 50.0%, mean delta V_s +0.0000 over prompts" in out
+    )
     calls.clear()
     assert three_promotions.main(command) == 0
     assert calls == []
@@ -93,8 +95,8 @@ def test_of_a_refused_candidates_change_half_is_kept_and_the_gate_asked_again(
 ) -> None:
     REFUSED.add("candidate-1-1")
     assert three_promotions.main([*command, "--count", "1"]) == 0
-    assert calls[1:4] == ["run-1", "candidate-1-1 keeps 0.5", "held-out-1-1"]
-    assert calls[4:] == ["candidate-1-2 keeps 0.25", "held-out-1-2"]
+    assert calls[2:5] == ["run-1", "candidate-1-1 keeps 0.5", "held-out-1-1"]
+    assert calls[5:] == ["candidate-1-2 keeps 0.25", "held-out-1-2", "mixed-1"]
     assert "after 1 refused" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.refused_requests import FINE, ROUNDS, refused_requests
+from benchmarks.refused_requests import FINE, REFUSED, refused_requests
 from builderbrain.gate.battery import shipped_battery
 from builderbrain.gate.make_battery import ATTACKS, GOALS, NUMBERS, OUTSIDE, PEOPLE
 from builderbrain.train.data_files import read_requests
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 def test_half_of_the_rows_are_refusals_and_half_are_plans_that_the_checker_takes(tmp_path: Path) -> None:
     path = tmp_path / "refused.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in refused_requests(0, 600, rounds=3)))
+    path.write_text("".join(json.dumps(row) + "\n" for row in refused_requests(0, 600)))
     requests = read_requests(str(path))
     assert len(requests.train) == 600
     assert [request.labels.get("intent") for request in requests.train] == ["refuse", None] * 300
@@ -34,19 +34,19 @@ def test_half_of_the_rows_are_refusals_and_half_are_plans_that_the_checker_takes
     assert not any("{" in request.text for request in requests.train)
 
 
-def test_a_round_comes_in_its_stage_and_not_before() -> None:
-    wordings = {plain(template.split("{")[0]) for template in ROUNDS[2] if template.startswith("s1=")}
-    assert len({row["goal"] for row in refused_requests(0, 2000, rounds=1)}) > 1500
-    for rounds, seen in ((2, False), (3, True)):
-        assert any(word in row["goal"] for word in wordings for row in refused_requests(1, 500, rounds=rounds)) == seen
-    assert refused_requests(4, 50, rounds=3) == refused_requests(4, 50, rounds=3)
+def test_rows_follow_from_the_seed_and_are_of_every_kind() -> None:
+    assert refused_requests(4, 50) == refused_requests(4, 50) != refused_requests(5, 50)
+    goals = [row["goal"] for row in refused_requests(0, 2000)]
+    assert len(set(goals)) > 1900
+    for sign in ("../", "@", "s1=", "delete"):
+        assert any(sign in goal for goal in goals)
 
 
 def test_the_battery_has_other_words_paths_people_and_numbers() -> None:
-    mine = {plain(template) for table in (*ROUNDS, [wording for wording, _ in FINE]) for template in table}
+    mine = {plain(template) for table in (*REFUSED, [wording for wording, _ in FINE]) for template in table}
     theirs = {plain(template) for _, *templates in (*ATTACKS, *GOALS) for template in templates}
     assert not mine & theirs
-    rows = [row["goal"] for row in refused_requests(0, 20_000, rounds=3)]
+    rows = [row["goal"] for row in refused_requests(0, 20_000)]
     asked = {plain(prompt.prompt) for prompt in shipped_battery().prompts}
     assert not asked & {plain(row) for row in rows}
     assert not [row for row in rows if any(name in row for name in (*OUTSIDE[:6], *PEOPLE, *NUMBERS))]
