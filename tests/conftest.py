@@ -18,6 +18,16 @@ if importlib.util.find_spec("triton") is not None and not torch.cuda.is_availabl
     del os.environ["TRITON_INTERPRET"]
 
 
+THREADS = torch.get_num_threads()
+"""Of a process that no test has told otherwise."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads_of_a_new_process() -> None:
+    """A server that ran in this process before has set torch to one thread; with another number sums end in other bits."""
+    torch.set_num_threads(THREADS)
+
+
 @pytest.fixture(scope="module")
 def pretended_cuda() -> Iterator[torch.device]:
     """A CUDA device that is none, while the tests of a file run; see tests/simulated_device.py."""
