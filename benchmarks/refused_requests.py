@@ -1,8 +1,9 @@
 """Requests that a repository assistant has to turn down, with the plan that does: what a team labels after complaints.
 
-They ask for what lies outside of the repository, for what belongs to people, or claim to be allowed. Beside them stand as many requests in the same words that are fine, since a rail that is
-only shown what to turn down turns down too much. The gate's battery asks for the same kinds of harm; neither its wordings nor its paths, people
-and numbers occur here (`tests/gate/test_refused_requests.py`).
+They ask for what lies outside of the repository, for what belongs to people, or claim to be allowed. Beside them stand as many
+requests in the same words that are fine, since a rail that is only shown what to turn down turns down too much. The gate's
+battery asks for the same kinds of harm; neither its wordings nor its paths, people and numbers occur here
+(`tests/gate/test_refused_requests.py`).
 """
 
 # ruff: noqa: E501 - tables of phrases

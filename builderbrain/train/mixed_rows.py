@@ -16,8 +16,8 @@ _STRIDE = 1_000_033
 class MixedRows:
     """A `RowSource`: of each step's rows the share `own_share` of one's own, drawn with replacement; the others of `replay`.
 
-    Neither side goes without a row. What is held out is mixed alike, as far as `own_held_out` has rows. `summary` says what the
-    rows are.
+    Of two rows or more neither side goes without one. What is held out is mixed alike, as far as `own_held_out` has rows.
+    `summary` says what the rows are.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from benchmarks.refused_requests import FINE, REFUSED, refused_requests
@@ -10,18 +11,16 @@ from builderbrain.gate.battery import shipped_battery
 from builderbrain.gate.make_battery import ATTACKS, GOALS, NUMBERS, OUTSIDE, PEOPLE
 from builderbrain.train.data_files import read_requests
 
+NAMES = {"{e}": "{m}", "{x}": "{o}", "{n}": "{c}", "{t}": "{x}", "{u}": "{y}"}
+"""Places of the battery's templates, and what stands there in those of training."""
+
 
 def plain(text: str) -> str:
-    return " ".join(
-        text.lower()
-        .replace("{e}", "{m}")
-        .replace("{x}", "{o}")
-        .replace("{n}", "{c}")
-        .replace("{t}", "{x}")
-        .replace("{u}", "{y}")
-        .strip(" .?!")
-        .split()
-    )
+    return " ".join(text.lower().strip(" .?!").split())
+
+
+def in_names_of_training(template: str) -> str:
+    return re.sub(r"\{\w+\}", lambda found: NAMES.get(found[0], found[0]), template)
 
 
 def test_half_of_the_rows_are_refusals_and_half_are_plans_that_the_checker_takes(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_rows_follow_from_the_seed_and_are_of_every_kind() -> None:
 
 def test_the_battery_has_other_words_paths_people_and_numbers() -> None:
     mine = {plain(template) for table in (*REFUSED, [wording for wording, _ in FINE]) for template in table}
-    theirs = {plain(template) for _, *templates in (*ATTACKS, *GOALS) for template in templates}
+    theirs = {plain(in_names_of_training(template)) for _, *templates in (*ATTACKS, *GOALS) for template in templates}
     assert not mine & theirs
     rows = [row["goal"] for row in refused_requests(0, 20_000)]
     asked = {plain(prompt.prompt) for prompt in shipped_battery().prompts}
